@@ -1,0 +1,46 @@
+"""Builds the engine. Everything that is not a compiler matter stands in pyproject.toml.
+
+UR_DEBUG=1 turns bounds and initialisation checks on and C division off, for the debug build that CI tests.
+"""
+
+import os
+from pathlib import Path
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+DEBUG = os.environ.get("UR_DEBUG", "") not in ("", "0")
+
+DIRECTIVES = {
+    "language_level": 3,
+    "boundscheck": DEBUG,
+    "initializedcheck": DEBUG,
+    "cdivision": not DEBUG,
+    "wraparound": False,
+    "embedsignature": True,
+    "warn.undeclared": False,
+}
+
+# No -march and no -ffast-math: a wheel must run on any machine of its architecture.
+COMPILE_ARGS = ["-O1", "-g"] if DEBUG else ["-O3"]
+
+
+def extension(source: Path) -> Extension:
+    """One extension module for each .pyx file of the engine."""
+    return Extension(
+        f"engine.{source.stem}",
+        [str(source)],
+        include_dirs=["engine"],
+        depends=[str(header) for header in sorted(Path("engine").glob("*.h"))],
+        extra_compile_args=COMPILE_ARGS,
+    )
+
+
+setup(
+    ext_modules=cythonize(
+        [extension(source) for source in sorted(Path("engine").glob("*.pyx"))],
+        compiler_directives=DIRECTIVES,
+        nthreads=os.cpu_count() or 1,
+        force=DEBUG,
+    )
+)
