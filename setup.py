@@ -4,6 +4,7 @@ UR_DEBUG=1 turns bounds and initialisation checks on and C division off, for the
 """
 
 import os
+import sys
 from pathlib import Path
 
 from Cython.Build import cythonize
@@ -36,6 +37,9 @@ def extension(source: Path) -> Extension:
     )
 
 
+# Plain C, loaded by mlx_train/blas.py and not by `import`. `optional`: the engine installs even if this fails.
+BLAS_SHIM = Extension("mlx_train._blas", ["mlx_train/blas_shim.c"], libraries=["dl"], optional=True)
+
 setup(
     ext_modules=cythonize(
         [extension(source) for source in sorted(Path("engine").glob("*.pyx"))],
@@ -43,4 +47,5 @@ setup(
         nthreads=os.cpu_count() or 1,
         force=DEBUG,
     )
+    + ([BLAS_SHIM] if sys.platform == "linux" else [])
 )

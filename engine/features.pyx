@@ -43,8 +43,8 @@ GROUPS = [
             # ends out of the opponent's reach; expected square of the foremost landing (15: borne off).
             (f"state.{side}.mobility", ["stuck", "forced", "safe"], 1.0 / 16),
             (f"state.{side}.tempo", ["advance"], 1.0 / 240),
-            # Probability of a capture, of one out of the opponent's reach, of landing on a rosette, and of a move
-            # that is lost because the opponent holds square 8.
+            # Probability of a capture, of one on a square that no other opponent's piece covers, of landing on a
+            # rosette, and of a move that is lost because the opponent holds square 8.
             (f"state.{side}.chance", ["capture", "clean", "rosette", "blocked"], 1.0 / 16),
             # Expected square of the furthest piece it can capture; the largest product of square and probability
             # of being captured among its own pieces.
@@ -96,6 +96,7 @@ ctypedef struct Side:
     uint64_t reach_high         # and on 9 to 14
     unsigned int targets[5]     # for each roll, where its legal moves end
     unsigned int reached        # where any roll's moves end
+    unsigned int covered        # where any roll carries a piece, its own side's pieces not heeded
 
 
 cdef inline uint64_t spread(unsigned int bits) noexcept nogil:
@@ -123,11 +124,12 @@ cdef inline Side view_side(const Board* board) noexcept nogil:
     side.low = spread(board.own >> 1 & 0xFF)
     side.high = spread(board.own >> 9)
     side.reach_low = side.reach_high = 0
-    side.reached = 0
+    side.reached = side.covered = 0
     side.targets[0] = 0
     for roll in range(1, MAX_ROLL + 1):
         side.targets[roll] = legal_sources(board, roll) << roll
         side.reached |= side.targets[roll]
+        side.covered |= (board.own | (board.own_hand != 0)) << roll
         side.reach_low += ways(roll) * spread(side.targets[roll] >> 1 & 0xFF)
         side.reach_high += ways(roll) * spread(side.targets[roll] >> 9 & 0x3F)
     return side
@@ -182,7 +184,7 @@ cdef inline uint8_t* write_state(
         rosette += weight * (targets & ROSETTE_MASK != 0)
         if targets & prey:
             capture += weight
-            clean += weight * (targets & prey & ~danger != 0)
+            clean += weight * (targets & prey & ~other.covered != 0)
             capture_stake += weight * highest(targets & prey)
             attacks += popcount(targets & prey)
     exposed = board.own & danger

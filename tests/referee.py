@@ -222,37 +222,59 @@ def value_iteration(pieces, tolerance=1e-13):
     """{state: probability that the side to move wins, before it rolls} of the game with `pieces` a side.
 
     Every state that can be met from the opening is in it. Sweeps until no value changes by more than
-    `tolerance`; going from the end of the game backwards only makes that quicker.
+    `tolerance`. Two things only make that quicker: going from the end of the game backwards, and solving a
+    state together with the one that a pass leads to, instead of passing back and forth until it settles.
     """
-    opening = State((), (), PIECES - pieces, PIECES - pieces)
-    outcomes = {}
-    pending = [opening]
-    while pending:
-        state = pending.pop()
-        if state in outcomes:
-            continue
-        outcomes[state] = [] if is_over(state) else [replies(state, roll) for roll in ROLLS]
-        pending.extend(successor for choices in outcomes[state] for successor, _ in choices)
-
+    states = reachable(State((), (), PIECES - pieces, PIECES - pieces))
     # One cell a state, shared by all that lead to it: looking a state up again is what would take the time.
-    cells = {
-        state: [1.0 if state.own_off == PIECES else 0.0 if is_over(state) else 0.5] for state in outcomes
-    }
-    order = sorted((state for state in outcomes if not is_over(state)), key=_steps, reverse=True)
-    equations = [
-        (cells[state], [[(cells[after], same) for after, same in choices] for choices in outcomes[state]])
-        for state in order
+    cells = {state: [1.0 if state.own_off == PIECES else 0.0 if is_over(state) else 0.5] for state in states}
+    equations = {}
+    for state in states:
+        choices = [[] if is_over(state) else legal_moves(state, roll) for roll in ROLLS]
+        moves = [
+            (WAYS[roll] / 16, [(cells[after], same) for after, same in replies(state, roll)])
+            for roll in ROLLS
+            if choices[roll]
+        ]
+        passes = sum(WAYS[roll] / 16 for roll in ROLLS if not choices[roll])
+        equations[state] = (cells[state], passes, moves)
+    pairs = [
+        (equations[state], equations[swap(state)])
+        for state in sorted(states, key=_steps, reverse=True)
+        if not is_over(state) and state <= swap(state)
     ]
     change = 1.0
     while change > tolerance:
         change = 0.0
-        for cell, by_roll in equations:
-            value = 0.0
-            for ways, choices in zip(WAYS, by_roll, strict=True):
-                value += ways * max(after[0] if same else 1.0 - after[0] for after, same in choices)
-            change = max(change, abs(value / 16 - cell[0]))
-            cell[0] = value / 16
+        for (cell, passes, moves), (other_cell, other_passes, other_moves) in pairs:
+            moved, other_moved = _value_of_moving(moves), _value_of_moving(other_moves)
+            # value = moved + passes * (1 - other value), and the same the other way round.
+            value = (moved + passes * (1 - other_moved - other_passes)) / (1 - passes * other_passes)
+            other_value = other_moved + other_passes * (1 - value)
+            change = max(change, abs(value - cell[0]), abs(other_value - other_cell[0]))
+            cell[0], other_cell[0] = value, other_value
     return {state: cell[0] for state, cell in cells.items()}
+
+
+def _value_of_moving(moves):
+    """What the rolls with a legal move contribute to the win probability."""
+    return sum(
+        probability * max(cell[0] if same else 1.0 - cell[0] for cell, same in choices)
+        for probability, choices in moves
+    )
+
+
+def reachable(opening):
+    """Every state that can be met from `opening`, itself included."""
+    states = set()
+    pending = [opening]
+    while pending:
+        state = pending.pop()
+        if state not in states:
+            states.add(state)
+            if not is_over(state):
+                pending.extend(after for roll in ROLLS for after, _ in replies(state, roll))
+    return states
 
 
 def _steps(state):
