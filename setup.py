@@ -37,7 +37,7 @@ def extension(source: Path) -> Extension:
     )
 
 
-# Plain C, loaded by mlx_train/blas.py and not by `import`. `optional`: the engine installs even if this fails.
+# Plain C, loaded by mlx_train/blas.py and not by `import`. Optional: the engine installs even if this fails.
 BLAS_SHIM = Extension("mlx_train._blas", ["mlx_train/blas_shim.c"], libraries=["dl"], optional=True)
 
 setup(

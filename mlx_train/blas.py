@@ -1,18 +1,19 @@
 """OpenBLAS under MLX on Linux.
 
-MLX's CPU wheel for Linux multiplies matrices by the reference BLAS, several times slower than OpenBLAS. The small
-library built from `blas_shim.c` stands in front of it. Call this before the first `import mlx.core`:
+MLX's CPU wheel for Linux multiplies matrices by the reference BLAS, more than ten times slower than OpenBLAS.
+The small library built from `blas_shim.c` stands in front of it. Call this before the first `import mlx.core`:
 
     from mlx_train import blas
 
     blas.prefer_openblas()
 
-Nothing here is fatal: without OpenBLAS, without the library, or with UR_BLAS=0 in the environment, MLX keeps the
-BLAS that it came with. macOS has Accelerate and needs none of this.
+Nothing here is fatal: without OpenBLAS, without the library, or with UR_BLAS=0 in the environment, MLX keeps
+the BLAS that it came with. macOS has Accelerate and needs none of this.
 """
 
 import ctypes
 import functools
+import importlib
 import importlib.util
 import os
 import platform
@@ -40,7 +41,7 @@ class BlasStatus:
 
 @functools.cache
 def prefer_openblas() -> BlasStatus:
-    """Have MLX use OpenBLAS, once for the process; never raises. Later calls return the first one's status."""
+    """Have MLX use OpenBLAS, once for the process; later calls return the first one's status. Never raises."""
     if platform.system() != "Linux":
         return _inactive("only needed on Linux")
     if os.environ.get("UR_BLAS") == "0":
@@ -80,7 +81,7 @@ def _interpose(shim_path: Path, library: Path) -> BlasStatus:
 
 
 def _limit_threads(library: Path) -> int:
-    """One thread for each product, unless OPENBLAS_NUM_THREADS, which OpenBLAS reads by itself, says otherwise.
+    """One thread for each product, unless OPENBLAS_NUM_THREADS (read by OpenBLAS itself) says otherwise.
 
     OpenBLAS's threads wait for each other in a busy loop. On two cores with nothing else to do, two threads
     are up to twice as fast; with one of the cores taken, by whatever prepares the batches or by a neighbour,
@@ -103,6 +104,5 @@ def _shim_path() -> Path:
 def _openblas_path() -> Path:
     if importlib.util.find_spec("scipy_openblas32") is None:
         raise ImportError("scipy-openblas32 is not installed")
-    import scipy_openblas32
-
+    scipy_openblas32 = importlib.import_module("scipy_openblas32")
     return Path(scipy_openblas32.get_lib_dir()) / scipy_openblas32.get_library(fullname=True)

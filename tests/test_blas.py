@@ -1,4 +1,4 @@
-"""OpenBLAS under MLX: in processes of their own, because it has to come before the first import of mlx.core."""
+"""OpenBLAS under MLX, in processes of their own: it has to come before the first import of mlx.core."""
 
 import json
 import os
@@ -22,8 +22,8 @@ product = mx.array(a) @ mx.array(b)
 mx.eval(product)
 exact = a.astype(np.float64) @ b.astype(np.float64)
 error = np.abs(np.array(product) - exact).max() / np.abs(exact).max()
-print(json.dumps({{"active": status.active, "reason": status.reason, "library": status.library,
-                  "again": blas.prefer_openblas() == status, "calls": blas.call_count(), "error": float(error)}}))
+answer = dict(active=status.active, reason=status.reason, library=status.library, calls=blas.call_count())
+print(json.dumps(answer | dict(again=blas.prefer_openblas() == status, error=float(error))))
 """
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="macOS has Accelerate")
