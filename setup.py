@@ -47,5 +47,6 @@ setup(
         nthreads=os.cpu_count() or 1,
         force=DEBUG,
     )
-    + ([BLAS_SHIM] if sys.platform == "linux" else [])
+    + ([BLAS_SHIM] if sys.platform == "linux" else []),
+    options={"build_ext": {"parallel": os.cpu_count() or 1}},
 )

@@ -28,7 +28,8 @@ T = TypeVar("T")
 MAX_WORKERS = 1024
 
 # A core below this part of the largest `cpu_capacity` (Linux's measure of speed, 1024 for the fastest core)
-# is an efficiency core. It separates little cores (at most about one half) from middle ones (0.75 and more).
+# is an efficiency core. It separates little cores (the device tree of the RK3588 gives its Cortex-A55 530
+# where its Cortex-A76 has 1024, before the lower clock) from the middle ones of chips that have three kinds.
 CAPACITY_SHARE = 0.6
 
 # A core below this part of the highest maximum frequency is an efficiency core. Identical cores differ a

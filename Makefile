@@ -1,0 +1,109 @@
+# The verbs of this project. Each target sets up what it needs in .venv and does it again only where something changed.
+# GNU make 3.81 (macOS) is enough. PYTHON is the interpreter that .venv is made with; ARGS goes to the command run.
+
+PYTHON ?= python3
+# `train` brings MLX for this system; `cuda13` is the alternative on Linux with an NVIDIA GPU.
+EXTRA ?= train
+ARGS ?=
+
+VENV := .venv
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip --disable-pip-version-check
+DEBUG := build/debug
+
+ENGINE_SOURCES := $(wildcard engine/*.pyx engine/*.pxd engine/*.h) setup.py
+SHIM_SOURCE := mlx_train/blas_shim.c
+# The tests that mirror the engine's modules.
+ENGINE_TESTS := $(sort $(wildcard $(patsubst engine/%,tests/test_%.py,$(basename $(wildcard engine/*.pyx engine/*.py)))))
+
+# Stamps stand for what was done to .venv, so they live and go with it.
+INSTALLED := $(VENV)/.installed-$(EXTRA)
+DEVELOP := $(VENV)/.develop
+BUILT := $(VENV)/.built
+
+.PHONY: help run test check format bench debug-test wheel clean
+.DELETE_ON_ERROR:
+
+help:
+	@echo 'make run         set up, then train and evaluate with the quick preset'
+	@echo 'make test        set up, then the whole test suite'
+	@echo 'make check       formatting, linters and types'
+	@echo 'make format      rewrite the files as `make check` wants them'
+	@echo 'make bench       measure everything; prints a Markdown table'
+	@echo 'make debug-test  the engine compiled with bounds checks, and its tests'
+	@echo 'make wheel       a wheel and a source archive in dist/'
+	@echo 'make clean       remove what was built (.venv stays)'
+	@echo
+	@echo 'Variables: PYTHON=$(PYTHON) EXTRA=$(EXTRA) ARGS=$(ARGS)'
+
+run: $(INSTALLED) $(BUILT)
+	@$(PY) -m mlx_train run --preset quick $(ARGS)
+
+test: $(INSTALLED) $(DEVELOP) $(BUILT)
+	@$(PY) -m pytest $(ARGS)
+
+check: $(INSTALLED) $(DEVELOP) $(BUILT)
+	$(PY) -m ruff format --check .
+	$(PY) -m ruff check .
+	$(VENV)/bin/cython-lint engine
+	$(PY) -m mypy
+
+format: $(DEVELOP)
+	$(PY) -m ruff format .
+	$(PY) -m ruff check --fix .
+
+bench: $(INSTALLED) $(DEVELOP) $(BUILT)
+	@$(PY) -m mlx_train.bench $(ARGS)
+
+# The debug build is made from a copy, so that it leaves the release build beside the sources alone.
+debug-test: $(DEVELOP) $(INSTALLED) $(DEBUG)/.built
+	@rm -rf $(DEBUG)/tests && cp -R tests $(DEBUG)/tests
+	@for folder in weights docs; do ln -sfn ../../$$folder $(DEBUG)/$$folder; done
+	@cp engine/*.py $(DEBUG)/engine/ && cp mlx_train/*.py $(DEBUG)/mlx_train/ && cp pyproject.toml $(DEBUG)/
+	@cd $(DEBUG) && ../../$(PY) -c 'import engine; assert "$(DEBUG)" in engine.__file__, engine.__file__'
+	cd $(DEBUG) && ../../$(PY) -m pytest $(ENGINE_TESTS) $(ARGS)
+
+$(DEBUG)/.built: $(ENGINE_SOURCES) | $(BUILT)
+	@echo 'Compiling the engine with checks'
+	@rm -rf $(DEBUG) && mkdir -p $(DEBUG)/mlx_train
+	@cp -R engine $(DEBUG)/engine && rm -f $(DEBUG)/engine/*.so $(DEBUG)/engine/*.c
+	@cp setup.py pyproject.toml README.md LICENSE $(DEBUG)/ && cp $(SHIM_SOURCE) mlx_train/*.py $(DEBUG)/mlx_train/
+	@cd $(DEBUG) && UR_DEBUG=1 ../../$(PY) setup.py -q build_ext --inplace
+	@touch $@
+
+wheel: $(BUILT)
+	$(PIP) wheel -q --no-build-isolation --no-deps -w dist .
+	$(PY) setup.py -q sdist
+
+clean:
+	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache
+	rm -f engine/*.c engine/*.so mlx_train/*.so $(BUILT)
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+$(VENV)/.created:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	  { echo '$(PYTHON) is missing or older than 3.11: say make PYTHON=/path/to/python3.11' >&2; exit 1; }
+	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	@$(PIP) install -q --upgrade pip
+	@touch $@
+
+# What pyproject.toml asks for to build: the builds below run in .venv itself, so that they can go on where they stopped.
+$(VENV)/.builder: $(VENV)/.created pyproject.toml
+	@$(PY) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' > $@.txt
+	@$(PIP) install -q -r $@.txt
+	@touch $@
+
+$(INSTALLED): $(VENV)/.builder setup.py
+	@command -v $${CC:-cc} >/dev/null || { echo 'No C compiler: install one (xcode-select --install, or gcc)' >&2; exit 1; }
+	@echo 'Installing into $(VENV) and compiling the engine'
+	@$(PIP) install -q --no-build-isolation -e '.[$(EXTRA)]'
+	@touch $@
+
+$(DEVELOP): $(VENV)/.builder
+	@echo 'Installing the development tools into $(VENV)'
+	@$(PIP) install -q --group dev
+	@touch $@
+
+$(BUILT): $(ENGINE_SOURCES) $(SHIM_SOURCE) | $(INSTALLED)
+	@$(PY) setup.py -q build_ext --inplace
+	@touch $@
