@@ -8,6 +8,8 @@ import random
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
+
 PIECES = 7
 BORNE_OFF = 15
 ROLLS = (0, 1, 2, 3, 4)
@@ -218,68 +220,45 @@ def _before_roll(state, plies, weights):
 # The exact solution of small games
 
 
-def value_iteration(pieces, tolerance=1e-13):
+def value_iteration(pieces, tolerance=1e-14):
     """{state: probability that the side to move wins, before it rolls} of the game with `pieces` a side.
 
-    Every state that can be met from the opening is in it. Sweeps until no value changes by more than
-    `tolerance`. Two things only make that quicker: going from the end of the game backwards, and solving a
-    state together with the one that a pass leads to, instead of passing back and forth until it settles.
+    Every state that can be met from the opening is in it. All values are computed anew from the old ones until
+    none changes by more than `tolerance`; numpy does the sweeps, but knows nothing of the game's structure.
     """
-    states = reachable(State((), (), PIECES - pieces, PIECES - pieces))
-    # One cell a state, shared by all that lead to it: looking a state up again is what would take the time.
-    cells = {state: [1.0 if state.own_off == PIECES else 0.0 if is_over(state) else 0.5] for state in states}
-    equations = {}
-    for state in states:
-        choices = [[] if is_over(state) else legal_moves(state, roll) for roll in ROLLS]
-        moves = [
-            (WAYS[roll] / 16, [(cells[after], same) for after, same in replies(state, roll)])
-            for roll in ROLLS
-            if choices[roll]
-        ]
-        passes = sum(WAYS[roll] / 16 for roll in ROLLS if not choices[roll])
-        equations[state] = (cells[state], passes, moves)
-    pairs = [
-        (equations[state], equations[swap(state)])
-        for state in sorted(states, key=_steps, reverse=True)
-        if not is_over(state) and state <= swap(state)
-    ]
+    numbers = {}
+    choices = []  # number of the successor and whether the same player moves, of every state, roll and move
+    starts = []  # where the choices of every state and roll begin
+    for state in reachable(State((), (), PIECES - pieces, PIECES - pieces)):
+        numbers[state] = len(numbers)
+        for roll in ROLLS:
+            starts.append(len(choices))
+            choices.extend([(state, True)] if is_over(state) else replies(state, roll))
+    after = np.array([numbers[successor] for successor, _ in choices])
+    same_player = np.array([same for _, same in choices])
+    values = np.array(
+        [1.0 if state.own_off == PIECES else 0.0 if is_over(state) else 0.5 for state in numbers]
+    )
     change = 1.0
     while change > tolerance:
-        change = 0.0
-        for (cell, passes, moves), (other_cell, other_passes, other_moves) in pairs:
-            moved, other_moved = _value_of_moving(moves), _value_of_moving(other_moves)
-            # value = moved + passes * (1 - other value), and the same the other way round.
-            value = (moved + passes * (1 - other_moved - other_passes)) / (1 - passes * other_passes)
-            other_value = other_moved + other_passes * (1 - value)
-            change = max(change, abs(value - cell[0]), abs(other_value - other_cell[0]))
-            cell[0], other_cell[0] = value, other_value
-    return {state: cell[0] for state, cell in cells.items()}
-
-
-def _value_of_moving(moves):
-    """What the rolls with a legal move contribute to the win probability."""
-    return sum(
-        probability * max(cell[0] if same else 1.0 - cell[0] for cell, same in choices)
-        for probability, choices in moves
-    )
+        of_moves = np.where(same_player, values[after], 1.0 - values[after])
+        of_rolls = np.maximum.reduceat(of_moves, starts).reshape(-1, len(ROLLS))
+        old, values = values, of_rolls @ np.array(WAYS) / 16
+        change = np.abs(values - old).max()
+    return dict(zip(numbers, values.tolist(), strict=True))
 
 
 def reachable(opening):
     """Every state that can be met from `opening`, itself included."""
-    states = set()
+    states = {opening}
     pending = [opening]
     while pending:
         state = pending.pop()
-        if state not in states:
-            states.add(state)
-            if not is_over(state):
-                pending.extend(after for roll in ROLLS for after, _ in replies(state, roll))
+        if not is_over(state):
+            found = {after for roll in ROLLS for after, _ in replies(state, roll)} - states
+            states |= found
+            pending.extend(found)
     return states
-
-
-def _steps(state):
-    """Squares walked by both sides together."""
-    return sum(state.own) + sum(state.opponent) + BORNE_OFF * (state.own_off + state.opponent_off)
 
 
 # Positions to test with. `random()` alone is used, whose sequence Python promises to keep.

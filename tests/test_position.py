@@ -395,6 +395,11 @@ class TestPerft:
         with pytest.raises(ValueError, match="depth must not be negative"):
             perft(Position.initial(), -1)
 
+    def test_only_positions(self):
+        for other in (None, OPENING, 0):
+            with pytest.raises(TypeError):
+                perft(other, 2)
+
 
 def royalur_position(game):
     """The public package's state in our notation, from the view of the side to move, or of the loser."""
@@ -452,3 +457,24 @@ def test_against_the_public_package():
 @pytest.mark.slow
 def test_against_the_public_package_at_length():
     compare_with_royalur(games=500, seed=8)
+
+
+class TestTheReferee:
+    """The judge is judged by what others have published or proved."""
+
+    @pytest.mark.parametrize(("pieces", "published"), [(1, 0.530049839525), (2, 0.518572907496)])
+    def test_small_games(self, pieces, published):
+        values = referee.value_iteration(pieces)
+        opening = State((), (), 7 - pieces, 7 - pieces)
+        assert abs(values[opening] - published) < 1e-12
+        for text, proved in [
+            (".............x:6|.............x:6", 4 / 7),
+            ("............x.:6|.............x:6", 116 / 161),
+            (".............x:6|............x.:6", 74 / 161),
+        ]:
+            assert abs(values[referee.from_notation(text)] - proved) < 1e-12
+
+    def test_a_smaller_game_is_nested_in_the_larger(self):
+        small, large = referee.value_iteration(1), referee.value_iteration(2)
+        assert set(small) < set(large)
+        assert all(abs(value - large[state]) < 1e-12 for state, value in small.items())
