@@ -223,7 +223,7 @@ def _before_roll(state, plies, weights):
 def value_iteration(pieces, tolerance=1e-14):
     """{state: probability that the side to move wins, before it rolls} of the game with `pieces` a side.
 
-    Every state that can be met from the opening is in it. All values are computed anew from the old ones until
+    Every state that can be met from the opening is in it. All values are computed anew from the old until
     none changes by more than `tolerance`; numpy does the sweeps, but knows nothing of the game's structure.
     """
     numbers = {}
