@@ -63,6 +63,7 @@ cdef inline Dice new_dice(uint64_t seed, uint64_t game, uint32_t stream) noexcep
     dice.counter[1] = stream
     dice.counter[2] = <uint32_t> game
     dice.counter[3] = <uint32_t> (game >> 32)
+    dice.words[0] = dice.words[1] = dice.words[2] = dice.words[3] = 0
     dice.used = 4
     return dice
 

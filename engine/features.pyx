@@ -315,7 +315,7 @@ def extract_features_batch(packed, rolls=None, *, out=None):
     with nogil:
         for i in range(positions.shape[0]):
             board = unpack(positions[i])
-            feature_floats(&board, known[i] if has_rolls else NO_ROLL, &_scales[0], &rows[i, 0])
+            feature_floats(&board, <int> known[i] if has_rolls else NO_ROLL, &_scales[0], &rows[i, 0])
     return out
 
 
@@ -332,5 +332,5 @@ def extract_features_bytes(packed, rolls=None, *, out=None):
     with nogil:
         for i in range(positions.shape[0]):
             board = unpack(positions[i])
-            feature_bytes(&board, known[i] if has_rolls else NO_ROLL, &rows[i, 0])
+            feature_bytes(&board, <int> known[i] if has_rolls else NO_ROLL, &rows[i, 0])
     return out

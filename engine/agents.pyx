@@ -1,0 +1,165 @@
+"""The players, by one spelling everywhere.
+
+    random              any legal move
+    greedy              a capture, else a rosette, else the foremost piece
+    emm:N               expectiminimax of N turns, default weights
+    emm-evolved:N       the same with the evolved weights
+    net:FILE            the successor that the value network likes best
+    net:FILE@N          N turns of look-ahead over the value network; @1 is the plain one
+    net:FILE:policy     the most probable move of the policy network
+"""
+
+import difflib
+
+from engine.agents cimport *
+from engine.dice cimport CHOICES, new_dice, next_below
+from engine.network cimport Network, network_moves, policy_moves
+from engine.position cimport *
+from engine.search cimport Moves, Search, Searcher, best_index, search_moves
+
+#: The spellings, for messages and help.
+SPELLINGS = ("random", "greedy", "emm:N", "emm-evolved:N", "net:FILE", "net:FILE@N", "net:FILE:policy")
+
+_SEARCH_WEIGHTS = {"emm": "default", "emm-evolved": "evolved"}
+
+
+cdef int choose_random(const void* state, const Board* board, int roll, Dice* dice) noexcept nogil:
+    cdef unsigned int sources = legal_sources(board, roll)
+    cdef unsigned int skipped = next_below(dice, popcount(sources))
+    while skipped:
+        sources &= sources - 1
+        skipped -= 1
+    return lowest(sources)
+
+
+cdef int choose_greedy(const void* state, const Board* board, int roll, Dice* dice) noexcept nogil:
+    cdef unsigned int targets = legal_sources(board, roll) << roll
+    cdef unsigned int captures = targets & board.opp & LANE_MASK
+    if captures:
+        return highest(captures) - roll
+    if targets & ROSETTE_MASK:
+        return highest(targets & ROSETTE_MASK) - roll
+    return highest(targets) - roll
+
+
+cdef int choose_search(const void* state, const Board* board, int roll, Dice* dice) noexcept nogil:
+    cdef Moves moves
+    search_moves(<const Searcher*> state, board, roll, &moves)
+    return moves.square[best_index(&moves)]
+
+
+cdef inline int best_square(const int* squares, const double* values, int count) noexcept nogil:
+    """The square of the highest value, the lowest square among equals."""
+    cdef int best = 0, i
+    for i in range(1, count):
+        if values[i] > values[best]:
+            best = i
+    return squares[best]
+
+
+cdef int choose_network(const void* state, const Board* board, int roll, Dice* dice) noexcept nogil:
+    cdef const NetPlayer* player = <const NetPlayer*> state
+    cdef int squares[MAX_MOVES]
+    cdef double values[MAX_MOVES]
+    cdef unsigned int sources = legal_sources(board, roll)
+    if sources & (sources - 1) == 0:            # nothing to choose
+        return lowest(sources)
+    return best_square(squares, values, network_moves(player.net, board, roll, player.depth, squares, values))
+
+
+cdef int choose_policy(const void* state, const Board* board, int roll, Dice* dice) noexcept nogil:
+    cdef const NetPlayer* player = <const NetPlayer*> state
+    cdef int squares[MAX_MOVES]
+    cdef double probabilities[MAX_MOVES]
+    cdef unsigned int sources = legal_sources(board, roll)
+    if sources & (sources - 1) == 0:
+        return lowest(sources)
+    return best_square(squares, probabilities, policy_moves(player.net, board, roll, squares, probabilities))
+
+
+cdef class Agent:
+    """A player: chooses a move for a position and its roll. Made by `Agent.parse(spelling)`."""
+
+    def __init__(self):
+        raise TypeError("agents come from Agent.parse(spelling)")
+
+    @staticmethod
+    def parse(str spelling):
+        """The agent of a spelling. ValueError says what is wrong with it; OSError if its file cannot be read."""
+        cdef Agent agent = Agent.__new__(Agent)
+        kind, _, argument = spelling.partition(":")
+        agent.name = spelling
+        agent.unit = ""
+        if spelling == "random":
+            agent.chooser = choose_random
+        elif spelling == "greedy":
+            agent.chooser = choose_greedy
+        elif kind in _SEARCH_WEIGHTS:
+            agent._take_search(_SEARCH_WEIGHTS[kind], argument)
+        elif kind == "net":
+            agent._take_network(argument)
+        else:
+            near = difflib.get_close_matches(spelling, SPELLINGS, n=1, cutoff=0.5)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise ValueError(f"unknown agent {spelling!r}{hint} (known: {', '.join(SPELLINGS)})")
+        return agent
+
+    def _take_search(self, weights, depth):
+        cdef Search search
+        if not depth.isdecimal():
+            raise ValueError(f"agent {self.name!r} needs a search depth, as in emm:3")
+        search = Search(int(depth), weights)
+        self.player = search
+        self.state = &search.searcher
+        self.chooser = choose_search
+        self.unit = "points"
+
+    def _take_network(self, argument):
+        cdef Network network
+        file, depth = argument, 1
+        policy = argument.endswith(":policy")
+        if policy:
+            file = argument[:len(argument) - len(":policy")]
+        elif "@" in argument and argument.rpartition("@")[2].isdecimal():
+            file, _, depth = argument.rpartition("@")
+            depth = int(depth)
+            if not 1 <= depth <= 4:
+                raise ValueError(f"agent {self.name!r}: look-ahead must be 1 to 4 turns")
+        if not file:
+            raise ValueError(f"agent {self.name!r} needs a weights file, as in net:weights/model.json")
+        network = Network.load(file)
+        if not (network.has_policy if policy else network.has_value):
+            raise ValueError(f"{file} has no {'policy' if policy else 'value'} network")
+        self.player = network
+        self.net_player.net = &network.policy_net if policy else &network.value_net
+        self.net_player.depth = depth
+        self.state = &self.net_player
+        self.chooser = choose_policy if policy else choose_network
+        self.unit = "policy" if policy else "win probability"
+
+    def moves(self, Position position, int roll):
+        """Every legal move as (square, value), ascending squares; `unit` says what the value is.
+
+        The point of view is the mover's, after the move. Agents without a unit give None for a value.
+        """
+        if self.unit == "points":
+            return self.player.moves(position, roll)
+        if self.unit == "win probability":
+            return self.player.moves(position, roll, self.net_player.depth)
+        if self.unit == "policy":
+            return self.player.policy(position, roll)
+        return [(square, None) for square in position.legal_moves(roll)]
+
+    def best_move(self, Position position, int roll, uint64_t seed=0):
+        """The square that the agent moves from, or None when the turn passes; `seed` decides where chance does."""
+        cdef Dice dice
+        cdef int square
+        if not position.legal_moves(roll):
+            return None
+        dice = new_dice(seed, position.packed, CHOICES)
+        with nogil:
+            square = self.chooser(self.state, &position.board, roll, &dice)
+        return square
+
+    def __repr__(self):
+        return f"Agent.parse({self.name!r})"

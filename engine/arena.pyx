@@ -1,0 +1,449 @@
+"""Many games at once, over the performance cores: playouts, self-play records, matches.
+
+Every game's dice and choices are a function of (seed, game number), and games are handed out in chunks of fixed size
+whose results are put together in order: the same seed gives the same bytes, whatever the number of workers.
+"""
+
+import math
+import threading
+from typing import NamedTuple
+
+import numpy as np
+
+from libc.math cimport NAN
+from libc.stdint cimport int8_t, int64_t, uint8_t, uint32_t, uint64_t
+
+from engine.agents cimport Agent, Chooser, choose_random
+from engine.dice cimport CHOICES, ROLLS, Dice, new_dice, next_roll, next_unit, next_word, roll_of
+from engine.position cimport *
+from engine.search cimport Moves, Search, Searcher, best_index, search_moves
+
+from engine.cores import run_parallel, worker_count
+
+cdef enum:
+    FIRST_CAPACITY = 8192       # records a chunk's buffer starts with
+
+_CHUNK = 16                     # games handed to a worker at a time; part of no result
+
+cdef Board OPENING
+OPENING.own = OPENING.opp = 0
+OPENING.own_off = OPENING.opp_off = 0
+OPENING.own_hand = OPENING.opp_hand = PIECES
+
+
+# One decision of a game: a position with its roll and two or more legal moves.
+cdef packed struct Record:
+    uint64_t position           # packed, from the view of the side to move
+    float values[MAX_MOVES]     # the search's value of each legal move, ascending squares, in points; then NaN
+    uint32_t game
+    uint8_t roll
+    uint8_t moves               # how many are legal
+    uint8_t chosen              # which of them was played
+    int8_t outcome              # +1 if the side to move won the game, -1 if it lost
+
+
+#: numpy's view of a record of self-play.
+RECORD_DTYPE = np.dtype([
+    ("position", np.uint64), ("values", np.float32, (MAX_MOVES,)), ("game", np.uint32),
+    ("roll", np.uint8), ("moves", np.uint8), ("chosen", np.uint8), ("outcome", np.int8),
+])
+assert RECORD_DTYPE.itemsize == sizeof(Record)
+
+
+class Interrupted(Exception):
+    """Ctrl-C during many games. `partial` is the result over the games that were finished, in order."""
+
+    def __init__(self, partial):
+        super().__init__("interrupted")
+        self.partial = partial
+
+
+def _check_games(games, what="games"):
+    if games < 1:
+        raise ValueError(f"{what} must be at least 1, got {games}")
+    if games > 1 << 31:
+        raise ValueError(f"{what} must be at most 2**31, got {games}")
+    return games
+
+
+def _in_chunks(games, workers, play, progress, chunk=_CHUNK):
+    """Runs `play(first, count)` over all games -> (results in order of the games, whether it was interrupted).
+
+    progress: called with the number of games finished so far, from any worker, one at a time.
+    """
+    starts = iter(range(0, games, chunk))
+    results = {}
+    lock = threading.Lock()
+    stop = threading.Event()
+    finished = 0
+
+    def work(_):
+        nonlocal finished
+        while not stop.is_set():
+            with lock:
+                first = next(starts, None)
+            if first is None:
+                return
+            count = min(chunk, games - first)
+            result = play(first, count)
+            with lock:
+                results[first] = result
+                finished += count
+                if progress is not None:
+                    progress(finished)
+
+    interrupted = False
+    try:
+        run_parallel(work, min(worker_count(workers), math.ceil(games / chunk)), on_interrupt=stop.set)
+    except KeyboardInterrupt:
+        interrupted = True
+    return [results[first] for first in sorted(results)], interrupted
+
+
+# --- random playouts -------------------------------------------------------------------------------------------------
+
+
+cdef int64_t play_randomly(uint64_t seed, uint64_t first, int count, int64_t* first_wins) noexcept nogil:
+    """Games of random moves: one word of the generator gives a turn's roll and choice. Returns the turns."""
+    cdef int64_t turns = 0
+    cdef unsigned int sources, skipped
+    cdef int game, roll, source
+    cdef uint32_t word
+    cdef bint first_moves, same
+    cdef Board board
+    cdef Dice dice
+    first_wins[0] = 0
+    for game in range(count):
+        dice = new_dice(seed, first + game, ROLLS)
+        board = OPENING
+        first_moves = True
+        while True:
+            turns += 1
+            word = next_word(&dice)
+            roll = roll_of(word)
+            sources = legal_sources(&board, roll)
+            same = False
+            if sources:
+                skipped = ((word >> 4) * popcount(sources)) >> 28
+                while skipped:
+                    sources &= sources - 1
+                    skipped -= 1
+                source = lowest(sources)
+                board = after_move(board, source, roll)
+                if board.own_off == PIECES:
+                    break
+                same = grants_roll(source + roll)
+            if not same:
+                board = swap_sides(board)
+                first_moves = not first_moves
+        first_wins[0] += first_moves
+    return turns
+
+
+class Playouts(NamedTuple):
+    """Totals over random games."""
+
+    games: int
+    turns: int
+    first_wins: int
+
+
+def playouts(games, seed=0, *, workers=None, progress=None):
+    """Plays random games from the opening -> Playouts. ValueError for a number of games below 1."""
+    def play(first, count):
+        cdef int64_t turns, wins
+        cdef uint64_t key = seed, start = first
+        cdef int number = count
+        with nogil:
+            turns = play_randomly(key, start, number, &wins)
+        return count, turns, wins
+
+    parts, interrupted = _in_chunks(_check_games(games), workers, play, progress, chunk=4096)
+    total = Playouts(*(sum(column) for column in zip(*parts))) if parts else Playouts(0, 0, 0)
+    if interrupted:
+        raise Interrupted(total)
+    return total
+
+
+# --- self-play -------------------------------------------------------------------------------------------------------
+
+
+cdef int record_game(
+    const Searcher* searcher, uint64_t seed, uint64_t game, double exploration, Record* records, int capacity
+) noexcept nogil:
+    """Plays one game of the search against itself; returns its decisions, or -1 if they do not fit."""
+    cdef Dice dice = new_dice(seed, game, ROLLS)
+    cdef Dice choices = new_dice(seed, game, CHOICES)
+    cdef Board board = OPENING
+    cdef Moves moves
+    cdef Record* record
+    cdef double scale = 0.5 / (<int64_t> 1 << (4 * (searcher.depth - 1)))      # from doubled, scaled integers
+    cdef bint first_moves = True
+    cdef int count = 0, roll, chosen, i
+    cdef unsigned int sources
+    while True:
+        roll = next_roll(&dice)
+        sources = legal_sources(&board, roll)
+        chosen = 0
+        if sources & (sources - 1):
+            if count == capacity:
+                return -1
+            search_moves(searcher, &board, roll, &moves)
+            chosen = best_index(&moves)
+            if exploration > 0 and next_unit(&choices) < exploration:
+                chosen = <int> (next_unit(&choices) * moves.count)
+            record = &records[count]
+            record.position = pack(&board)
+            for i in range(MAX_MOVES):
+                record.values[i] = <float> (moves.value[i] * scale) if i < moves.count else <float> NAN
+            record.game = <uint32_t> game
+            record.roll = roll
+            record.moves = moves.count
+            record.chosen = chosen
+            record.outcome = 1 if first_moves else -1           # whose decision it was, until the winner is known
+            count += 1
+            for i in range(chosen):
+                sources &= sources - 1
+        if sources == 0:
+            board = swap_sides(board)
+            first_moves = not first_moves
+            continue
+        board = after_move(board, lowest(sources), roll)
+        if board.own_off == PIECES:
+            break
+        if not grants_roll(lowest(sources) + roll):
+            board = swap_sides(board)
+            first_moves = not first_moves
+    for i in range(count):
+        records[i].outcome = records[i].outcome if first_moves else -records[i].outcome
+    return count
+
+
+def selfplay(games, Search search, seed=0, *, double exploration=0.0, first=0, workers=None, progress=None):
+    """Games of a search against itself -> records of all their decisions, (n,) of RECORD_DTYPE, in order.
+
+    Every legal move of every decision is valued by the search. exploration: the share of decisions where any legal
+    move is played, each as likely. first: the number of the first game. ValueError for numbers out of range;
+    Interrupted, with the finished games, on Ctrl-C.
+    """
+    if not 0 <= exploration <= 1:
+        raise ValueError(f"exploration must be between 0 and 1, got {exploration}")
+    offset = first
+
+    def play(first, count):
+        cdef Record[::1] records = np.empty(FIRST_CAPACITY, dtype=RECORD_DTYPE)
+        cdef uint64_t key = seed, game = offset + first
+        cdef uint64_t last = game + count
+        cdef int used = 0, decisions
+        while game < last:
+            with nogil:
+                decisions = record_game(
+                    &search.searcher, key, game, exploration, &records[used], records.shape[0] - used)
+            if decisions < 0:
+                records = np.concatenate([records, np.empty(records.shape[0], dtype=RECORD_DTYPE)])
+                continue
+            used += decisions
+            game += 1
+        return np.asarray(records[:used]).copy()
+
+    parts, interrupted = _in_chunks(_check_games(games), workers, play, progress)
+    records = np.concatenate(parts) if parts else np.empty(0, dtype=RECORD_DTYPE)
+    if interrupted:
+        raise Interrupted(records)
+    return records
+
+
+# --- matches ---------------------------------------------------------------------------------------------------------
+
+
+ctypedef struct Player:
+    Chooser chooser
+    const void* state
+
+
+cdef int play_match_game(const Player* first, const Player* second, Dice* dice, Dice* first_choices,
+                         Dice* second_choices) noexcept nogil:
+    """One game from the opening; returns its turns, negative if the second player won."""
+    cdef const Player* mover = first
+    cdef Dice* choices = first_choices
+    cdef Board board = OPENING
+    cdef int turns = 0, roll, source
+    cdef bint first_moves = True
+    while True:
+        turns += 1
+        roll = next_roll(dice)
+        if legal_sources(&board, roll):
+            source = mover.chooser(mover.state, &board, roll, choices)
+            board = after_move(board, source, roll)
+            if board.own_off == PIECES:
+                return turns if first_moves else -turns
+            if grants_roll(source + roll):
+                continue
+        board = swap_sides(board)
+        first_moves = not first_moves
+        mover = first if first_moves else second
+        choices = first_choices if first_moves else second_choices
+
+
+class MatchResult(NamedTuple):
+    """Games of one agent against another, from the first agent's side."""
+
+    won: np.ndarray         # (games,) bool: whether the agent won
+    turns: np.ndarray       # (games,) int32: rolls in the game
+
+    @property
+    def games(self):
+        """How many games were finished."""
+        return len(self.won)
+
+
+def play_match(Agent agent, Agent opponent, games, seed=0, *, workers=None, progress=None):
+    """Plays games with seats alternated and paired dice -> MatchResult.
+
+    Games 2k and 2k + 1 have the same rolls; the agent moves first in the even ones. ValueError for a number of games
+    below 1; Interrupted, with the finished games, on Ctrl-C.
+    """
+    def play(first, count):
+        turns = np.empty(count, dtype=np.int32)
+        cdef int[::1] out = turns
+        cdef uint64_t key = seed, game = first
+        cdef int i, number = count
+        cdef Player one, two
+        cdef Dice dice, one_choices, two_choices
+        one.chooser, one.state = agent.chooser, agent.state
+        two.chooser, two.state = opponent.chooser, opponent.state
+        with nogil:
+            for i in range(number):
+                dice = new_dice(key, game // 2, ROLLS)
+                one_choices = new_dice(key, 2 * game, CHOICES)
+                two_choices = new_dice(key, 2 * game + 1, CHOICES)
+                if game % 2 == 0:
+                    out[i] = play_match_game(&one, &two, &dice, &one_choices, &two_choices)
+                else:
+                    out[i] = -play_match_game(&two, &one, &dice, &two_choices, &one_choices)
+                game += 1
+        return turns
+
+    parts, interrupted = _in_chunks(_check_games(games), workers, play, progress)
+    turns = np.concatenate(parts) if parts else np.empty(0, dtype=np.int32)
+    result = MatchResult(turns > 0, np.abs(turns))
+    if interrupted:
+        raise Interrupted(result)
+    return result
+
+
+# --- positions from play and their successors -----------------------------------------------------------------------
+
+
+cdef int sample_game(const Player* player, uint64_t seed, uint64_t game, uint64_t* positions, uint8_t* rolls,
+                     int capacity) noexcept nogil:
+    """The decisions of one game of an agent against itself, as many as fit; returns how many."""
+    cdef Dice dice = new_dice(seed, game, ROLLS)
+    cdef Dice choices = new_dice(seed, game, CHOICES)
+    cdef Board board = OPENING
+    cdef unsigned int sources
+    cdef int count = 0, roll, source
+    while count < capacity:
+        roll = next_roll(&dice)
+        sources = legal_sources(&board, roll)
+        if sources == 0:
+            board = swap_sides(board)
+            continue
+        source = lowest(sources)
+        if sources & (sources - 1):
+            positions[count] = pack(&board)
+            rolls[count] = roll
+            count += 1
+            source = player.chooser(player.state, &board, roll, &choices)
+        board = after_move(board, source, roll)
+        if board.own_off == PIECES:
+            break
+        if not grants_roll(source + roll):
+            board = swap_sides(board)
+    return count
+
+
+def sample_decisions(n, seed=0, Agent agent=None):
+    """Decisions (two or more legal moves) met when an agent, random if None, plays itself.
+
+    -> (packed positions (n,) uint64, rolls (n,) uint8), in the order of play, the last game cut short.
+    """
+    positions = np.empty(_check_games(n, "positions"), dtype=np.uint64)
+    rolls = np.empty(n, dtype=np.uint8)
+    cdef uint64_t[::1] out = positions
+    cdef uint8_t[::1] out_rolls = rolls
+    cdef uint64_t key = seed, game = 0
+    cdef Py_ssize_t filled = 0, total = n
+    cdef Player player
+    player.chooser, player.state = choose_random, NULL
+    if agent is not None:
+        player.chooser, player.state = agent.chooser, agent.state
+    with nogil:
+        while filled < total:
+            filled += sample_game(&player, key, game, &out[filled], &out_rolls[filled],
+                                  <int> min(total - filled, <Py_ssize_t> 1 << 30))
+            game += 1
+    return positions, rolls
+
+
+def successors(packed, rolls, nth):
+    """The position after a legal move, for each of n positions.
+
+    packed: (n,) uint64. rolls: (n,). nth: (n,) which of the legal moves, counted from 0 by ascending square.
+    -> (packed successors (n,) uint64, seen by whoever moves next; (n,) bool whether that is the same player).
+    ValueError where there is no such move.
+    """
+    cdef const uint64_t[::1] positions = np.ascontiguousarray(packed, dtype=np.uint64)
+    cdef const uint8_t[::1] known = np.ascontiguousarray(rolls, dtype=np.uint8)
+    cdef const uint8_t[::1] chosen = np.ascontiguousarray(nth, dtype=np.uint8)
+    if not positions.shape[0] == known.shape[0] == chosen.shape[0]:
+        raise ValueError("positions, rolls and moves must be of one length")
+    check_packed(positions)
+    after = np.empty(positions.shape[0], dtype=np.uint64)
+    same = np.empty(positions.shape[0], dtype=np.bool_)
+    cdef uint64_t[::1] out = after
+    cdef uint8_t[::1] out_same = same.view(np.uint8)
+    cdef Py_ssize_t i, bad = -1
+    cdef unsigned int sources
+    cdef Board board
+    cdef int k
+    with nogil:
+        for i in range(positions.shape[0]):
+            board = unpack(positions[i])
+            sources = legal_sources(&board, known[i]) if known[i] <= MAX_ROLL else 0
+            for k in range(chosen[i]):
+                sources &= sources - 1
+            if sources == 0:
+                bad = i
+                break
+            board = successor(board, lowest(sources), known[i])
+            out[i] = pack(&board)
+            out_same[i] = grants_roll(lowest(sources) + known[i])
+    if bad >= 0:
+        raise ValueError(f"entry {bad}: no legal move number {chosen[bad]} with a roll of {known[bad]}")
+    return after, same
+
+
+def policy_slots(packed, rolls):
+    """(n, 7) uint8: the policy slot of each legal move by ascending square, for n positions; 255 beyond the last."""
+    cdef const uint64_t[::1] positions = np.ascontiguousarray(packed, dtype=np.uint64)
+    cdef const uint8_t[::1] known = np.ascontiguousarray(rolls, dtype=np.uint8)
+    if positions.shape[0] != known.shape[0]:
+        raise ValueError("positions and rolls must be of one length")
+    check_packed(positions)
+    slots = np.full((positions.shape[0], MAX_MOVES), 255, dtype=np.uint8)
+    cdef uint8_t[:, ::1] out = slots
+    cdef Py_ssize_t i
+    cdef unsigned int sources
+    cdef Board board
+    cdef int k
+    with nogil:
+        for i in range(positions.shape[0]):
+            board = unpack(positions[i])
+            sources = legal_sources(&board, known[i]) if known[i] <= MAX_ROLL else 0
+            k = 0
+            while sources:
+                out[i, k] = policy_slot(&board, lowest(sources))
+                sources &= sources - 1
+                k += 1
+    return slots
