@@ -1,0 +1,64 @@
+"""The value and the policy network.
+
+Value: 150 features of a position before its roll -> tanh, 2 p - 1 for the win probability p of the side to move.
+Policy: 150 features of a position with its roll -> 7 logits, one for each policy slot (see `Position.policy_slot`).
+"""
+
+from collections.abc import Sequence
+
+from engine.features import FEATURE_NAMES
+from engine.network import POLICY_OUTPUTS
+from mlx_train.backend import mx, nn
+
+_ACTIVATIONS = {"relu": nn.relu, "silu": nn.silu}
+
+#: The logit of an illegal move.
+ILLEGAL = -1e9
+
+
+class MLP(nn.Module):
+    """A multilayer perceptron: (n, inputs) -> (n, outputs), no activation after the last layer."""
+
+    def __init__(self, sizes: Sequence[int], activation: str = "relu", dropout: float = 0.0):
+        super().__init__()
+        self.layers = [nn.Linear(inputs, outputs) for inputs, outputs in zip(sizes, sizes[1:], strict=False)]
+        for layer in self.layers:
+            # He's normal initialisation: MLX's default shrinks the signal layer by layer.
+            layer.weight = mx.random.normal(layer.weight.shape) * (2 / layer.weight.shape[1]) ** 0.5
+            layer.bias = mx.zeros_like(layer.bias)
+        self.dropout = nn.Dropout(dropout)
+        self._activation = activation
+
+    def __call__(self, x: mx.array) -> mx.array:
+        activation = _ACTIVATIONS[self._activation]
+        for layer in self.layers[:-1]:
+            x = self.dropout(activation(layer(x)))
+        return self.layers[-1](x)
+
+
+class Networks(nn.Module):
+    """The two networks that are trained together; they share no weights."""
+
+    def __init__(
+        self, hidden_sizes: Sequence[int] = (256, 128, 64, 32), activation: str = "relu", dropout: float = 0.0
+    ):
+        super().__init__()
+        inputs = len(FEATURE_NAMES)
+        self.value = MLP([inputs, *hidden_sizes, 1], activation, dropout)
+        self.policy = MLP([inputs, *hidden_sizes, POLICY_OUTPUTS], activation, dropout)
+
+    def values(self, inputs: mx.array) -> mx.array:
+        """(n, 150) -> (n,) in [-1, 1]."""
+        return mx.tanh(self.value(inputs)[:, 0])
+
+    def policies(self, inputs: mx.array, legal: mx.array) -> mx.array:
+        """(n, 150), (n, 7) bool -> (n, 7) log probabilities of the legal moves."""
+        logits = mx.where(legal, self.policy(inputs), ILLEGAL)
+        return logits - mx.logsumexp(logits, axis=1, keepdims=True)
+
+
+def parameter_count(module: nn.Module) -> int:
+    """Weights and biases of a module."""
+    from mlx.utils import tree_flatten
+
+    return sum(array.size for _, array in tree_flatten(module.parameters()))
