@@ -1,0 +1,332 @@
+"""Solves the game: layer by layer, sweep by sweep, slab by slab."""
+
+import numpy as np
+
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
+
+from engine.position cimport (BORNE_OFF, LANE_MASK, MAX_ROLL, PIECES, ROSETTE_MASK, SAFE_MASK, lowest,
+                              popcount)
+from engine.tablebase cimport CONFIGURATIONS, FOLLOWERS, FOLLOWERS_START, INDEX, SLABS
+
+from engine.cores import run_parallel
+
+
+cdef extern from "tablebase_sweep.h" nogil:
+    enum:
+        UR_ROW
+        UR_SLACK
+    ctypedef struct ur_moves:
+        int count[5]
+        const double* to[5][8]
+        ptrdiff_t stride[5][8]
+        const double* lane[4]
+        ptrdiff_t lane_stride[4]
+    ctypedef struct ur_block:
+        double* leader_turn
+        double* follower_turn
+        int height
+        int width
+        int leader_free
+        int follower_free
+        ur_moves leader
+        ur_moves follower
+    const uint8_t UR_MASK[16]
+    const uint8_t UR_RANK[16]
+    const uint8_t UR_COUNT[16]
+    double ur_relax_block(const ur_block* block, double omega) noexcept
+
+
+cdef extern from *:
+    """
+    #include <sched.h>
+    #define ur_add(at, n) __atomic_fetch_add(at, n, __ATOMIC_ACQ_REL)
+    #define ur_get(at) __atomic_load_n(at, __ATOMIC_ACQUIRE)
+    #define ur_set(at, n) __atomic_store_n(at, n, __ATOMIC_RELEASE)
+    """
+    int add "ur_add"(int* at, int n) noexcept nogil
+    int get "ur_get"(const int* at) noexcept nogil
+    void put "ur_set"(int* at, int n) noexcept nogil
+    int sched_yield() noexcept nogil
+
+
+SLACK = UR_SLACK
+
+
+cdef enum:
+    MAX_WORKERS = 1024
+    CACHE_LINE = 8              # doubles
+
+
+# What the workers of one layer share.
+ctypedef struct Layer:
+    int leader, follower        # pieces left
+    double* leader_turn         # the layer's values: the leader's win probability
+    double* follower_turn
+    const double* leader_off    # the follower's turn of the layer (leader - 1, follower); NULL: won
+    const double* follower_off  # the leader's turn of the layer (leader, follower - 1); NULL: lost
+    const double* lower[2][4]   # by turn: the values behind the first guess
+    int slabs                   # how many there are
+    int slab[CONFIGURATIONS]    # the leader's squares 5 to 14, in the order of the table
+    int level[CONFIGURATIONS]   # the number of slabs of higher progress, which must be done before this one
+    double tolerance
+    int next                    # slabs taken, over all sweeps
+    int done                    # slabs finished, over all sweeps
+    int sweep                   # the sweep that may begin
+    int finished                # whether there is no further one
+    int stop                    # set from outside: give up
+    int workers
+    double omega
+    double residual
+    double best
+    int stalled
+    double change[MAX_WORKERS * CACHE_LINE]
+
+
+cdef double[16] WON
+cdef double[16] LOST
+for _k in range(16):
+    WON[<int> _k] = 1.0
+    LOST[<int> _k] = 0.0
+
+
+cdef inline int64_t block_start(int leader, int follower, unsigned int a, unsigned int b) noexcept nogil:
+    return (<int64_t> INDEX.slab[leader][follower][a]
+            + INDEX.prefix[leader - popcount(a)] * <int64_t> INDEX.block[follower][INDEX.leader_key[a & 0xFF] + INDEX.follower_key[b]])
+
+
+cdef inline int width_of(int pieces, unsigned int far) noexcept nogil:
+    return INDEX.prefix[pieces - popcount(far)]
+
+
+cdef void find_moves(const Layer* layer, unsigned int a, unsigned int b, bint leads, ur_moves* moves) noexcept nogil:
+    """The successors of a block by the moves of one side to, and on, squares 5 to 14."""
+    cdef unsigned int own = (a if leads else b) << 5
+    cdef unsigned int opp = (b if leads else a) << 5
+    cdef unsigned int landings, own_after, opp_after, bit
+    cdef int free = (layer.leader if leads else layer.follower) - popcount(own)
+    cdef int roll, target, n
+    cdef const double* turn
+    for roll in range(1, MAX_ROLL + 1):
+        n = 0
+        landings = (own << roll) & ~(own | (opp & SAFE_MASK)) & 0xFFC0
+        while landings:
+            target = lowest(landings)
+            bit = landings & -landings
+            landings ^= bit
+            own_after = (own ^ (bit >> roll)) >> 5
+            if target == BORNE_OFF:
+                if leads:
+                    if layer.leader_off == NULL:
+                        moves.to[roll][n] = WON
+                        moves.stride[roll][n] = 0
+                    else:
+                        moves.to[roll][n] = layer.leader_off + block_start(layer.leader - 1, layer.follower, own_after, b)
+                        moves.stride[roll][n] = width_of(layer.follower, b)
+                else:
+                    if layer.follower_off == NULL:
+                        moves.to[roll][n] = LOST
+                        moves.stride[roll][n] = 0
+                    else:
+                        moves.to[roll][n] = layer.follower_off + block_start(layer.leader, layer.follower - 1, a, own_after)
+                        moves.stride[roll][n] = width_of(layer.follower, b)
+            else:
+                own_after |= bit >> 5
+                opp_after = (opp & ~(bit & LANE_MASK)) >> 5
+                if ((ROSETTE_MASK >> target) & 1) == leads:
+                    turn = layer.leader_turn
+                else:
+                    turn = layer.follower_turn
+                if leads:
+                    moves.to[roll][n] = turn + block_start(layer.leader, layer.follower, own_after, opp_after)
+                    moves.stride[roll][n] = width_of(layer.follower, opp_after)
+                else:
+                    moves.to[roll][n] = turn + block_start(layer.leader, layer.follower, opp_after, own_after)
+                    moves.stride[roll][n] = width_of(layer.follower, own_after)
+            n += 1
+        moves.count[roll] = n
+    for target in range(5, 9):
+        bit = 1 << target
+        if free == 0 or own & bit or opp & bit & SAFE_MASK:
+            moves.lane[target - 5] = NULL
+            continue
+        own_after = (own | bit) >> 5
+        opp_after = (opp & ~bit) >> 5
+        if (target == 8) == leads:
+            turn = layer.leader_turn
+        else:
+            turn = layer.follower_turn
+        if leads:
+            moves.lane[target - 5] = turn + block_start(layer.leader, layer.follower, own_after, opp_after)
+            moves.lane_stride[target - 5] = width_of(layer.follower, opp_after)
+        else:
+            moves.lane[target - 5] = turn + block_start(layer.leader, layer.follower, opp_after, own_after)
+            moves.lane_stride[target - 5] = width_of(layer.follower, own_after)
+
+
+cdef double relax_slab(const Layer* layer, unsigned int a, double omega) noexcept nogil:
+    """Updates all blocks of a slab; returns the largest change."""
+    cdef ur_block block
+    cdef double largest = 0
+    cdef double change
+    cdef unsigned int b
+    cdef int k
+    cdef int64_t at = INDEX.slab[layer.leader][layer.follower][a]
+    block.leader_free = layer.leader - popcount(a)
+    block.height = INDEX.prefix[block.leader_free]
+    for k in range(FOLLOWERS_START[a & 0xFF], FOLLOWERS_START[(a & 0xFF) + 1]):
+        b = FOLLOWERS[k]
+        block.follower_free = layer.follower - popcount(b)
+        if block.follower_free < 0:
+            continue
+        block.width = INDEX.prefix[block.follower_free]
+        block.leader_turn = layer.leader_turn + at
+        block.follower_turn = layer.follower_turn + at
+        find_moves(layer, a, b, True, &block.leader)
+        find_moves(layer, a, b, False, &block.follower)
+        change = ur_relax_block(&block, omega)
+        largest = max(largest, change)
+        at += block.height * block.width
+    return largest
+
+
+cdef void guess_slab(const Layer* layer, unsigned int a) noexcept nogil:
+    cdef int64_t at = INDEX.slab[layer.leader][layer.follower][a]
+    cdef int64_t n = 0
+    cdef int k
+    for k in range(FOLLOWERS_START[a & 0xFF], FOLLOWERS_START[(a & 0xFF) + 1]):
+        if layer.follower - popcount(FOLLOWERS[k]) >= 0:
+            n += width_of(layer.leader, a) * width_of(layer.follower, FOLLOWERS[k])
+    for k in range(n):
+        layer.leader_turn[at + k] = 0.5
+        layer.follower_turn[at + k] = 0.5
+
+
+cdef void end_sweep(Layer* layer) noexcept nogil:
+    """Decides, after all slabs of a sweep, whether another one follows and how."""
+    cdef int k
+    cdef double change = 0
+    if layer.sweep > 0:
+        for k in range(layer.workers):
+            change = max(change, layer.change[k * CACHE_LINE])
+            layer.change[k * CACHE_LINE] = 0
+        layer.residual = change
+        if change <= layer.tolerance:
+            put(&layer.finished, 1)
+        elif change >= layer.best and change < 1e-13:
+            if layer.omega == 1.0:
+                layer.stalled += 1
+                put(&layer.finished, layer.stalled == 2)
+            layer.omega = 1.0
+        layer.best = min(layer.best, change)
+    put(&layer.sweep, layer.sweep + 1)
+
+
+cdef void work(Layer* layer, int worker) noexcept nogil:
+    """One worker's share of a layer: takes slabs in order, each as soon as all of higher progress are done."""
+    cdef int ticket, sweep, slab, before, spins
+    cdef double change
+    while True:
+        ticket = add(&layer.next, 1)
+        sweep = ticket // layer.slabs
+        slab = ticket % layer.slabs
+        before = sweep * layer.slabs + (layer.level[slab] if sweep else 0)
+        spins = 0
+        while get(&layer.done) < before:
+            if get(&layer.stop) or get(&layer.finished):
+                return
+            spins += 1
+            if spins > 200:
+                sched_yield()
+        if slab == 0 and sweep:
+            end_sweep(layer)
+        while get(&layer.sweep) < sweep:
+            sched_yield()
+        if get(&layer.finished) or get(&layer.stop):
+            return
+        if sweep == 0:
+            guess_slab(layer, layer.slab[slab])
+        else:
+            change = relax_slab(layer, layer.slab[slab], layer.omega)
+            layer.change[worker * CACHE_LINE] = max(layer.change[worker * CACHE_LINE], change)
+        add(&layer.done, 1)
+
+
+cdef void mirror(const double* source, double* out, int leader, int follower) noexcept nogil:
+    """out, in the order of (leader, follower), from the other turn of the layer (follower, leader)."""
+    cdef unsigned int a, b
+    cdef int i, j, height, width
+    cdef int64_t here, there
+    cdef int k
+    for a in range(CONFIGURATIONS):
+        if popcount(a) > leader:
+            continue
+        height = width_of(leader, a)
+        for k in range(FOLLOWERS_START[a & 0xFF], FOLLOWERS_START[(a & 0xFF) + 1]):
+            b = FOLLOWERS[k]
+            if popcount(b) > follower:
+                continue
+            width = width_of(follower, b)
+            here = block_start(leader, follower, a, b)
+            there = block_start(follower, leader, b, a)
+            for i in range(height):
+                for j in range(width):
+                    out[here + i * width + j] = 1.0 - source[there + j * height + i]
+
+
+cdef class LayerTask:
+    """One layer's work. The threads hold it, so that what they use lives as long as they do."""
+
+    cdef Layer layer
+    cdef object buffers
+
+    def run(self, int workers):
+        def task(int worker):
+            with nogil:
+                work(&self.layer, worker)
+
+        self.layer.workers = workers
+        run_parallel(task, workers, on_interrupt=self.stop)
+
+    def stop(self):
+        put(&self.layer.stop, 1)
+
+
+def solve_layers(double[::1] values, order, int first, double tolerance, int workers):
+    """Solves the layers order[first:] in turn, in `values`; yields (sweeps, residual) after each."""
+    cdef LayerTask task
+    cdef Layer* layer
+    cdef int p, q, k, progress, last, level
+    cdef int pieces = max(q for _, q in order)
+    cdef double[::1] diagonal = np.empty(INDEX.size[pieces][pieces] + SLACK)
+    cdef double[::1] mirrored = np.empty(INDEX.size[pieces][pieces - 1] + SLACK)
+    for p, q in order[first:]:
+        task = LayerTask()
+        task.buffers = values, diagonal, mirrored
+        layer = &task.layer
+        layer.leader = p
+        layer.follower = q
+        layer.leader_turn = &values[INDEX.start[p][q]]
+        layer.follower_turn = &values[INDEX.start[p][q] + INDEX.size[p][q]] if p < q else &diagonal[0]
+        if p > 1:
+            layer.leader_off = &values[INDEX.start[p - 1][q] + INDEX.size[p - 1][q]]
+        if p < q:
+            layer.follower_off = &values[INDEX.start[p][q - 1]]
+        elif p > 1:
+            mirror(&values[INDEX.start[p - 1][p] + INDEX.size[p - 1][p]], &mirrored[0], p, p - 1)
+            layer.follower_off = &mirrored[0]
+        last = level = -1
+        for k in range(CONFIGURATIONS):
+            if popcount(SLABS[k]) > p:
+                continue
+            progress = sum(square + 5 for square in range(10) if SLABS[k] >> square & 1)
+            if progress != last:
+                last = progress
+                level = layer.slabs
+            layer.slab[layer.slabs] = SLABS[k]
+            layer.level[layer.slabs] = level
+            layer.slabs += 1
+        layer.tolerance = tolerance
+        layer.omega = 1.05
+        layer.best = 2.0
+        task.run(workers)
+        yield layer.sweep - 1, layer.residual
