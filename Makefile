@@ -17,9 +17,9 @@ SHIM_SOURCE := mlx_train/blas_shim.c
 ENGINE_TESTS := $(sort $(wildcard $(patsubst engine/%,tests/test_%.py,$(basename $(wildcard engine/*.pyx engine/*.py)))))
 
 # Stamps stand for what was done to .venv, so they live and go with it.
+BUILDER := $(VENV)/.builder
 INSTALLED := $(VENV)/.installed-$(EXTRA)
 DEVELOP := $(VENV)/.develop
-BUILT := $(VENV)/.built
 
 .PHONY: help run test check format bench debug-test wheel clean
 .DELETE_ON_ERROR:
@@ -36,13 +36,13 @@ help:
 	@echo
 	@echo 'Variables: PYTHON=$(PYTHON) EXTRA=$(EXTRA) ARGS=$(ARGS)'
 
-run: $(INSTALLED) $(BUILT)
+run: $(INSTALLED)
 	@$(PY) -m mlx_train run --preset quick $(ARGS)
 
-test: $(INSTALLED) $(DEVELOP) $(BUILT)
+test: $(INSTALLED) $(DEVELOP)
 	@$(PY) -m pytest $(ARGS)
 
-check: $(INSTALLED) $(DEVELOP) $(BUILT)
+check: $(INSTALLED) $(DEVELOP)
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
 	$(VENV)/bin/cython-lint engine
@@ -52,18 +52,18 @@ format: $(DEVELOP)
 	$(PY) -m ruff format .
 	$(PY) -m ruff check --fix .
 
-bench: $(INSTALLED) $(DEVELOP) $(BUILT)
+bench: $(INSTALLED) $(DEVELOP)
 	@$(PY) -m mlx_train.bench $(ARGS)
 
 # The debug build is made from a copy, so that it leaves the release build beside the sources alone.
-debug-test: $(DEVELOP) $(INSTALLED) $(DEBUG)/.built
+debug-test: $(INSTALLED) $(DEVELOP) $(DEBUG)/.built
 	@rm -rf $(DEBUG)/tests && cp -R tests $(DEBUG)/tests
 	@for folder in weights docs; do ln -sfn ../../$$folder $(DEBUG)/$$folder; done
 	@cp engine/*.py $(DEBUG)/engine/ && cp mlx_train/*.py $(DEBUG)/mlx_train/ && cp pyproject.toml $(DEBUG)/
 	@cd $(DEBUG) && ../../$(PY) -c 'import engine; assert "$(DEBUG)" in engine.__file__, engine.__file__'
 	cd $(DEBUG) && ../../$(PY) -m pytest $(ENGINE_TESTS) $(ARGS)
 
-$(DEBUG)/.built: $(ENGINE_SOURCES) | $(BUILT)
+$(DEBUG)/.built: $(ENGINE_SOURCES) | $(BUILDER)
 	@echo 'Compiling the engine with checks'
 	@rm -rf $(DEBUG) && mkdir -p $(DEBUG)/mlx_train
 	@cp -R engine $(DEBUG)/engine && rm -f $(DEBUG)/engine/*.so $(DEBUG)/engine/*.c
@@ -71,13 +71,13 @@ $(DEBUG)/.built: $(ENGINE_SOURCES) | $(BUILT)
 	@cd $(DEBUG) && UR_DEBUG=1 ../../$(PY) setup.py -q build_ext --inplace
 	@touch $@
 
-wheel: $(BUILT)
+wheel: $(BUILDER)
 	$(PIP) wheel -q --no-build-isolation --no-deps -w dist .
 	$(PY) setup.py -q sdist
 
 clean:
 	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache
-	rm -f engine/*.c engine/*.so mlx_train/*.so $(BUILT)
+	rm -f engine/*.c engine/*.so mlx_train/*.so $(VENV)/.installed-*
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 $(VENV)/.created:
@@ -88,22 +88,21 @@ $(VENV)/.created:
 	@touch $@
 
 # What pyproject.toml asks for to build: the builds below run in .venv itself, so that they can go on where they stopped.
-$(VENV)/.builder: $(VENV)/.created pyproject.toml
+$(BUILDER): $(VENV)/.created pyproject.toml
 	@$(PY) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' > $@.txt
 	@$(PIP) install -q -r $@.txt
 	@touch $@
 
-$(INSTALLED): $(VENV)/.builder setup.py
+# The first time, pip compiles the engine too; after that, a changed source is compiled in place.
+$(INSTALLED): $(BUILDER) $(ENGINE_SOURCES) $(SHIM_SOURCE)
 	@command -v $${CC:-cc} >/dev/null || { echo 'No C compiler: install one (xcode-select --install, or gcc)' >&2; exit 1; }
-	@echo 'Installing into $(VENV) and compiling the engine'
-	@$(PIP) install -q --no-build-isolation -e '.[$(EXTRA)]'
+	@echo 'Compiling the engine and installing into $(VENV)'
+	@$(if $(filter $(BUILDER) setup.py,$?),\
+	  $(PIP) install -q --no-build-isolation -e '.[$(EXTRA)]',\
+	  $(PY) setup.py -q build_ext --inplace)
 	@touch $@
 
-$(DEVELOP): $(VENV)/.builder
+$(DEVELOP): $(BUILDER)
 	@echo 'Installing the development tools into $(VENV)'
 	@$(PIP) install -q --group dev
-	@touch $@
-
-$(BUILT): $(ENGINE_SOURCES) $(SHIM_SOURCE) | $(INSTALLED)
-	@$(PY) setup.py -q build_ext --inplace
 	@touch $@

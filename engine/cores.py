@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import TypeVar
 
 __all__ = ["Cores", "detect", "performance_affinity", "run_parallel", "worker_count"]
@@ -126,31 +127,45 @@ def run_parallel(
     cores = detect() if cores is None else cores
     results: dict[int, T] = {}
     failures: list[BaseException] = []
+    begun: list[int] = []
+    ended: list[int] = []
+    stopping = False
+    # Ctrl-C may come between any two steps of the main thread. A SimpleQueue bears that and serves as a bell.
+    # Locks held in Python code do not (Condition, futures), nor does Thread.join: until Python 3.12, one that
+    # is interrupted takes the thread for ended.
+    bell: SimpleQueue[None] = SimpleQueue()
 
     def work(index: int) -> None:
+        begun.append(index)
         try:
-            _place_thread(cores)
-            results[index] = task(index)
-        except BaseException as error:  # handed to the caller below
+            if not stopping:
+                _place_thread(cores)
+                results[index] = task(index)
+        except BaseException as error:  # raised in the caller's thread below
             failures.append(error)
+        finally:
+            ended.append(index)
+            bell.put(None)
 
-    # Daemons, so that a second Ctrl-C really ends the program. A single task runs in a thread too: the main
-    # thread, the only one that sees Ctrl-C, has to be free to set the flag.
-    threads = [threading.Thread(target=work, args=(index,), daemon=True) for index in range(workers)]
+    def listen() -> None:
+        with suppress(Empty):
+            bell.get(timeout=POLL_SECONDS)
+
     try:
-        for thread in threads:
-            thread.start()
-        _join(threads, until=failures)
-    except KeyboardInterrupt:
+        # A single task gets a thread too: the main thread, the only one that sees Ctrl-C, has to be free.
+        for index in range(workers):
+            threading.Thread(target=work, args=(index,), daemon=True).start()
+        while len(ended) < workers and not failures:
+            listen()
+        if failures:
+            raise failures[0]
+    except BaseException:
+        stopping = True  # before `begun` is read: whatever begins later ends at once
         if on_interrupt is not None:
             on_interrupt()
-        _join(threads)
+        while len(ended) < len(begun):
+            listen()
         raise
-    if failures:
-        if on_interrupt is not None:
-            on_interrupt()
-        _join(threads)
-        raise failures[0]
     return [results[index] for index in range(workers)]
 
 
@@ -179,13 +194,6 @@ def performance_affinity(cores: Cores | None = None) -> Iterator[Cores]:
         for thread in _thread_ids():
             with suppress(OSError):
                 os.sched_setaffinity(thread, former.get(thread, own))
-
-
-def _join(threads: list[threading.Thread], until: list[BaseException] | None = None) -> None:
-    """Wait for the threads that were started, or until something stands in the list."""
-    for thread in threads:
-        while thread.is_alive() and not until:
-            thread.join(POLL_SECONDS)
 
 
 def _place_thread(cores: Cores) -> None:
