@@ -84,7 +84,7 @@ cdef class Agent:
         raise TypeError("agents come from Agent.parse(spelling)")
 
     @staticmethod
-    def parse(str spelling):
+    def parse(str spelling not None):
         """The agent of a spelling. ValueError says what is wrong with it; OSError if its file cannot be read."""
         cdef Agent agent = Agent.__new__(Agent)
         kind, _, argument = spelling.partition(":")
@@ -137,7 +137,7 @@ cdef class Agent:
         self.chooser = choose_policy if policy else choose_network
         self.unit = "policy" if policy else "win probability"
 
-    def moves(self, Position position, int roll):
+    def moves(self, Position position not None, int roll):
         """Every legal move as (square, value), ascending squares; `unit` says what the value is.
 
         The point of view is the mover's, after the move. Agents without a unit give None for a value.
@@ -150,7 +150,7 @@ cdef class Agent:
             return self.player.policy(position, roll)
         return [(square, None) for square in position.legal_moves(roll)]
 
-    def best_move(self, Position position, int roll, uint64_t seed=0):
+    def best_move(self, Position position not None, int roll, uint64_t seed=0):
         """The square that the agent moves from, or None when the turn passes; `seed` decides where chance does."""
         cdef Dice dice
         cdef int square

@@ -219,7 +219,7 @@ cdef int record_game(
     return count
 
 
-def selfplay(games, Search search, seed=0, *, double exploration=0.0, first=0, workers=None, progress=None):
+def selfplay(games, Search search not None, seed=0, *, double exploration=0.0, first=0, workers=None, progress=None):
     """Games of a search against itself -> records of all their decisions, (n,) of RECORD_DTYPE, in order.
 
     Every legal move of every decision is valued by the search. exploration: the share of decisions where any legal
@@ -297,7 +297,7 @@ class MatchResult(NamedTuple):
         return len(self.won)
 
 
-def play_match(Agent agent, Agent opponent, games, seed=0, *, workers=None, progress=None):
+def play_match(Agent agent not None, Agent opponent not None, games, seed=0, *, workers=None, progress=None):
     """Plays games with seats alternated and paired dice -> MatchResult.
 
     Games 2k and 2k + 1 have the same rolls; the agent moves first in the even ones. ValueError for a number of games

@@ -7,7 +7,7 @@ games come out whatever the number of workers.
 from engine.dice cimport *
 
 #: Probability of each roll 0 to 4 of four binary dice.
-ROLL_PROBABILITIES = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)
+ROLL_PROBABILITIES = (1.0 / 16, 4.0 / 16, 6.0 / 16, 4.0 / 16, 1.0 / 16)
 
 
 def philox4x32(tuple counter, tuple key):

@@ -289,7 +289,7 @@ def _output(out, shape, dtype):
     return out
 
 
-def extract_features(Position position, roll=None):
+def extract_features(Position position not None, roll=None):
     """(150,) float32 features of a position, before its roll or with it."""
     cdef int known = NO_ROLL if roll is None else check_roll(roll) or roll
     out = np.empty(FEATURES, dtype=np.float32)

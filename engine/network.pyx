@@ -371,7 +371,7 @@ cdef class Network:
         if not there:
             raise ValueError(f"{self.path} has no {name} network")
 
-    def value(self, Position position):
+    def value(self, Position position not None):
         """Win probability of the side to move, before its roll."""
         cdef double probability
         self._need(self.has_value, "value")
@@ -395,7 +395,7 @@ cdef class Network:
                 out[i] = win_probability(&self.value_net, &board)
         return result
 
-    def moves(self, Position position, int roll, int depth=1):
+    def moves(self, Position position not None, int roll, int depth=1):
         """Every legal move as (square, win probability of the side to move after it), ascending squares.
 
         depth: turns of look-ahead; 1 values the successors, every further one adds a chance node and a reply.
@@ -413,7 +413,7 @@ cdef class Network:
             count = network_moves(&self.value_net, &position.board, roll, depth, squares, values)
         return [(squares[i], values[i]) for i in range(count)]
 
-    def policy(self, Position position, int roll):
+    def policy(self, Position position not None, int roll):
         """Every legal move as (square, probability), ascending squares; the probabilities sum to 1."""
         cdef int squares[MAX_MOVES]
         cdef double probabilities[MAX_MOVES]

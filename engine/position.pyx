@@ -74,7 +74,7 @@ cdef class Position:
         return Position.wrap(INITIAL)
 
     @staticmethod
-    def from_notation(str text):
+    def from_notation(str text not None):
         """The position of a line such as `x.............:0|..............:6`. ValueError says what is wrong."""
         parts = text.strip().split("|")
         if len(parts) != 2:
@@ -203,7 +203,7 @@ cdef uint64_t _perft(Board board, int depth) noexcept nogil:
     return leaves
 
 
-def perft(Position position, int depth):
+def perft(Position position not None, int depth):
     """Leaves of the game tree after `depth` turns, every roll and every move counted once: a test of the rules."""
     if depth < 0:
         raise ValueError(f"depth must not be negative, got {depth}")

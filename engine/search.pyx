@@ -196,7 +196,7 @@ cdef class Search:
             self.searcher.last = &self.table[0]
 
     @staticmethod
-    def weights(str name):
+    def weights(str name not None):
         """A copy of a preset's weights, in evaluation points. ValueError for an unknown name."""
         load_weights(name)
         return dict(PRESETS[name])
@@ -206,7 +206,7 @@ cdef class Search:
         """Turns of look-ahead."""
         return self.searcher.depth
 
-    def raw_values(self, Position position, int roll):
+    def raw_values(self, Position position not None, int roll):
         """Every legal move as (square, value): the doubled evaluation times 16**(depth - 1), an exact integer."""
         cdef Moves moves
         check_roll(roll)
@@ -216,12 +216,12 @@ cdef class Search:
             search_moves(&self.searcher, &position.board, roll, &moves)
         return [(moves.square[i], moves.value[i]) for i in range(moves.count)]
 
-    def moves(self, Position position, int roll):
+    def moves(self, Position position not None, int roll):
         """Every legal move as (square, value in evaluation points for the side to move), ascending squares."""
         scale = 2.0 * 16.0 ** (self.searcher.depth - 1)
         return [(square, value / scale) for square, value in self.raw_values(position, roll)]
 
-    def best_move(self, Position position, int roll):
+    def best_move(self, Position position not None, int roll):
         """The square of the best move, the lowest among equals; None when the turn passes."""
         values = self.raw_values(position, roll)
         return max(values, key=lambda move: (move[1], -move[0]))[0] if values else None

@@ -47,14 +47,16 @@ class Networks(nn.Module):
         self.value = MLP([inputs, *hidden_sizes, 1], activation, dropout)
         self.policy = MLP([inputs, *hidden_sizes, POLICY_OUTPUTS], activation, dropout)
 
-    def values(self, inputs: mx.array) -> mx.array:
-        """(n, 150) -> (n,) in [-1, 1]."""
-        return mx.tanh(self.value(inputs)[:, 0])
 
-    def policies(self, inputs: mx.array, legal: mx.array) -> mx.array:
-        """(n, 150), (n, 7) bool -> (n, 7) log probabilities of the legal moves."""
-        logits = mx.where(legal, self.policy(inputs), ILLEGAL)
-        return logits - mx.logsumexp(logits, axis=1, keepdims=True)
+def values(network: MLP, inputs: mx.array) -> mx.array:
+    """(n, 150) -> (n,): 2 p - 1 for the win probability p of the side to move."""
+    return mx.tanh(network(inputs)[:, 0])
+
+
+def log_policies(network: MLP, inputs: mx.array, legal: mx.array) -> mx.array:
+    """(n, 150), (n, 7) bool -> (n, 7) log probabilities of the legal moves by policy slot."""
+    logits = mx.where(legal, network(inputs), ILLEGAL)
+    return logits - mx.logsumexp(logits, axis=1, keepdims=True)
 
 
 def parameter_count(module: nn.Module) -> int:

@@ -14,7 +14,7 @@ from mlx.utils import tree_map
 from mlx_train.backend import mx, nn, optim, peak_memory
 from mlx_train.config import Config
 from mlx_train.dataset import Batch, Labels
-from mlx_train.networks import Networks
+from mlx_train.networks import MLP, Networks, log_policies, values
 
 T = TypeVar("T")
 
@@ -53,12 +53,14 @@ def learning_rate_schedule(config: Config, steps: int) -> Callable[[mx.array], m
     return optim.join_schedules([rise, fall], [warmup])
 
 
-def losses(model: Networks, batch: tuple[mx.array, ...]) -> tuple[mx.array, mx.array, mx.array]:
-    """-> (sum, value, policy): mean squared error of 2 p - 1, and cross entropy against the target policy."""
-    value_inputs, value_targets, policy_inputs, policy_targets, policy_legal = batch
-    value = mx.mean(mx.square(model.values(value_inputs) - value_targets))
-    policy = -mx.mean(mx.sum(policy_targets * model.policies(policy_inputs, policy_legal), axis=1))
-    return value + policy, value, policy
+def value_loss(network: MLP, inputs: mx.array, targets: mx.array) -> mx.array:
+    """Mean squared error of 2 p - 1."""
+    return mx.mean(mx.square(values(network, inputs) - targets))
+
+
+def policy_loss(network: MLP, inputs: mx.array, targets: mx.array, legal: mx.array) -> mx.array:
+    """Cross entropy against the target policy, in nats."""
+    return -mx.mean(mx.sum(targets * log_policies(network, inputs, legal), axis=1))
 
 
 def to_mlx(batch: Batch) -> tuple[mx.array, ...]:
@@ -66,9 +68,19 @@ def to_mlx(batch: Batch) -> tuple[mx.array, ...]:
     return tuple(mx.array(array) for array in batch)
 
 
+def network_streams() -> tuple[mx.Stream, mx.Stream]:
+    """Where the value and the policy network are trained. Two streams on the CPU, so that each has a core (measured:
+    110,000 samples/s against 62,000 on one); one on a GPU, which is filled by either network alone.
+    """
+    device = mx.default_device()
+    if device == mx.Device(mx.gpu):
+        return mx.default_stream(device), mx.default_stream(device)
+    return mx.new_stream(device), mx.new_stream(device)
+
+
 class Trainer:
-    """A model, its optimizer and the compiled step. Restore a checkpoint into `model` and `optimizer` before the first
-    call of `step`: what is replaced afterwards is silently not what is trained.
+    """A model, its optimizers and the compiled step. Restore a checkpoint into them before the first call of `step`:
+    what is replaced afterwards is silently not what is trained.
     """
 
     def __init__(self, config: Config, steps: int):
@@ -76,31 +88,44 @@ class Trainer:
         mx.random.seed(config.seed)
         self.config = config
         self.model = Networks(config.hidden_sizes, config.activation, config.dropout)
-        self.optimizer = optim.Adam(
-            learning_rate=learning_rate_schedule(config, steps), bias_correction=True
-        )
-        self.optimizer.init(self.model.trainable_parameters())
-        mx.eval(self.model.state, self.optimizer.state)
+        schedule = learning_rate_schedule(config, steps)
+        self.value_optimizer = optim.Adam(learning_rate=schedule, bias_correction=True)
+        self.policy_optimizer = optim.Adam(learning_rate=schedule, bias_correction=True)
+        self.value_optimizer.init(self.model.value.trainable_parameters())
+        self.policy_optimizer.init(self.model.policy.trainable_parameters())
+        # Everything that a step changes. The compiled step has it as input and as output: what is left out there
+        # would silently stay as it is.
+        self.state = [
+            self.model.state,
+            self.value_optimizer.state,
+            self.policy_optimizer.state,
+            mx.random.state,
+        ]
+        mx.eval(self.state)
         self._step: Callable[[tuple[mx.array, ...]], tuple[mx.array, mx.array]] | None = None
 
     def step(self, batch: Batch) -> tuple[mx.array, mx.array]:
-        """One update -> (value loss, policy loss) of the batch, evaluated."""
+        """One update of both networks -> (value loss, policy loss) of the batch, evaluated."""
         if self._step is None:
             self._step = self._compile()
         result = self._step(to_mlx(batch))
-        mx.eval(result, self._state)
+        mx.eval(result, self.state)
         return result
 
     def _compile(self) -> Callable[[tuple[mx.array, ...]], tuple[mx.array, mx.array]]:
-        model, optimizer = self.model, self.optimizer
-        # Everything that the step changes is both input and output; what is left out would silently stay as it is.
-        self._state = [model.state, optimizer.state, mx.random.state]
-        gradient = nn.value_and_grad(model, lambda batch: losses(model, batch))
+        model = self.model
+        value_gradient = nn.value_and_grad(model.value, partial(value_loss, model.value))
+        policy_gradient = nn.value_and_grad(model.policy, partial(policy_loss, model.policy))
+        value_stream, policy_stream = network_streams()
 
-        @partial(mx.compile, inputs=self._state, outputs=self._state)
+        @partial(mx.compile, inputs=self.state, outputs=self.state)
         def step(batch: tuple[mx.array, ...]) -> tuple[mx.array, mx.array]:
-            (_, value, policy), gradients = gradient(batch)
-            optimizer.update(model, gradients)
+            with mx.stream(value_stream):
+                value, gradients = value_gradient(*batch[:2])
+                self.value_optimizer.update(model.value, gradients)
+            with mx.stream(policy_stream):
+                policy, gradients = policy_gradient(*batch[2:])
+                self.policy_optimizer.update(model.policy, gradients)
             return value, policy
 
         return step
@@ -139,8 +164,9 @@ class Trainer:
         for batch in labels.all(_VALIDATION_BATCH, (self.config.seed, 3)):
             count = len(batch.value_targets)
             arrays = to_mlx(batch)
-            _, value, policy = losses(self.model, arrays)
-            choice = mx.argmax(self.model.policies(arrays[2], arrays[4]), axis=1, keepdims=True)
+            value = value_loss(self.model.value, *arrays[:2])
+            policy = policy_loss(self.model.policy, *arrays[2:])
+            choice = mx.argmax(log_policies(self.model.policy, arrays[2], arrays[4]), axis=1, keepdims=True)
             best = mx.max(arrays[3], axis=1, keepdims=True)
             hits = mx.sum(mx.take_along_axis(arrays[3], choice, axis=1) >= best)
             value_sum += value.item() * count
@@ -176,8 +202,8 @@ def train(
             measured = trainer.train_epoch(epoch, training, batch_size) | trainer.validate(validation)
             metrics = EpochMetrics(
                 epoch=epoch,
-                step=int(trainer.optimizer.step.item()),
-                learning_rate=trainer.optimizer.learning_rate.item(),
+                step=int(trainer.value_optimizer.step.item()),
+                learning_rate=trainer.value_optimizer.learning_rate.item(),
                 peak_memory_bytes=peak_memory(),
                 **measured,
             )
