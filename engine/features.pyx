@@ -166,7 +166,7 @@ cdef inline uint8_t* write_state(
 ) noexcept nogil:
     """The state features of the side to move of `board`, given the squares that each side has walked."""
     cdef unsigned int prey = board.opp & LANE_MASK
-    cdef unsigned int danger = other.reached & LANE_MASK
+    cdef unsigned int danger = other.reached & LANE_MASK & ~<unsigned int> SAFE_MASK
     cdef unsigned int targets, exposed, behind
     cdef int stuck = 0, forced = 0, safe = 0, advance = 0, capture = 0, clean = 0, rosette = 0, blocked = 0
     cdef int capture_stake = 0, loss_stake = 0, attacks = 0, stake
@@ -253,7 +253,7 @@ cdef void feature_bytes(const Board* board, int roll, uint8_t* out) noexcept nog
     out[6] = targets & ROSETTE_MASK != 0
     out[7] = targets >> BORNE_OFF
     out[8] = board.own_hand != 0 and targets >> roll & 1 if roll > 0 else 0
-    out[9] = targets & ~(opp.reached & LANE_MASK) != 0
+    out[9] = targets & ~(opp.reached & LANE_MASK & ~<unsigned int> SAFE_MASK) != 0
 
 
 cdef void feature_floats(const Board* board, int roll, const float* scales, float* out) noexcept nogil:

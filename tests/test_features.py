@@ -88,7 +88,7 @@ def side_features(state):
     """{name without the side: value} of the side to move."""
     other = referee.swap(state)
     prey = set(state.opponent) & set(CONTESTED)
-    danger = {square for square in SHARED if reach(other, square)}
+    danger = {square for square in SHARED if square != 8 and reach(other, square)}
     moves = {roll: landings(state, roll) for roll in ROLLS}
     captures = {roll: sorted(prey & set(moves[roll])) for roll in ROLLS}
     lead = walked(state.own, state.own_off) - walked(state.opponent, state.opponent_off)
@@ -139,7 +139,7 @@ def roll_features(state, roll):
         "state.roll.allows.rosette": bool({*moves} & {*ROSETTES}),
         "state.roll.allows.bearing-off": BORNE_OFF in moves,
         "state.roll.allows.entering": 0 in referee.legal_moves(state, roll),
-        "state.roll.allows.safety": any(s not in SHARED or not reach(other, s) for s in moves),
+        "state.roll.allows.safety": any(s not in SHARED or s == 8 or not reach(other, s) for s in moves),
     }
 
 
