@@ -72,7 +72,7 @@ $(DEBUG)/.built: $(ENGINE_SOURCES) | $(BUILDER)
 	@touch $@
 
 wheel: $(BUILDER)
-	$(PIP) wheel -q --no-build-isolation --no-deps -w dist .
+	$(PIP) wheel -qq --no-build-isolation --no-deps -w dist .
 	$(PY) setup.py -q sdist
 
 clean:
@@ -84,13 +84,13 @@ $(VENV)/.created:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
 	  { echo '$(PYTHON) is missing or older than 3.11: say make PYTHON=/path/to/python3.11' >&2; exit 1; }
 	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
-	@$(PIP) install -q --upgrade pip
+	@$(PIP) install -qq --upgrade pip
 	@touch $@
 
 # What pyproject.toml asks for to build: the builds below run in .venv itself, so that they can go on where they stopped.
 $(BUILDER): $(VENV)/.created pyproject.toml
 	@$(PY) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' > $@.txt
-	@$(PIP) install -q -r $@.txt
+	@$(PIP) install -qq -r $@.txt
 	@touch $@
 
 # The first time, pip compiles the engine too; after that, a changed source is compiled in place.
@@ -98,11 +98,11 @@ $(INSTALLED): $(BUILDER) $(ENGINE_SOURCES) $(SHIM_SOURCE)
 	@command -v $${CC:-cc} >/dev/null || { echo 'No C compiler: install one (xcode-select --install, or gcc)' >&2; exit 1; }
 	@echo 'Compiling the engine and installing into $(VENV)'
 	@$(if $(filter $(BUILDER) setup.py,$?),\
-	  $(PIP) install -q --no-build-isolation -e '.[$(EXTRA)]',\
+	  $(PIP) install -qq --no-build-isolation -e '.[$(EXTRA)]',\
 	  $(PY) setup.py -q build_ext --inplace)
 	@touch $@
 
 $(DEVELOP): $(BUILDER)
 	@echo 'Installing the development tools into $(VENV)'
-	@$(PIP) install -q --group dev
+	@$(PIP) install -qq --group dev
 	@touch $@

@@ -12,7 +12,24 @@ import engine
 HEAVY = ("mlx", "rich", "typer", "matplotlib")
 
 # Every name is a promise: a change here belongs into the changelog.
-PUBLIC = {"Position", "perft"}
+PUBLIC = {
+    "FEATURE_NAMES",
+    "FEATURE_SCALES",
+    "FEATURE_SET",
+    "Agent",
+    "Interrupted",
+    "Network",
+    "Position",
+    "Search",
+    "extract_features",
+    "extract_features_batch",
+    "extract_features_bytes",
+    "perft",
+    "play_match",
+    "playouts",
+    "sample_decisions",
+    "selfplay",
+}
 
 
 def loaded_heavy(*statement):
