@@ -6,56 +6,39 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from engine.evaluation import PRESETS as WEIGHT_PRESETS
-from engine.network import ACTIVATIONS
+
+def setting(default: Any, text: str, phase: str = "training") -> Any:
+    """A field of Config: its default, its help text with the unit, and the phase that it belongs to."""
+    return dataclasses.field(default=default, metadata={"help": text, "phase": phase})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """Every number of a training run. Raises ValueError for one that makes no sense."""
+    """Every number of a run; each is a flag of the same name. Raises ValueError for one that makes no sense."""
 
-    #: Self-play games, numbered from 0; game g's dice depend on (seed, g) alone.
-    games: int = 5000
-    #: Passes over the training decisions, unless early stopping ends them before.
-    epochs: int = 100
-    #: Turns of look-ahead of the search that plays and labels the games.
-    depth: int = 4
-    #: The search's evaluation weights.
-    weights: str = "evolved"
-    #: Share of decisions at which self-play makes a random move in place of the best.
-    exploration: float = 0.05
-    #: Seed of games, split, initial weights, batches and dropout.
-    seed: int = 0
+    games: int = setting(5000, "Self-play games.", "games")
+    depth: int = setting(4, "Look-ahead of the search that plays and labels the games, in turns.", "games")
+    weights: str = setting("evolved", "The search's evaluation weights: default or evolved.", "games")
+    exploration: float = setting(0.05, "Share of decisions at which a random move is played.", "games")
 
-    #: Decisions a step; each gives one row to the value and one to the policy network.
-    batch_size: int = 512
-    #: Adam's learning rate at the end of the warm-up; a cosine takes it to zero.
-    learning_rate: float = 0.001
-    #: Share of all steps over which the learning rate rises from zero.
-    warmup: float = 0.02
-    #: Share of hidden units left out in a training step.
-    dropout: float = 0.0
-    #: Share of the games, not of the decisions, kept for validation.
-    validation_split: float = 0.2
-    #: Epochs without a better validation loss after which training stops; 0 never stops early.
-    patience: int = 20
+    epochs: int = setting(100, "Passes over the training decisions.")
+    batch_size: int = setting(512, "Decisions a step.")
+    learning_rate: float = setting(0.001, "Adam's rate after the warm-up; a cosine takes it to zero.")
+    warmup: float = setting(0.02, "Share of the steps over which the learning rate rises from zero.")
+    dropout: float = setting(0.0, "Share of hidden units left out of a training step.")
+    validation_split: float = setting(0.2, "Share of the games kept for validation.")
+    patience: int = setting(20, "Epochs without a better validation loss until training stops; 0: never.")
+    outcome_blend: float = setting(0.7, "Weight of the game's result in the value target, 0 to 1.")
+    value_points: float = setting(2000.0, "Evaluation points that stand for a value of tanh(1).")
+    policy_points: float = setting(100.0, "Points that make a move e times as probable in the policy target.")
+    hidden_sizes: tuple[int, ...] = setting((256, 128, 64, 32), "Units of the hidden layers.")
+    activation: str = setting("relu", "Activation of the hidden layers: relu or silu.")
+    device: str = setting("auto", "Where to train: auto, cpu or gpu.")
 
-    #: Weight of the game's result against the search's value in the value target.
-    outcome_blend: float = 0.7
-    #: Evaluation points that stand for a value of tanh(1).
-    value_points: float = 2000.0
-    #: Evaluation points by which one move must be better for e times the policy target.
-    policy_points: float = 100.0
+    evaluation_games: int = setting(2000, "Games against each opponent in the final table.", "evaluation")
 
-    #: Units of the hidden layers of both networks.
-    hidden_sizes: tuple[int, ...] = (256, 128, 64, 32)
-    #: Activation of the hidden layers.
-    activation: str = "relu"
-
-    #: "auto", "cpu" or "gpu".
-    device: str = "auto"
-    #: Worker threads of the engine; None takes one for each performance core.
-    workers: int | None = None
+    seed: int = setting(0, "Seed of games, split, initial weights, batches and dropout.", "all")
+    workers: int | None = setting(None, "Worker threads of the engine; one for each performance core.", "all")
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hidden_sizes", tuple(self.hidden_sizes))
@@ -71,6 +54,7 @@ class Config:
             ("validation_split", 0.001, 0.9),
             ("patience", 0, 1_000_000),
             ("outcome_blend", 0, 1),
+            ("evaluation_games", 1, 10_000_000),
         ):
             value = getattr(self, name)
             if not low <= value <= high:
@@ -81,6 +65,10 @@ class Config:
                 raise ValueError(f"{name} must be a positive number, got {value}")
         if not self.hidden_sizes or not all(1 <= size <= 2048 for size in self.hidden_sizes):
             raise ValueError(f"hidden_sizes must be sizes from 1 to 2048, got {self.hidden_sizes}")
+        # Imported here, so that the command line's help needs no compiled module.
+        from engine.evaluation import PRESETS as WEIGHT_PRESETS
+        from engine.network import ACTIVATIONS
+
         check_choice("activation", self.activation, ACTIVATIONS)
         check_choice("weights", self.weights, WEIGHT_PRESETS)
 
@@ -106,17 +94,16 @@ def check_choice(name: str, value: str, choices: Any) -> str:
     raise ValueError(f"unknown {name} {value!r}{hint} (known: {', '.join(choices)})")
 
 
-#: The presets of `--preset`.
-PRESETS = {
-    "quick": Config(games=100, epochs=10, depth=3),
-    "standard": Config(games=1000, epochs=50),
-    "production": Config(games=5000, epochs=100),
+#: The presets of `--preset`, each by what it changes of the defaults.
+PRESETS: dict[str, dict[str, Any]] = {
+    "quick": {"games": 100, "epochs": 10, "depth": 3, "evaluation_games": 1000},
+    "standard": {"games": 1000, "epochs": 50},
+    "production": {"evaluation_games": 10_000},
 }
 
 
 def resolve(preset: str, **overrides: Any) -> Config:
-    """A preset with the settings that are not None put in place of its own."""
+    """A preset with the settings that are not None put in place of its own. Raises ValueError."""
     check_choice("preset", preset, PRESETS)
-    return dataclasses.replace(
-        PRESETS[preset], **{name: value for name, value in overrides.items() if value is not None}
-    )
+    given = {name: value for name, value in overrides.items() if value is not None}
+    return Config(**PRESETS[preset] | given)

@@ -26,11 +26,12 @@ _STRIDE = 37
 def golden_vector(network_path: str | Path, n: int = 12, seed: int = 0) -> dict[str, Any]:
     """Inputs and outputs of a weights file at `n` decisions of greedy games.
 
-    Each case has the position's notation and its roll; `value_inputs`, the 150 features before the roll, and
-    `win_probability` of the side to move; `policy_inputs`, the features with the roll, `policy_slots` of the legal
-    moves by ascending square, and `policy`, the 7 probabilities by slot, 0 where no move is legal. A network that the
-    file lacks has no entries. Raises ValueError for a file that cannot play or an `n` below 1, OSError for one that
-    cannot be read.
+    Each case has the notation of its `position` and its `roll`. Of the value network: `value_inputs`, the 150
+    features before the roll, and `win_probability` of the side to move. Of the policy network: `policy_inputs`,
+    the features with the roll, `policy_slots` of the legal moves by ascending square, and `policy`, the 7
+    probabilities by slot, 0 for a slot without a legal move. A network that the file lacks has no entries.
+
+    Raises ValueError for a file that cannot play or an `n` below 1, OSError for a file that cannot be read.
     """
     if n < 1:
         raise ValueError(f"a golden vector needs at least 1 position, got {n}")

@@ -27,10 +27,10 @@ class MLP(nn.Module):
             layer.weight = mx.random.normal(layer.weight.shape) * (2 / layer.weight.shape[1]) ** 0.5
             layer.bias = mx.zeros_like(layer.bias)
         self.dropout = nn.Dropout(dropout)
-        self._activation = activation
+        self.activation = activation
 
     def __call__(self, x: mx.array) -> mx.array:
-        activation = _ACTIVATIONS[self._activation]
+        activation = _ACTIVATIONS[self.activation]
         for layer in self.layers[:-1]:
             x = self.dropout(activation(layer(x)))
         return self.layers[-1](x)
@@ -40,10 +40,13 @@ class Networks(nn.Module):
     """The two networks that are trained together; they share no weights."""
 
     def __init__(
-        self, hidden_sizes: Sequence[int] = (256, 128, 64, 32), activation: str = "relu", dropout: float = 0.0
+        self,
+        hidden_sizes: Sequence[int] = (256, 128, 64, 32),
+        activation: str = "relu",
+        dropout: float = 0.0,
+        inputs: int = len(FEATURE_NAMES),
     ):
         super().__init__()
-        inputs = len(FEATURE_NAMES)
         self.value = MLP([inputs, *hidden_sizes, 1], activation, dropout)
         self.policy = MLP([inputs, *hidden_sizes, POLICY_OUTPUTS], activation, dropout)
 

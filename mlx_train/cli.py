@@ -1,0 +1,257 @@
+"""The command line: parse, call, exit code. What a command does stands in the module that it calls.
+
+Results go to stdout, progress and remarks to stderr. Exit codes: 0 success, 1 a failure at run time (one line on
+stderr), 2 wrong usage, 130 interrupted. Heavy imports happen inside the command that needs them.
+"""
+
+import dataclasses
+import functools
+import inspect
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mlx_train.config import PRESETS, Config, resolve
+
+app = typer.Typer(
+    name="mlx_train",
+    help="Train, measure and play neural networks for the Royal Game of Ur.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+OutputFolder = Annotated[
+    Path | None, typer.Option(metavar="FOLDER", help="Run folder to make; by default a dated one below runs/.")
+]
+Workers = Annotated[int | None, typer.Option(help=Config.__dataclass_fields__["workers"].metadata["help"])]
+SeedFlag = Annotated[int, typer.Option(help="Seed of the games' dice.")]
+
+
+def main() -> None:
+    """Run the command line; expected failures become one line on stderr."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except (ValueError, OSError, FloatingPointError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+@contextmanager
+def usage() -> Iterator[None]:
+    """Turn a ValueError about what was typed into wrong usage: exit code 2."""
+    try:
+        yield
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+def config_options(*phases: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command `--preset` and a flag for every setting of these phases; it receives the resolved Config first.
+
+    The flags, their help and their defaults come from Config alone.
+    """
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        fields = [field for field in dataclasses.fields(Config) if field.metadata["phase"] in phases]
+
+        @functools.wraps(command)
+        def wrapper(preset: str, **arguments: Any) -> None:
+            overrides = {field.name: arguments.pop(field.name) for field in fields}
+            if overrides.get("hidden_sizes"):
+                overrides["hidden_sizes"] = parse_sizes(overrides["hidden_sizes"])
+            with usage():
+                config = resolve(preset, **overrides)
+            command(config, preset, **arguments)
+
+        preset_help = f"Settings to start from: {', '.join(PRESETS)}."
+        parameters = [
+            inspect.Parameter(
+                "preset",
+                inspect.Parameter.KEYWORD_ONLY,
+                default="production",
+                annotation=Annotated[str, typer.Option(help=preset_help)],
+            )
+        ]
+        for field in fields:
+            kind = {int | None: int, tuple[int, ...]: str}.get(field.type, field.type)  # type: ignore[call-overload]
+            default = field.default
+            if isinstance(default, tuple):
+                default = ",".join(map(str, default))
+            parameters.append(
+                inspect.Parameter(
+                    field.name,
+                    inspect.Parameter.KEYWORD_ONLY,
+                    default=None,
+                    annotation=Annotated[
+                        kind | None,
+                        typer.Option(
+                            help=field.metadata["help"],
+                            show_default="one a core" if default is None else str(default),
+                            rich_help_panel="Settings",
+                        ),
+                    ],
+                )
+            )
+        own = list(inspect.signature(command).parameters.values())[2:]
+        parameters += [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own]
+        wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        wrapper.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+        del wrapper.__wrapped__  # type: ignore[attr-defined]
+        return wrapper
+
+    return decorate
+
+
+def parse_sizes(text: str) -> tuple[int, ...]:
+    """ "256,128" -> (256, 128). Raises wrong usage for anything else."""
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise typer.BadParameter(f"hidden sizes are whole numbers joined by commas, got {text!r}") from None
+
+
+@app.command()
+@config_options("games", "training", "evaluation", "all")
+def run(config: Config, preset: str, output: OutputFolder = None) -> None:
+    """Generate games, train both networks, write their JSON, and measure how well they play."""
+    import time
+
+    from mlx_train import pipeline
+    from mlx_train.runs import Run
+
+    with usage():
+        _check_device(config)
+    start = time.perf_counter()
+    folder = Run.create(config, preset, output)
+    data = pipeline.generate(config, folder)
+    trained = pipeline.train(config, data, folder)
+    results = pipeline.evaluate(config, folder)
+    print(pipeline.summary(folder, results, trained, time.perf_counter() - start))
+
+
+@app.command()
+@config_options("games", "all")
+def generate(config: Config, preset: str, output: OutputFolder = None) -> None:
+    """Play the games of the search against itself and write the dataset."""
+    from mlx_train import pipeline
+    from mlx_train.runs import Run
+
+    folder = Run.create(config, "games", output)
+    data = pipeline.generate(config, folder)
+    print(json.dumps(data.summary(), indent=2))
+    print(folder.games)
+
+
+@app.command()
+@config_options("training", "all")
+def train(
+    config: Config,
+    preset: str,
+    data: Annotated[Path, typer.Argument(metavar="GAMES", help="A games.npz of `generate` or `run`.")],
+    output: OutputFolder = None,
+) -> None:
+    """Train both networks on a dataset and write their JSON."""
+    from mlx_train import pipeline
+    from mlx_train.dataset import Decisions
+    from mlx_train.runs import Run
+
+    with usage():
+        _check_device(config)
+    decisions = Decisions.load(data)
+    folder = Run.create(config, "training", output)
+    trained = pipeline.train(config, decisions, folder)
+    print(json.dumps(trained, indent=2))
+    print(folder.weights)
+
+
+def _check_device(config: Config) -> None:
+    from mlx_train.backend import use_device
+
+    use_device(config.device)
+
+
+@app.command()
+def export(
+    source: Annotated[Path, typer.Argument(help="A checkpoint folder, or a JSON weights file.")],
+    target: Annotated[Path, typer.Argument(help="The JSON file (.json, .json.gz) or .safetensors file to write.")],
+) -> None:
+    """Convert a checkpoint to JSON, or JSON to safetensors."""
+    from mlx_train.convert import convert
+
+    print(convert(source, target))
+
+
+@app.command()
+def evaluate(
+    agent: Annotated[str, typer.Argument(help="An agent, such as emm:3 or net:weights/model.json.")],
+    against: Annotated[list[str], typer.Option(help="An opponent; repeat for several.")],
+    games: Annotated[int, typer.Option(help="Games against each opponent.")] = 2000,
+    seed: SeedFlag = 0,
+    workers: Workers = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Play matches, seats alternated and dice paired: win rates with 95% intervals."""
+    from engine.agents import Agent
+    from mlx_train.evaluate import win_rate
+    from mlx_train.progress import progress
+    from mlx_train.report import win_rate_table
+
+    with usage():
+        player = Agent.parse(agent)
+        opponents = [Agent.parse(name) for name in against]
+        if games < 1:
+            raise ValueError(f"games must be at least 1, got {games}")
+    results = []
+    with progress("matches", games * len(opponents), "games") as update:
+        for number, opponent in enumerate(opponents):
+            results.append(
+                win_rate(
+                    player,
+                    opponent,
+                    games,
+                    seed=seed,
+                    workers=workers,
+                    progress=lambda done, before=number * games: update(before + done),
+                )
+            )
+    if as_json:
+        print(json.dumps([result.to_dict() for result in results], indent=2))
+    else:
+        print(f"{agent}\n\n{win_rate_table(results)}")
+
+
+@app.command()
+def analyze(
+    notation: Annotated[str, typer.Argument(help="A position, such as '..............:0|..............:0'.")],
+    roll: Annotated[int | None, typer.Option(help="The roll, 0 to 4; all of them where it is not given.")] = None,
+    agent: Annotated[str, typer.Option(help="Who values the moves.")] = "emm:3",
+    as_json: JsonFlag = False,
+) -> None:
+    """Show the legal moves of a position with their values."""
+    from engine.agents import Agent
+    from engine.position import Position
+    from mlx_train.analysis import analyze_position, table
+
+    with usage():
+        position = Position.from_notation(notation)
+        player = Agent.parse(agent)
+        result = analyze_position(position, player, roll)
+    print(json.dumps(result, indent=2) if as_json else table(result))
+
+
+@app.command()
+def doctor(as_json: JsonFlag = False) -> None:
+    """Show versions, devices with a timed training step on each, cores and BLAS: what works here, and why not."""
+    from mlx_train.doctor import examine, table
+
+    result = examine()
+    print(json.dumps(result, indent=2) if as_json else table(result))

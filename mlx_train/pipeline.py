@@ -1,0 +1,205 @@
+"""The phases of a run, each from files to files: generate, train, export, evaluate."""
+
+import datetime
+import json
+import resource
+import sys
+import time
+from typing import Any
+
+from engine.agents import Agent
+from engine.arena import Interrupted, selfplay
+from engine.cores import detect, worker_count
+from engine.search import Search
+from mlx_train.config import Config
+from mlx_train.dataset import Decisions, Labels
+from mlx_train.evaluate import WinRate, microseconds_per_move, win_rate
+from mlx_train.files import write_json
+from mlx_train.progress import duration, progress, say
+from mlx_train.report import loss_curve
+from mlx_train.runs import Run, source_revision
+
+#: Opponents of the table at the end of a run.
+OPPONENTS = ("random", "greedy", "emm:1", "emm:2", "emm:3", "emm:4")
+
+#: Version of the weights' metadata.
+METADATA_VERSION = "1"
+
+
+def process_peak_memory() -> int:
+    """The most bytes of memory that this process has had resident."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def generate(config: Config, run: Run) -> Decisions:
+    """Play the games and write the dataset. On Ctrl-C the finished games are written, then KeyboardInterrupt."""
+    workers = worker_count(config.workers)
+    say(f"generating {config.games:,} games at depth {config.depth} on {workers} of {detect().total} cores")
+    info = {
+        "requested_games": config.games,
+        "depth": config.depth,
+        "weights": config.weights,
+        "exploration": config.exploration,
+        "seed": config.seed,
+    }
+    start = time.perf_counter()
+    interrupted = False
+    with progress("games", config.games, "games") as update:
+        try:
+            records = selfplay(
+                config.games,
+                Search(config.depth, config.weights),
+                config.seed,
+                exploration=config.exploration,
+                workers=config.workers,
+                progress=lambda done: update(done, f"{workers} cores"),
+            )
+        except Interrupted as stop:
+            records, interrupted = stop.partial, True
+    data = Decisions(records, info | {"generation_seconds": round(time.perf_counter() - start, 3)})
+    if len(data):
+        data.save(run.games)
+        write_json(run.dataset, data.summary())
+    if interrupted:
+        say(f"interrupted: {data.games} finished games are in {run.games}")
+        raise KeyboardInterrupt
+    return data
+
+
+def train(config: Config, data: Decisions, run: Run) -> dict[str, Any]:
+    """Train both networks; writes metrics, the loss curve, the checkpoint and the JSON weights.
+
+    Returns a summary. On Ctrl-C the best epoch so far is written, then KeyboardInterrupt.
+    """
+    from mlx_train.backend import use_device
+    from mlx_train.checkpoint import save_checkpoint
+    from mlx_train.trainer import EpochMetrics, Trainer, total_steps
+    from mlx_train.trainer import train as train_networks
+    from mlx_train.weights import save_document, to_document
+
+    device = use_device(config.device)
+    training, validation = (Labels(part, config) for part in data.split(config.validation_split, config.seed))
+    trainer = Trainer(config, total_steps(config, training))
+    say(f"training on {len(training):,} decisions, validating on {len(validation):,}, on the {device}")
+    history: list[EpochMetrics] = []
+    start = time.perf_counter()
+    interrupted = False
+
+    with progress("epochs", config.epochs, "epochs") as update:
+
+        def on_epoch(metrics: EpochMetrics) -> None:
+            history.append(metrics)
+            run.append_metrics(metrics.to_dict())
+            update(
+                metrics.epoch,
+                f"validation loss {metrics.validation_loss:.4f}, {metrics.samples_per_second:,.0f} samples/s",
+            )
+
+        try:
+            train_networks(trainer, training, validation, on_epoch)
+        except KeyboardInterrupt:
+            interrupted = True
+    if not history:
+        say("interrupted before the first epoch ended: no model was written")
+        raise KeyboardInterrupt
+    best = min(history, key=lambda metrics: metrics.validation_loss)
+    seconds = time.perf_counter() - start
+    revision, committed = source_revision()
+    metadata = {
+        "training_date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "version": METADATA_VERSION,
+        "num_games": data.games,
+        "num_training_samples": len(training),
+        "epochs": len(history),
+        "learning_rate": config.learning_rate,
+        "batch_size": config.batch_size,
+        "validation_split": config.validation_split,
+        "seed": config.seed,
+        "source_revision": revision,
+        "source_committed_at": committed,
+        "training_time_seconds": round(seconds, 3),
+        "best_validation_loss": best.validation_loss,
+        "best_epoch": best.epoch,
+        "depth": data.info.get("depth"),
+        "teacher": "search",
+        "device": device,
+        "config": config.to_dict(),
+    }
+    save_checkpoint(run.checkpoint, trainer, {"epoch": best.epoch, "metadata": metadata})
+    save_document(run.weights, to_document(trainer.model, metadata))
+    loss_curve([metrics.to_dict() for metrics in history], run.loss_curve)
+    if interrupted:
+        say(f"interrupted: the best of {len(history)} epochs is in {run.folder}")
+        raise KeyboardInterrupt
+    return {
+        "epochs": len(history),
+        "best_epoch": best.epoch,
+        "best_validation_loss": best.validation_loss,
+        "training_seconds": seconds,
+        "samples_per_second": sum(m.samples_per_second for m in history) / len(history),
+        "peak_memory_bytes": {"mlx": history[-1].peak_memory_bytes, "process": process_peak_memory()},
+    }
+
+
+def evaluate(config: Config, run: Run) -> list[WinRate]:
+    """Match the run's value network against every opponent; writes evaluation.json and the weights' metadata."""
+    agent = Agent.parse(f"net:{run.weights}")
+    results = []
+    total = config.evaluation_games * len(OPPONENTS)
+    with progress("matches", total, "games") as update:
+        for number, name in enumerate(OPPONENTS):
+            results.append(
+                win_rate(
+                    agent,
+                    Agent.parse(name),
+                    config.evaluation_games,
+                    seed=config.seed,
+                    workers=config.workers,
+                    progress=lambda done, number=number, name=name: update(
+                        number * config.evaluation_games + done, f"against {name}"
+                    ),
+                )
+            )
+    speed = microseconds_per_move(agent)
+    evaluation = {
+        "matches": [result.to_dict() for result in results],
+        "microseconds_per_move": round(speed, 2),
+    }
+    write_json(run.evaluation, evaluation)
+    _add_metadata(
+        run, {"evaluation": {result.opponent: round(result.rate, 4) for result in results}, "games": results[0].games}
+    )
+    return results
+
+
+def _add_metadata(run: Run, values: dict[str, Any]) -> None:
+    """Put more into the metadata of a run's weights."""
+    from engine.network import read_document
+    from mlx_train.weights import save_document
+
+    document = read_document(run.weights)
+    evaluation = dict(values["evaluation"], games=values["games"])
+    save_document(run.weights, document | {"metadata": document["metadata"] | {"evaluation": evaluation}})
+
+
+def summary(run: Run, results: list[WinRate], trained: dict[str, Any], seconds: float) -> str:
+    """What a person reads at the end of a run, as Markdown."""
+    from mlx_train.report import win_rate_table
+
+    memory = trained["peak_memory_bytes"]
+    speed = json.loads(run.evaluation.read_text())["microseconds_per_move"]
+    return "\n".join(
+        [
+            win_rate_table(results),
+            "",
+            f"best epoch {trained['best_epoch']} of {trained['epochs']}, "
+            f"validation loss {trained['best_validation_loss']:.4f}, "
+            f"{trained['samples_per_second']:,.0f} samples/s, {speed:.1f} microseconds a move",
+            f"peak memory {memory['process'] / 2**20:,.0f} MiB (MLX {memory['mlx'] / 2**20:,.0f} MiB), "
+            f"{duration(seconds)} in all",
+            f"loss curve  {run.loss_curve}",
+            f"weights     {run.weights}",
+            f"run folder  {run.folder}",
+        ]
+    )

@@ -1,0 +1,60 @@
+"""Pictures and tables of results."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mlx_train.evaluate import WinRate
+from mlx_train.files import atomic_file
+
+# Okabe and Ito's colours, which colour-blind readers can tell apart.
+BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#999999"
+
+
+def save_figure(figure: Any, path: Path) -> None:
+    """Write a matplotlib figure as PNG, atomically."""
+    with atomic_file(path) as file:
+        figure.savefig(file, format="png", dpi=144)
+
+
+def loss_curve(history: Sequence[dict[str, float]], path: Path) -> None:
+    """Losses of both networks by epoch, training and validation, the best epoch marked; as PNG."""
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    epochs = [row["epoch"] for row in history]
+    best = min(history, key=lambda row: row["validation_loss"])["epoch"]
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    for axes, name, unit in zip(
+        figure.subplots(1, 2),
+        ("value", "policy"),
+        ("mean squared error of 2p - 1", "cross entropy (nats)"),
+        strict=True,
+    ):
+        axes.plot(epochs, [row[f"train_{name}_loss"] for row in history], color=ORANGE, label="training")
+        axes.plot(epochs, [row[f"validation_{name}_loss"] for row in history], color=BLUE, label="validation")
+        axes.axvline(best, color=GREY, linewidth=1, linestyle=":", label=f"best epoch ({best})")
+        axes.set(title=f"{name.capitalize()} network", xlabel="epoch", ylabel=unit)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(alpha=0.25)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(frameon=False)
+    save_figure(figure, path)
+
+
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """A Markdown table, columns padded."""
+    cells = [[str(cell) for cell in row] for row in (header, *rows)]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
+    lines = ["| " + " | ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) + " |" for row in cells]
+    lines.insert(1, "| " + " | ".join("-" * w for w in widths) + " |")
+    return "\n".join(lines)
+
+
+def win_rate_table(results: Sequence[WinRate]) -> str:
+    """Win rates in percent with their 95 % intervals, as a Markdown table."""
+    rows = [
+        (r.opponent, r.games, f"{100 * r.rate:.2f}", f"{100 * r.interval[0]:.2f} - {100 * r.interval[1]:.2f}")
+        for r in results
+    ]
+    return markdown_table(("opponent", "games", "win %", "95% interval"), rows)

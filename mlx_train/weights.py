@@ -1,0 +1,115 @@
+"""Weights between MLX and JSON, in both directions (the format: docs/weights.md)."""
+
+import gzip
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from engine.features import FEATURE_SET
+from engine.network import LAYOUT, POLICY_OUTPUTS, VALUE_SCALE, parameter_count, read_document
+from mlx_train.backend import mx
+from mlx_train.files import atomic_file
+from mlx_train.networks import MLP, Networks
+
+
+def flatten(network: MLP) -> np.ndarray:
+    """A network's weights as one float32 list: each layer's matrix input by output, then its biases."""
+    parts = []
+    for layer in network.layers:
+        parts += [np.array(layer.weight).T.ravel(), np.array(layer.bias)]
+    return np.concatenate(parts)
+
+
+def restore(network: MLP, flat: np.ndarray) -> None:
+    """The inverse of `flatten`, into a network of the same sizes. Raises ValueError for another number of weights."""
+    taken = 0
+    layers = []
+    for layer in network.layers:
+        outputs, inputs = layer.weight.shape
+        end = taken + inputs * outputs
+        matrix = flat[taken:end].reshape(inputs, outputs).T
+        layers.append({"weight": mx.array(matrix), "bias": mx.array(flat[end : end + outputs])})
+        taken = end + outputs
+    if taken != len(flat):
+        raise ValueError(f"{len(flat)} weights for a network of {taken}")
+    network.update({"layers": layers})
+    mx.eval(network.parameters())
+
+
+def to_document(model: Networks, metadata: dict[str, Any]) -> dict[str, Any]:
+    """The JSON document of the two networks."""
+    sizes = [layer.weight.shape[0] for layer in model.value.layers[:-1]]
+    return {
+        "metadata": metadata,
+        "feature_set": FEATURE_SET,
+        "value_scale": VALUE_SCALE,
+        "layout": LAYOUT,
+        "architecture": {"activation": model.value.activation},
+        "network_config": {
+            "input_size": model.value.layers[0].weight.shape[1],
+            "hidden_sizes": sizes,
+            "value_output_size": 1,
+            "policy_output_size": POLICY_OUTPUTS,
+        },
+        "value_weights": flatten(model.value),
+        "policy_weights": flatten(model.policy),
+    }
+
+
+def from_document(document: dict[str, Any]) -> Networks:
+    """The networks of a document of `engine.network.read_document`; one that is missing keeps fresh weights."""
+    config = document["network_config"]
+    model = Networks(config["hidden_sizes"], document["architecture"]["activation"], inputs=config["input_size"])
+    for network, key in ((model.value, "value_weights"), (model.policy, "policy_weights")):
+        if document[key] is not None:
+            restore(network, document[key])
+    return model
+
+
+def _numbers(flat: np.ndarray) -> str:
+    """A JSON list of the shortest decimals that round-trip float32."""
+    return "[" + ",".join(flat.astype(np.float32).astype(str).tolist()) + "]"
+
+
+def _document_text(document: dict[str, Any]) -> Iterator[str]:
+    yield "{\n"
+    for i, (key, value) in enumerate(document.items()):
+        text = _numbers(value) if isinstance(value, np.ndarray) else json.dumps(value, allow_nan=False)
+        yield f"{',' if i else ' '} {json.dumps(key)}: {text}\n"
+    yield "}\n"
+
+
+def save_document(path: str | Path, document: dict[str, Any]) -> None:
+    """Write a document as JSON, atomically; as a deterministic gzip where the name ends in .gz.
+
+    Weights that are None are left out. Raises ValueError for weights that are not finite, OSError.
+    """
+    document = {key: value for key, value in document.items() if value is not None}
+    for key, value in document.items():
+        if isinstance(value, np.ndarray) and not np.isfinite(value).all():
+            raise ValueError(f"{key} holds a number that is not finite")
+    content = "".join(_document_text(document)).encode()
+    if str(path).endswith(".gz"):
+        content = gzip.compress(content, 9, mtime=0)
+    with atomic_file(path) as file:
+        file.write(content)
+
+
+def load_networks(path: str | Path) -> tuple[Networks, dict[str, Any]]:
+    """-> (networks, document) of a JSON weights file. Raises ValueError, OSError."""
+    document = read_document(path)
+    return from_document(document), document
+
+
+def size_summary(path: str | Path) -> dict[str, int]:
+    """Parameters of each network of a file, and its bytes."""
+    document = read_document(path)
+    config = document["network_config"]
+    return {
+        f"{name}_parameters": parameter_count(config["input_size"], config["hidden_sizes"], outputs)
+        for name, outputs in (("value", 1), ("policy", POLICY_OUTPUTS))
+        if document[f"{name}_weights"] is not None
+    } | {"bytes": Path(path).stat().st_size}
