@@ -33,6 +33,7 @@ cdef extern from "tablebase_sweep.h" nogil:
     const uint8_t UR_MASK[16]
     const uint8_t UR_RANK[16]
     const uint8_t UR_COUNT[16]
+    void ur_fill_steps() noexcept
     double ur_relax_block(const ur_block* block, double omega) noexcept
 
 
@@ -81,6 +82,8 @@ ctypedef struct Layer:
     int stalled
     double change[MAX_WORKERS * CACHE_LINE]
 
+
+ur_fill_steps()
 
 cdef double[16] WON
 cdef double[16] LOST

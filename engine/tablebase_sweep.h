@@ -58,6 +58,27 @@ static const uint8_t UR_WITHOUT[5][8] = {
 static const uint8_t UR_WITH_COUNT[8] = {0, 1, 4, 7, 8, 8, 8, 8};
 static const uint16_t UR_WITH_BITS[5] = {0, 0xB962, 0xDAA4, 0xECC8, 0xF710};
 
+/* The moves from a row to another of the same block, without and with pieces in hand, by rank. */
+typedef struct {
+    uint8_t count, roll[10], to[10], again[10];
+} ur_steps;
+static ur_steps UR_STEPS[2][16];
+
+static void ur_fill_steps(void) {
+    for (int hand = 0; hand < 2; hand++)
+        for (int i = 0; i < 16; i++) {
+            ur_steps *steps = &UR_STEPS[hand][i];
+            for (int s = 0; s < 4; s++)
+                for (int t = s + 1; t <= 4; t++) {
+                    unsigned from = 1u << s >> 1, on = 1u << (t - 1);
+                    if ((s ? !(UR_MASK[i] & from) : !hand) || UR_MASK[i] & on) continue;
+                    steps->roll[steps->count] = (uint8_t)(t - s);
+                    steps->to[steps->count] = UR_RANK[UR_MASK[i] ^ from ^ on];
+                    steps->again[steps->count++] = t == 4;
+                }
+        }
+}
+
 static const double UR_CHANCE[5] = {1 / 16., 4 / 16., 6 / 16., 4 / 16., 1 / 16.};
 
 #define UR_NONE 2.0   /* above every probability: no move of the follower */
@@ -85,7 +106,7 @@ static const uint16_t UR_INSIDE[6][5] = {
 
 /* The pair of positions of column j: the follower's backup, and both turns in closed form. */
 UR_INLINE void ur_relax_pair(const int j, const int hand, double *restrict leader_turn,
-                             double *restrict follower_turn, double best[5][UR_ROW], double chance[5][UR_ROW],
+                             double *restrict follower_turn, double *const *best, double chance[5][UR_ROW],
                              const double *backup, double leader_pass, const double *follower_pass,
                              const double *inverse, double omega) {
     const unsigned mask = UR_MASK[j];
@@ -113,113 +134,124 @@ UR_INLINE void ur_relax_pair(const int j, const int hand, double *restrict leade
 #else
 #define UR_EACH(k, lanes) for (int k = 0; k < (lanes); k++)
 #endif
-/* out = the maximum (minimum) of the rows, lane by lane, in registers; the list has room for one more. */
-#define UR_OF2(better, a, b) ((a) better (b) ? (a) : (b))
-#define UR_REDUCE(name, better)                                                                          \
-    UR_INLINE double name##_of2(double a, double b) { return a better b ? a : b; }                       \
-    UR_INLINE double name##_of4(const double **r, int k) {                                               \
-        return name##_of2(name##_of2(r[0][k], r[1][k]), name##_of2(r[2][k], r[3][k]));                   \
-    }                                                                                                    \
-    UR_INLINE void name(double *restrict out, const double **rows, int count, const int lanes) {         \
-        rows[count] = rows[count - 1]; /* for an even number */                                          \
-        switch ((count + 1) / 2) {                                                                       \
-        case 1: UR_EACH(k, lanes) out[k] = name##_of2(rows[0][k], rows[1][k]); break;                    \
-        case 2: UR_EACH(k, lanes) out[k] = name##_of4(rows, k); break;                                   \
-        case 3: UR_EACH(k, lanes) out[k] = name##_of2(name##_of4(rows, k),                               \
-                    name##_of2(rows[4][k], rows[5][k])); break;                                          \
-        case 4: UR_EACH(k, lanes) out[k] = name##_of2(name##_of4(rows, k), name##_of4(rows + 4, k)); break; \
-        case 5: UR_EACH(k, lanes) out[k] = name##_of2(name##_of2(name##_of4(rows, k),                    \
-                    name##_of4(rows + 4, k)), name##_of2(rows[8][k], rows[9][k])); break;                \
-        default: UR_EACH(k, lanes) out[k] = name##_of2(name##_of2(name##_of4(rows, k),                   \
-                    name##_of4(rows + 4, k)), name##_of4(rows + 8, k)); break;                           \
-        }                                                                                                \
+
+#define UR_MAX(a, b) ((a) > (b) ? (a) : (b))
+#define UR_MIN(a, b) ((a) < (b) ? (a) : (b))
+
+/* out[i][k] = the best over the moves to other blocks, by one roll; `none` without any. */
+#define UR_FAR(name, BEST, none)                                                                              \
+    UR_INLINE void name(double *restrict out, const ur_moves *moves, int roll, int height, const int lanes) { \
+        const int count = moves->count[roll];                                                                 \
+        const double *const *to = moves->to[roll];                                                            \
+        const ptrdiff_t *stride = moves->stride[roll];                                                        \
+        int m = 2;                                                                                            \
+        if (count == 0) {                                                                                     \
+            for (int i = 0; i < height; i++) UR_EACH(k, lanes) out[i * lanes + k] = none;                     \
+            return;                                                                                           \
+        }                                                                                                     \
+        if (count & 1) {                                                                                      \
+            const double *a = to[0];                                                                          \
+            for (int i = 0; i < height; i++, a += stride[0])                                                  \
+                UR_EACH(k, lanes) out[i * lanes + k] = BEST(a[k], none);                                      \
+            m = 1;                                                                                            \
+        } else {                                                                                              \
+            const double *a = to[0], *b = to[1];                                                              \
+            for (int i = 0; i < height; i++, a += stride[0], b += stride[1])                                  \
+                UR_EACH(k, lanes) out[i * lanes + k] = BEST(a[k], b[k]);                                      \
+        }                                                                                                     \
+        for (; m < count; m += 2) {                                                                           \
+            const double *a = to[m], *b = to[m + 1];                                                          \
+            for (int i = 0; i < height; i++, a += stride[m], b += stride[m + 1])                              \
+                UR_EACH(k, lanes) {                                                                           \
+                    double c = BEST(a[k], b[k]);                                                              \
+                    out[i * lanes + k] = BEST(c, out[i * lanes + k]);                                         \
+                }                                                                                             \
+        }                                                                                                     \
     }
-UR_REDUCE(ur_row_max, >)
-UR_REDUCE(ur_row_min, <)
+UR_FAR(ur_far_max, UR_MAX, 0.0)
+UR_FAR(ur_far_min, UR_MIN, UR_NONE)
+
+/* The rows (columns), as bits by rank, from which a side has a move by a roll. */
+UR_INLINE unsigned ur_movable(const ur_moves *moves, int free, int roll) {
+    unsigned masks = moves->count[roll] ? 0xFFFF : UR_INSIDE[free < 5 ? free : 5][roll];
+    for (int t = 5; t <= 4 + roll; t++)
+        if (moves->lane[t - 5]) masks |= UR_WITH_BITS[t - roll];
+    return masks;
+}
 
 UR_INLINE double ur_relax_rows(const ur_block *block, double omega, const int lanes) {
-    const int width = block->width, free = block->follower_free;
-    double chance[5][UR_ROW], follower_pass[UR_ROW], inverse[UR_ROW];
-    double best[5][UR_ROW], backup[UR_ROW], before[2][UR_ROW], change[UR_ROW];
+    const int width = block->width, height = block->height, free = block->follower_free;
+    double most[5][UR_ROW * UR_ROW], least[5][UR_ROW * UR_ROW];     /* best successors by roll */
+    double chance[5][UR_ROW], leader_pass[UR_ROW], follower_pass[UR_ROW], inverse[UR_ROW];
+    double backup[UR_ROW], before[2][UR_ROW], change[UR_ROW];
     double inverse_of = -1.0;
 
-    UR_EACH(k, lanes) follower_pass[k] = UR_CHANCE[0], change[k] = 0.0;
+    UR_EACH(k, UR_ROW) leader_pass[k] = UR_CHANCE[0];
+    UR_EACH(k, UR_ROW) follower_pass[k] = UR_CHANCE[0];
+    UR_EACH(k, UR_ROW) change[k] = 0.0;
     for (int roll = 1; roll <= 4; roll++) {
-        unsigned columns = block->follower.count[roll] ? 0xFFFF : UR_INSIDE[free < 5 ? free : 5][roll];
-        for (int t = 5; t <= 4 + roll; t++)
-            if (block->follower.lane[t - 5]) columns |= UR_WITH_BITS[t - roll];
-        UR_EACH(k, lanes) {
+        unsigned rows = ur_movable(&block->leader, block->leader_free, roll);
+        unsigned columns = ur_movable(&block->follower, free, roll);
+        UR_EACH(k, UR_ROW) {
+            leader_pass[k] += (rows >> k) & 1 ? 0.0 : UR_CHANCE[roll];
             chance[roll][k] = (columns >> k) & 1 ? UR_CHANCE[roll] : 0.0;
             follower_pass[k] += UR_CHANCE[roll] - chance[roll][k];
         }
+        ur_far_max(most[roll], &block->leader, roll, height, lanes);
+        ur_far_min(least[roll], &block->follower, roll, height, lanes);
     }
 
-    for (int i = block->height - 1; i >= 0; i--) {
+    /* From the entry squares to the lane: from square s to t. */
+    for (int t = 5; t <= 8; t++) {
+        const double *lane = block->leader.lane[t - 5];
+        if (!lane) continue;
+        for (int s = t - 4; s <= 4; s++)
+            for (int n = 0; n < UR_WITH_COUNT[block->leader_free]; n++) {
+                const double *row = lane + UR_WITHOUT[s][n] * block->leader.lane_stride[t - 5];
+                double *out = most[t - s] + UR_WITH[s][n] * lanes;
+                UR_EACH(k, lanes) out[k] = UR_MAX(row[k], out[k]);
+            }
+    }
+    for (int t = 5; t <= 8; t++) {
+        const double *lane = block->follower.lane[t - 5];
+        if (!lane) continue;
+        for (int s = t - 4; s <= 4; s++)
+            for (int i = 0; i < height; i++) {
+                const double *row = lane + i * block->follower.lane_stride[t - 5];
+                double *out = least[t - s] + i * lanes;
+                for (int n = 0; n < UR_WITH_COUNT[free]; n++) {
+                    double value = row[UR_WITHOUT[s][n]];
+                    int j = UR_WITH[s][n];
+                    out[j] = UR_MIN(value, out[j]);
+                }
+            }
+    }
+
+    for (int i = height - 1; i >= 0; i--) {
         double *leader_turn = block->leader_turn + i * width;
         double *follower_turn = block->follower_turn + i * width;
-        const double *rows[16];
 
-        /* The leader's backup of the whole row. */
-        const unsigned mask = UR_MASK[i];
-        const unsigned sources = mask << 1 | (UR_COUNT[i] < block->leader_free);
-        double leader_pass = UR_CHANCE[0];
-        UR_EACH(k, lanes) backup[k] = 0.0;
-        for (int roll = 1; roll <= 4; roll++) {
-            const ur_moves *moves = &block->leader;
-            int count = moves->count[roll];
-            for (int m = 0; m < count; m++) rows[m] = moves->to[roll][m] + i * moves->stride[roll][m];
-            for (int s = 0; s <= 4; s++) {
-                int t = s + roll;
-                if (!(sources >> s & 1)) continue;
-                if (t > 4) {
-                    if (moves->lane[t - 5])
-                        rows[count++] = moves->lane[t - 5] + UR_RANK[mask ^ (1 << s >> 1)] * moves->lane_stride[t - 5];
-                } else if (!(mask >> (t - 1) & 1)) {
-                    rows[count++] = (t == 4 ? block->leader_turn : block->follower_turn)
-                                    + UR_RANK[mask ^ (1 << s >> 1) ^ (1 << (t - 1))] * width;
-                }
-            }
-            if (count == 0) {
-                leader_pass += UR_CHANCE[roll];
-                continue;
-            }
-            double most[UR_ROW];
-            ur_row_max(most, rows, count, lanes);
-            UR_EACH(k, lanes) backup[k] += UR_CHANCE[roll] * most[k];
+        /* The leader's moves inside the block, and its backup of the whole row. */
+        const ur_steps *steps = &UR_STEPS[UR_COUNT[i] < block->leader_free][i];
+        for (int n = 0; n < steps->count; n++) {
+            const double *row = (steps->again[n] ? block->leader_turn : block->follower_turn) + steps->to[n] * width;
+            double *out = most[steps->roll[n]] + i * lanes;
+            UR_EACH(k, lanes) out[k] = UR_MAX(row[k], out[k]);
         }
+        UR_EACH(k, lanes)
+            backup[k] = (UR_CHANCE[1] * most[1][i * lanes + k] + UR_CHANCE[2] * most[2][i * lanes + k])
+                        + (UR_CHANCE[3] * most[3][i * lanes + k] + UR_CHANCE[4] * most[4][i * lanes + k]);
 
-        /* The follower's moves to other blocks. */
-        for (int roll = 1; roll <= 4; roll++) {
-            const ur_moves *moves = &block->follower;
-            int count = moves->count[roll];
-            if (count) {
-                for (int m = 0; m < count; m++) rows[m] = moves->to[roll][m] + i * moves->stride[roll][m];
-                ur_row_min(best[roll], rows, count, lanes);
-            } else {
-                UR_EACH(k, lanes) best[roll][k] = UR_NONE;
-            }
+        /* The follower's inside the row, and the update: from the highest column down. */
+        if (leader_pass[i] != inverse_of) {
+            inverse_of = leader_pass[i];
+            UR_EACH(k, lanes) inverse[k] = 1.0 / (1.0 - inverse_of * follower_pass[k]);
         }
-        for (int t = 5; t <= 8; t++) {
-            if (!block->follower.lane[t - 5]) continue;
-            const double *row = block->follower.lane[t - 5] + i * block->follower.lane_stride[t - 5];
-            for (int s = t - 4; s <= 4; s++) {
-                double *out = best[t - s];
-                for (int k = 0; k < UR_WITH_COUNT[free]; k++) {
-                    double value = row[UR_WITHOUT[s][k]];
-                    int j = UR_WITH[s][k];
-                    out[j] = value < out[j] ? value : out[j];
-                }
-            }
-        }
-
-        /* Its moves inside the row, and the update: from the highest column down. */
-        if (leader_pass != inverse_of) {
-            UR_EACH(k, lanes) inverse[k] = 1.0 / (1.0 - leader_pass * follower_pass[k]);
-            inverse_of = leader_pass;
-        }
-        UR_EACH(k, lanes) before[0][k] = leader_turn[k], before[1][k] = follower_turn[k];
-#define UR_PAIR(j, hand)                                                                                  \
-    ur_relax_pair(j, hand, leader_turn, follower_turn, best, chance, backup, leader_pass, follower_pass,  \
+        UR_EACH(k, lanes) before[0][k] = leader_turn[k];
+        UR_EACH(k, lanes) before[1][k] = follower_turn[k];
+        double *best[5] = {0, least[1] + i * lanes, least[2] + i * lanes, least[3] + i * lanes, least[4] + i * lanes};
+#define UR_PAIR(j, hand)                                                                                 \
+    ur_relax_pair(j, hand, leader_turn, follower_turn, best, chance, backup, inverse_of, follower_pass,  \
                   inverse, omega);
         switch (free) {
         default: UR_PAIR(15, 1) goto three;
