@@ -79,8 +79,9 @@ class Decisions:
     def load(cls, path: str | Path) -> "Decisions":
         """Read a file of `save`. Raises ValueError for anything else, OSError where it can't be read."""
         try:
-            with np.load(path, allow_pickle=False) as file:
-                records, meta = file["records"], json.loads(str(file["meta"]))
+            # Opened here: numpy leaves a file that it can't read open.
+            with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+                records, meta = arrays["records"], json.loads(str(arrays["meta"]))
             version = meta.pop("version", None)
         except OSError:
             raise

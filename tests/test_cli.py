@@ -1,0 +1,153 @@
+"""The command line as a user meets it."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from engine.network import read_document
+
+
+def call(*arguments, **options):
+    return subprocess.run(
+        [sys.executable, "-m", "mlx_train", *map(str, arguments)], capture_output=True, text=True, timeout=300, **options
+    )
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """The folder of a tiny run."""
+    folder = tmp_path_factory.mktemp("cli") / "run"
+    result = call(
+        "run", "--preset", "quick", "--games", 12, "--epochs", 2, "--depth", 1, "--evaluation-games", 20,
+        "--hidden-sizes", "16,8", "--device", "cpu", "--output", folder,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    return folder, result
+
+
+def test_a_run_leaves_everything_in_its_folder(finished):
+    folder, result = finished
+    assert str(folder) in result.stdout
+    names = {path.name for path in folder.iterdir()}
+    assert names == {
+        "config.json", "games.npz", "dataset.json", "metrics.jsonl", "loss.png", "checkpoint", "weights.json",
+        "evaluation.json",
+    }  # fmt: skip
+    assert (folder / "loss.png").read_bytes().startswith(b"\x89PNG")
+    config = json.loads((folder / "config.json").read_text())
+    assert config["config"]["games"] == 12
+    assert len((folder / "metrics.jsonl").read_text().splitlines()) == 2
+    metadata = read_document(folder / "weights.json")["metadata"]
+    assert {
+        "training_date", "version", "num_games", "num_training_samples", "epochs", "learning_rate", "batch_size",
+        "validation_split", "seed", "source_revision", "source_committed_at", "training_time_seconds",
+        "best_validation_loss", "depth", "device", "evaluation",
+    } <= metadata.keys()  # fmt: skip
+    assert metadata["num_games"] == 12
+
+
+def test_phases_one_by_one(finished, tmp_path):
+    generated = call("generate", "--games", 6, "--depth", 1, "--output", tmp_path / "games")
+    assert generated.returncode == 0, generated.stderr
+    trained = call(
+        "train", tmp_path / "games/games.npz", "--epochs", 1, "--hidden-sizes", "4", "--output", tmp_path / "model"
+    )
+    assert trained.returncode == 0, trained.stderr
+    assert (tmp_path / "model/weights.json").exists()
+    exported = call("export", tmp_path / "model/checkpoint", tmp_path / "again.json")
+    assert exported.returncode == 0, exported.stderr
+    assert (tmp_path / "again.json").read_bytes() == (tmp_path / "model/weights.json").read_bytes()
+
+
+def test_evaluate(finished):
+    folder, _ = finished
+    result = call(
+        "evaluate", f"net:{folder}/weights.json", "--against", "random", "--against", "emm:1", "--games", 30, "--json"
+    )
+    assert result.returncode == 0, result.stderr
+    matches = json.loads(result.stdout)
+    assert [match["opponent"] for match in matches] == ["random", "emm:1"]
+    assert all(match["interval95"][0] <= match["win_rate"] <= match["interval95"][1] for match in matches)
+    assert "| opponent" in call("evaluate", "emm:1", "--against", "random", "--games", 4).stdout
+
+
+def test_analyze():
+    notation = "...x..........:0|......x.......:0"
+    result = call("analyze", notation, "--roll", 3, "--agent", "emm:1", "--json")
+    moves = json.loads(result.stdout)["rolls"][0]["moves"]
+    assert [(move["from"], move["captures"]) for move in moves] == [(0, False), (4, True)]
+    assert [move["best"] for move in moves] == [True, False]  # leaving the rosette costs more than the capture gains
+    table = call("analyze", notation).stdout
+    assert "no legal move" in table
+    assert "4 -> 7" in table
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["run", "--games", "-5"], 2, "games must be"),
+        (["run", "--preset", "quik"], 2, "did you mean quick"),
+        (["run", "--learning-rate", "nan"], 2, "learning_rate"),
+        (["run", "--hidden-sizes", "a,b"], 2, "whole numbers"),
+        (["run", "--device", "tpu"], 2, "unknown device"),
+        (["run", "--workers", "0", "--preset", "quick"], 1, "workers"),
+        (["run", "--bogus"], 2, "No such option"),
+        (["train", "nowhere.npz"], 1, "nowhere.npz"),
+        (["evaluate", "emm:9999", "--against", "random"], 2, "depth"),
+        (["evaluate", "gready", "--against", "random"], 2, "did you mean greedy"),
+        (["evaluate", "net:nowhere.json", "--against", "random"], 1, "nowhere.json"),
+        (["evaluate", "random", "--against", "random", "--games", "0"], 2, "games"),
+        (["analyze", "nonsense"], 2, "expected"),
+        (["analyze", "..............:0|..............:0", "--roll", "7"], 2, "roll"),
+        (["analyze", "..............:7|..............:0"], 2, "over"),
+        (["export", "nowhere", "there.json"], 1, "nowhere"),
+    ],
+)
+def test_bad_input_gets_one_line_and_an_exit_code(arguments, code, message, tmp_path):
+    result = call(*arguments, cwd=tmp_path)
+    assert result.returncode == code, result.stderr
+    assert "Traceback" not in result.stderr
+    assert message in " ".join(result.stderr.replace("│", " ").split())
+    assert not any(path.suffix == ".json" for path in tmp_path.rglob("*") if path.name != "config.json")
+
+
+def test_an_output_in_use_is_refused(finished):
+    folder, _ = finished
+    before = {path: path.read_bytes() for path in folder.glob("*.json")}
+    result = call("run", "--preset", "quick", "--output", folder)
+    assert result.returncode == 1
+    assert "exists already" in result.stderr
+    assert before == {path: path.read_bytes() for path in folder.glob("*.json")}
+
+
+def test_ctrl_c_keeps_the_finished_games(tmp_path):
+    folder = tmp_path / "games"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mlx_train", "generate", "--games", "1000000", "--depth", "2", "--output", str(folder)],
+        stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while not (folder / "config.json").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(1.0)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 130, errors
+    assert "finished games" in errors
+    summary = json.loads((folder / "dataset.json").read_text())
+    assert 0 < summary["games"] < 1_000_000
+
+
+def test_help_is_light(tmp_path):
+    code = (
+        "import sys; sys.argv = ['x', '--help']\n"
+        "from mlx_train.cli import main\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "print([m for m in ('mlx', 'numpy', 'matplotlib', 'engine') if m in sys.modules], file=sys.stderr)"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stderr.strip() == "[]"

@@ -1,0 +1,62 @@
+"""The settings of a run."""
+
+import dataclasses
+
+import pytest
+
+from mlx_train.config import PRESETS, Config, resolve
+
+
+def test_presets_are_the_published_ones():
+    numbers = {name: (c.games, c.epochs) for name in PRESETS for c in [resolve(name)]}
+    assert numbers == {"quick": (100, 10), "standard": (1000, 50), "production": (5000, 100)}
+    assert resolve("production").depth == 4
+
+
+def test_overrides_leave_the_rest():
+    config = resolve("quick", epochs=3, depth=None)
+    assert config == dataclasses.replace(resolve("quick"), epochs=3)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("games", 0),
+        ("games", -5),
+        ("epochs", 0),
+        ("depth", 0),
+        ("depth", 99),
+        ("batch_size", 0),
+        ("learning_rate", 0.0),
+        ("learning_rate", float("nan")),
+        ("learning_rate", float("inf")),
+        ("dropout", 1.0),
+        ("validation_split", 0.0),
+        ("validation_split", float("nan")),
+        ("outcome_blend", 1.5),
+        ("seed", -1),
+        ("hidden_sizes", ()),
+        ("hidden_sizes", (0,)),
+        ("activation", "gelu"),
+        ("weights", "classic"),
+    ],
+)
+def test_absurd_numbers_are_refused_by_name(name, value):
+    with pytest.raises(ValueError, match=name):
+        resolve("quick", **{name: value})
+
+
+def test_a_mistyped_preset_gets_the_nearest():
+    with pytest.raises(ValueError, match="did you mean quick"):
+        resolve("quik")
+
+
+def test_dictionary_round_trip_and_unknown_keys():
+    config = resolve("standard", hidden_sizes=(8, 4))
+    assert Config.from_dict(config.to_dict()) == config
+    with pytest.raises(ValueError, match="momentum"):
+        Config.from_dict(config.to_dict() | {"momentum": 0.9})
+
+
+def test_every_setting_has_a_help_text():
+    assert all(field.metadata["help"] for field in dataclasses.fields(Config))

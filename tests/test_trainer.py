@@ -1,0 +1,152 @@
+"""The training step and loop."""
+
+import numpy as np
+import pytest
+from mlx.utils import tree_flatten
+
+from mlx_train.backend import mx, use_device
+from mlx_train.checkpoint import load_model, read_meta, restore, save_checkpoint
+from mlx_train.config import resolve
+from mlx_train.dataset import Labels
+from mlx_train.networks import Networks, log_policies, parameter_count, values
+from mlx_train.trainer import Trainer, ahead, total_steps, train
+
+SMALL = resolve("quick", hidden_sizes=(16, 8), batch_size=64, epochs=4, dropout=0.2, learning_rate=0.01)
+
+
+@pytest.fixture(autouse=True)
+def _cpu():
+    use_device("cpu")
+
+
+@pytest.fixture
+def labels(games):
+    held = games["game"] < 8
+    return Labels(games[~held], SMALL), Labels(games[held], SMALL)
+
+
+def weights(trainer):
+    return {name: np.array(array) for name, array in tree_flatten(trainer.model.parameters())}
+
+
+def assert_same_bits(one, two):
+    assert one.keys() == two.keys()
+    for name in one:
+        np.testing.assert_array_equal(one[name], two[name], err_msg=name)
+
+
+def test_the_cards_networks_have_the_published_sizes():
+    model = Networks()
+    assert parameter_count(model.value) == 81_921
+    assert parameter_count(model.policy) == 82_119
+
+
+def test_outputs(games):
+    model = Networks((16, 8))
+    batch = Labels(games[:50], SMALL).batch(np.arange(50), np.random.default_rng(0))
+    value = values(model.value, mx.array(batch.value_inputs))
+    assert value.shape == (50,)
+    assert mx.all(mx.abs(value) <= 1).item()
+    probabilities = mx.exp(log_policies(model.policy, mx.array(batch.policy_inputs), mx.array(batch.policy_legal)))
+    np.testing.assert_allclose(np.array(probabilities.sum(axis=1)), 1, atol=1e-5)
+    assert np.array(probabilities)[~batch.policy_legal].max() == 0
+
+
+def test_one_batch_can_be_learnt_by_heart(labels):
+    config = resolve("quick", learning_rate=0.003, hidden_sizes=(64, 32), outcome_blend=0.0)
+    training = Labels(labels[0].records, config)
+    batch = training.batch(np.arange(64), np.random.default_rng(0))
+    trainer = Trainer(config, 600)
+    first = [loss.item() for loss in trainer.step(batch)]
+    for _ in range(599):
+        last = [loss.item() for loss in trainer.step(batch)]
+    entropy = -(batch.policy_targets * np.log(np.maximum(batch.policy_targets, 1e-12))).sum(axis=1).mean()
+    assert last[0] < 0.01 * first[0]
+    assert last[1] - entropy < 0.1 * (first[1] - entropy)
+
+
+def test_the_step_moves_the_optimizer_and_the_random_state(labels):
+    batch = next(labels[0].epoch(64, (0,)))
+    trainer = Trainer(SMALL, 10)
+    mx.random.seed(1)
+    losses = []
+    for _ in range(2):
+        random_state = [np.array(a) for a in mx.random.state]
+        losses.append(trainer.step(batch)[0].item())
+        assert any(not np.array_equal(a, b) for a, b in zip(random_state, map(np.array, mx.random.state), strict=True))
+    assert trainer.value_optimizer.step.item() == trainer.policy_optimizer.step.item() == 2
+    assert losses[0] != losses[1]
+
+
+def test_the_same_seed_gives_the_same_bits(labels):
+    runs = []
+    for seed in (5, 5, 6):
+        config = resolve("quick", **SMALL.to_dict() | {"seed": seed})
+        trainer = Trainer(config, total_steps(config, labels[0]))
+        train(trainer, *labels)
+        runs.append(weights(trainer))
+    assert_same_bits(runs[0], runs[1])
+    assert any(not np.array_equal(runs[0][name], runs[2][name]) for name in runs[0])
+
+
+def test_a_checkpoint_resumes_bit_for_bit(labels, tmp_path):
+    training, _ = labels
+    steps = total_steps(SMALL, training)
+    straight = Trainer(SMALL, steps)
+    for epoch in (1, 2, 3):
+        straight.train_epoch(epoch, training, 64)
+    stopped = Trainer(SMALL, steps)
+    stopped.train_epoch(1, training, 64)
+    save_checkpoint(tmp_path / "checkpoint", stopped, {"epoch": 1})
+    resumed = Trainer(SMALL, steps)
+    assert restore(resumed, tmp_path / "checkpoint") == {"epoch": 1}
+    for epoch in (2, 3):
+        resumed.train_epoch(epoch, training, 64)
+    assert_same_bits(weights(straight), weights(resumed))
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint"]
+
+
+def test_a_damaged_checkpoint_is_refused(labels, tmp_path):
+    folder = tmp_path / "checkpoint"
+    with pytest.raises(ValueError, match="not a checkpoint"):
+        load_model(folder)
+    save_checkpoint(folder, Trainer(SMALL, 10), {})
+    assert read_meta(folder)[0] == SMALL
+    (folder / "model.safetensors").write_bytes(b"damaged")
+    with pytest.raises(ValueError, match="damaged"):
+        load_model(folder)
+
+
+def test_early_stopping_keeps_the_best_epoch(labels):
+    config = resolve("quick", **SMALL.to_dict() | {"epochs": 60, "patience": 2, "learning_rate": 0.05})
+    trainer = Trainer(config, total_steps(config, labels[0]))
+    history = train(trainer, *labels)
+    best = min(history, key=lambda metrics: metrics.validation_loss)
+    assert len(history) == best.epoch + 2 < 60
+    assert trainer.validate(labels[1])["validation_loss"] == pytest.approx(best.validation_loss, rel=1e-6)
+
+
+def test_training_lowers_the_validation_loss(labels):
+    config = resolve("quick", **SMALL.to_dict() | {"dropout": 0.0, "outcome_blend": 0.0})
+    parts = [Labels(part.records, config) for part in labels]
+    trainer = Trainer(config, total_steps(config, parts[0]))
+    before = trainer.validate(parts[1])["validation_loss"]
+    history = train(trainer, *parts)
+    assert history[-1].validation_loss < 0.8 * before
+    assert [metrics.step for metrics in history] == [len(parts[0]) // 64 * n for n in range(1, 5)]
+
+
+def test_items_made_ahead_keep_their_order_and_their_errors():
+    assert list(ahead(iter(range(100)))) == list(range(100))
+
+    def failing():
+        yield 1
+        raise RuntimeError("no more")
+
+    items = ahead(failing())
+    assert next(items) == 1
+    with pytest.raises(RuntimeError, match="no more"):
+        next(items)
+    endless = ahead(iter(int, 1))
+    assert next(endless) == 0
+    endless.close()  # ends its thread
