@@ -2,13 +2,17 @@
 
 import numpy as np
 
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
+from libc.math cimport INFINITY
+from libc.stdint cimport int64_t, uint8_t
+from libc.string cimport memset
 
 from engine.position cimport (BORNE_OFF, LANE_MASK, MAX_ROLL, PIECES, ROSETTE_MASK, SAFE_MASK, lowest,
                               popcount)
 from engine.tablebase cimport CONFIGURATIONS, FOLLOWERS, FOLLOWERS_START, INDEX, SLABS
 
 from engine.cores import run_parallel
+
+OMEGA = 1.05         # over-relaxation; less or more costs sweeps
 
 
 cdef extern from "tablebase_sweep.h" nogil:
@@ -44,8 +48,8 @@ cdef extern from *:
     #define ur_get(at) __atomic_load_n(at, __ATOMIC_ACQUIRE)
     #define ur_set(at, n) __atomic_store_n(at, n, __ATOMIC_RELEASE)
     """
-    int add "ur_add"(int* at, int n) noexcept nogil
-    int get "ur_get"(const int* at) noexcept nogil
+    int atomic_add "ur_add"(int* at, int n) noexcept nogil
+    int atomic_get "ur_get"(const int* at) noexcept nogil
     void put "ur_set"(int* at, int n) noexcept nogil
     int sched_yield() noexcept nogil
 
@@ -53,34 +57,22 @@ cdef extern from *:
 SLACK = UR_SLACK
 
 
-cdef enum:
-    MAX_WORKERS = 1024
-    CACHE_LINE = 8              # doubles
+cdef int add(int* at, int n) noexcept nogil:
+    return atomic_add(at, n)
 
 
-# What the workers of one layer share.
+cdef int get(const int* at) noexcept nogil:
+    return atomic_get(at)
+
+
+# What the update of a layer's slabs needs.
 ctypedef struct Layer:
     int leader, follower        # pieces left
     double* leader_turn         # the layer's values: the leader's win probability
     double* follower_turn
     const double* leader_off    # the follower's turn of the layer (leader - 1, follower); NULL: won
     const double* follower_off  # the leader's turn of the layer (leader, follower - 1); NULL: lost
-    const double* lower[2][4]   # by turn: the values behind the first guess
-    int slabs                   # how many there are
-    int slab[CONFIGURATIONS]    # the leader's squares 5 to 14, in the order of the table
-    int level[CONFIGURATIONS]   # the number of slabs of higher progress, which must be done before this one
-    double tolerance
-    int next                    # slabs taken, over all sweeps
-    int done                    # slabs finished, over all sweeps
-    int sweep                   # the sweep that may begin
-    int finished                # whether there is no further one
-    int stop                    # set from outside: give up
-    int workers
-    double omega
-    double residual
-    double best
-    int stalled
-    double change[MAX_WORKERS * CACHE_LINE]
+    Schedule* schedule
 
 
 ur_fill_steps()
@@ -204,54 +196,101 @@ cdef void guess_slab(const Layer* layer, unsigned int a) noexcept nogil:
         layer.follower_turn[at + k] = 0.5
 
 
-cdef void end_sweep(Layer* layer) noexcept nogil:
+cdef double solve_slab(void* context, int slab, int sweep) noexcept nogil:
+    cdef const Layer* layer = <const Layer*> context
+    if sweep == 0:
+        guess_slab(layer, SLABS[slab])
+        return 0.0
+    return relax_slab(layer, SLABS[slab], layer.schedule.omega)
+
+
+cdef void end_sweep(Schedule* schedule) noexcept nogil:
     """Decides, after all slabs of a sweep, whether another one follows and how."""
     cdef int k
     cdef double change = 0
-    if layer.sweep > 0:
-        for k in range(layer.workers):
-            change = max(change, layer.change[k * CACHE_LINE])
-            layer.change[k * CACHE_LINE] = 0
-        layer.residual = change
-        if change <= layer.tolerance:
-            put(&layer.finished, 1)
-        elif change >= layer.best and change < 1e-13:
-            if layer.omega == 1.0:
-                layer.stalled += 1
-                put(&layer.finished, layer.stalled == 2)
-            layer.omega = 1.0
-        layer.best = min(layer.best, change)
-    put(&layer.sweep, layer.sweep + 1)
+    for k in range(schedule.workers):
+        change = max(change, schedule.change[k * CACHE_LINE])
+        schedule.change[k * CACHE_LINE] = 0
+    if schedule.sweep > 0:
+        schedule.residual = change
+        if change <= schedule.tolerance:
+            put(&schedule.finished, 1)
+        elif change >= schedule.best and change < schedule.noise:
+            if schedule.omega == 1.0:
+                schedule.stalled += 1
+                put(&schedule.finished, schedule.stalled == 2)
+            schedule.omega = 1.0
+        schedule.best = min(schedule.best, change)
+    put(&schedule.sweep, schedule.sweep + 1)
 
 
-cdef void work(Layer* layer, int worker) noexcept nogil:
-    """One worker's share of a layer: takes slabs in order, each as soon as all of higher progress are done."""
+cdef void work(Schedule* schedule, int worker) noexcept nogil:
+    """One worker's share: takes slabs in order, each as soon as all of higher progress are done."""
     cdef int ticket, sweep, slab, before, spins
     cdef double change
     while True:
-        ticket = add(&layer.next, 1)
-        sweep = ticket // layer.slabs
-        slab = ticket % layer.slabs
-        before = sweep * layer.slabs + (layer.level[slab] if sweep else 0)
+        ticket = add(&schedule.next, 1)
+        sweep = ticket // schedule.slabs
+        slab = ticket % schedule.slabs
+        before = sweep * schedule.slabs + (schedule.before[slab] if sweep else 0)
         spins = 0
-        while get(&layer.done) < before:
-            if get(&layer.stop) or get(&layer.finished):
+        while get(&schedule.done) < before or (slab and get(&schedule.sweep) < sweep):
+            if get(&schedule.stop) or get(&schedule.finished):
                 return
             spins += 1
             if spins > 200:
                 sched_yield()
         if slab == 0 and sweep:
-            end_sweep(layer)
-        while get(&layer.sweep) < sweep:
-            sched_yield()
-        if get(&layer.finished) or get(&layer.stop):
+            end_sweep(schedule)
+        if get(&schedule.stop) or get(&schedule.finished):
             return
-        if sweep == 0:
-            guess_slab(layer, layer.slab[slab])
-        else:
-            change = relax_slab(layer, layer.slab[slab], layer.omega)
-            layer.change[worker * CACHE_LINE] = max(layer.change[worker * CACHE_LINE], change)
-        add(&layer.done, 1)
+        change = schedule.run(schedule.context, schedule.slab[slab], sweep)
+        schedule.change[worker * CACHE_LINE] = max(schedule.change[worker * CACHE_LINE], change)
+        add(&schedule.done, 1)
+
+
+cdef class SlabSweeps:
+    """The sweeps over one layer. The threads hold it, so that what they use lives as long as they do."""
+
+    cdef int prepare(self, int leader, SlabPass run, void* context, double tolerance, double omega) except -1:
+        """Lists the slabs of a layer whose leader has so many pieces left."""
+        cdef Schedule* schedule = &self.schedule
+        cdef int k, square, progress
+        cdef int last = -1
+        cdef int level = 0
+        memset(schedule, 0, sizeof(Schedule))
+        schedule.run = run
+        schedule.context = context
+        schedule.tolerance = tolerance
+        schedule.noise = 1e-13
+        schedule.omega = omega
+        schedule.best = INFINITY
+        for k in range(CONFIGURATIONS):
+            if popcount(SLABS[k]) > leader:
+                continue
+            progress = 0
+            for square in range(10):
+                if SLABS[k] >> square & 1:
+                    progress += square + 5
+            if progress != last:
+                last = progress
+                level = schedule.slabs
+            schedule.slab[schedule.slabs] = k
+            schedule.before[schedule.slabs] = level
+            schedule.slabs += 1
+        return 0
+
+    def run(self, int workers):
+        """Sweeps until done, or until Ctrl-C."""
+        def task(int worker):
+            with nogil:
+                work(&self.schedule, worker)
+
+        self.schedule.workers = workers
+        run_parallel(task, workers, on_interrupt=self.stop)
+
+    def stop(self):
+        put(&self.schedule.stop, 1)
 
 
 cdef void mirror(const double* source, double* out, int leader, int follower) noexcept nogil:
@@ -276,36 +315,22 @@ cdef void mirror(const double* source, double* out, int leader, int follower) no
                     out[here + i * width + j] = 1.0 - source[there + j * height + i]
 
 
-cdef class LayerTask:
-    """One layer's work. The threads hold it, so that what they use lives as long as they do."""
-
+cdef class LayerSweeps(SlabSweeps):
     cdef Layer layer
-    cdef object buffers
-
-    def run(self, int workers):
-        def task(int worker):
-            with nogil:
-                work(&self.layer, worker)
-
-        self.layer.workers = workers
-        run_parallel(task, workers, on_interrupt=self.stop)
-
-    def stop(self):
-        put(&self.layer.stop, 1)
 
 
 def solve_layers(double[::1] values, order, int first, double tolerance, int workers):
     """Solves the layers order[first:] in turn, in `values`; yields (sweeps, residual) after each."""
-    cdef LayerTask task
+    cdef LayerSweeps sweeps
     cdef Layer* layer
-    cdef int p, q, k, progress, last, level
+    cdef int p, q
     cdef int pieces = max(q for _, q in order)
     cdef double[::1] diagonal = np.empty(INDEX.size[pieces][pieces] + SLACK)
     cdef double[::1] mirrored = np.empty(INDEX.size[pieces][pieces - 1] + SLACK)
     for p, q in order[first:]:
-        task = LayerTask()
-        task.buffers = values, diagonal, mirrored
-        layer = &task.layer
+        sweeps = LayerSweeps()
+        sweeps.buffers = values, diagonal, mirrored
+        layer = &sweeps.layer
         layer.leader = p
         layer.follower = q
         layer.leader_turn = &values[INDEX.start[p][q]]
@@ -317,19 +342,7 @@ def solve_layers(double[::1] values, order, int first, double tolerance, int wor
         elif p > 1:
             mirror(&values[INDEX.start[p - 1][p] + INDEX.size[p - 1][p]], &mirrored[0], p, p - 1)
             layer.follower_off = &mirrored[0]
-        last = level = -1
-        for k in range(CONFIGURATIONS):
-            if popcount(SLABS[k]) > p:
-                continue
-            progress = sum(square + 5 for square in range(10) if SLABS[k] >> square & 1)
-            if progress != last:
-                last = progress
-                level = layer.slabs
-            layer.slab[layer.slabs] = SLABS[k]
-            layer.level[layer.slabs] = level
-            layer.slabs += 1
-        layer.tolerance = tolerance
-        layer.omega = 1.05
-        layer.best = 2.0
-        task.run(workers)
-        yield layer.sweep - 1, layer.residual
+        layer.schedule = &sweeps.schedule
+        sweeps.prepare(p, solve_slab, layer, tolerance, OMEGA)
+        sweeps.run(workers)
+        yield sweeps.schedule.sweep - 1, sweeps.schedule.residual
