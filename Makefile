@@ -45,7 +45,7 @@ test: $(INSTALLED) $(DEVELOP)
 check: $(INSTALLED) $(DEVELOP)
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
-	$(VENV)/bin/cython-lint engine
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cython-lint engine
 	$(PY) -m mypy
 
 format: $(DEVELOP)
