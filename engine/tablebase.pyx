@@ -3,6 +3,7 @@
 See tablebase.pxd for the order of the values and docs/tablebase.md for the file. The solver is in solver.pyx.
 """
 
+import math
 import os
 import struct
 import sys
@@ -545,6 +546,29 @@ cdef class Tablebase:
                         found += 1
                     board = successor(board, best_source(&self.table, &board, roll), roll)
         return np.asarray(positions), np.asarray(rolls)
+
+    def verify(self, workers=None, limit=None):
+        """Applies the Bellman equation to every position -> `Verification`.
+
+        Independent of the solver: it enumerates the placements by itself and moves by the rules of
+        position.pxd. `limit` is the residual up to which the table passes: unless told, the tolerance it was
+        solved to, and what rounding to its dtype can add.
+        """
+        from engine.census import verify
+
+        return verify(self, workers, limit)
+
+    def statistics(self, workers=None):
+        """The solved game in figures -> a dict that JSON can hold; docs/tablebase.md defines them."""
+        from engine.census import statistics
+
+        return statistics(self, workers)
+
+    def bellman_limit(self):
+        """The residual that the table's tolerance and dtype explain."""
+        rounding = {"float64": 2e-15, "float32": 2.0 ** -24, "uint16": 1 / 65535}[self.dtype]
+        tolerance = 1e-12 if math.isnan(self.tolerance) else self.tolerance
+        return tolerance + rounding + 2e-15
 
     cdef int check(self, const Board* board) except -1:
         if not holds(&self.table, board):
