@@ -30,8 +30,7 @@ DEFINITIONS = {
     "state.front": "Square of the foremost and of the rearmost piece on the path; 0 where there is none.",
     "state.race": "Squares walked, 15 for each piece borne off, beyond the other side's and 4 more (lead); "
     "squares by which the way still to go is shorter than 40 (near).",
-    "state.passed": "Number of pieces on squares 5 to 12 with no opposing piece behind them, in hand or on "
-    "the path.",
+    "state.passed": "Number of pieces on squares 5 to 12 with no opposing piece behind them, in hand or on the path.",
     "state.developed": "Square of the number of pieces on the path.",
     "state.roll": "Which roll was thrown; all 0 for a roll of 0.",
     "state.roll.moves": "Number of legal moves with the roll.",
@@ -49,8 +48,8 @@ Everything is seen from the side to move. A group with a side in its name comes 
 `own` for the side to move, `opponent` for the other, as if it were that side's turn. Path squares count along
 each side's own path. "Next roll" is the roll that the side would make now; probabilities are over the sixteen
 outcomes of four binary dice. A side reaches a square if a legal move of its next roll ends there. The
-`state.roll` groups are 0 before the roll, which is how the value network is asked; the policy network is asked
-with the roll.
+`state.roll` groups are 0 before the roll, which is how the value network is asked; the policy network is
+asked with the roll.
 
 A feature is an integer from 0 to 255 times its scale: `extract_features_bytes` gives the integers,
 `FEATURE_SCALES` the scales, `extract_features` the float32 products.
@@ -78,8 +77,7 @@ def markdown() -> str:
         features += [f"| {first + i} | `{group}.{name}` | {text} |" for i, name in enumerate(names)]
         first = last + 1
     groups += [
-        f"| `{name}` | {', '.join(places)} | {scales[name]} | {DEFINITIONS[name]} |"
-        for name, places in defined.items()
+        f"| `{name}` | {', '.join(places)} | {scales[name]} | {DEFINITIONS[name]} |" for name, places in defined.items()
     ]
     parts = [_HEAD.format(count=count, feature_set=FEATURE_SET), *groups, "", *features]
     return "\n".join(parts) + "\n"

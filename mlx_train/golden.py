@@ -26,7 +26,7 @@ _STRIDE = 37
 def golden_vector(network_path: str | Path, n: int = 12, seed: int = 0) -> dict[str, Any]:
     """Inputs and outputs of a weights file at `n` decisions of greedy games.
 
-    Each case has the notation of its `position` and its `roll`. Of the value network: `value_inputs`, the 150
+    Each case has the notation of its `position` and its `roll`. Of the value network: `value_inputs`, the
     features before the roll, and `win_probability` of the side to move. Of the policy network: `policy_inputs`,
     the features with the roll, `policy_slots` of the legal moves by ascending square, and `policy`, the 7
     probabilities by slot, 0 for a slot without a legal move. A network that the file lacks has no entries.

@@ -1,7 +1,8 @@
-"""Weights files with random numbers, and the golden ones: `python tests/random_networks.py` writes those anew."""
+"""Weights files with random numbers. `python tests/random_networks.py` writes the golden ones anew."""
 
 import json
 import random
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,7 @@ def random_weights(rng, sizes):
     `random()` alone is used, whose sequence Python promises to keep.
     """
     flat = []
-    for inputs, outputs in zip(sizes, sizes[1:], strict=False):
+    for inputs, outputs in pairwise(sizes):
         bound = (6 / inputs) ** 0.5
         flat += [float32_text((2 * rng.random() - 1) * bound) for _ in range(inputs * outputs)]
         flat += [float32_text(rng.random() - 0.5) for _ in range(outputs)]
@@ -64,7 +65,7 @@ def layers(flat, sizes):
     flat = np.array(flat, dtype=np.float64)
     taken = 0
     made = []
-    for inputs, outputs in zip(sizes, sizes[1:], strict=False):
+    for inputs, outputs in pairwise(sizes):
         matrix = flat[taken : taken + inputs * outputs].reshape(inputs, outputs)
         taken += inputs * outputs
         made.append((matrix, flat[taken : taken + outputs]))

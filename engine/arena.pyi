@@ -1,0 +1,57 @@
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from engine.agents import Agent
+from engine.search import Search
+
+RECORD_DTYPE: np.dtype[np.void]
+
+class Interrupted(Exception):  # noqa: N818
+    partial: Any
+    def __init__(self, partial: Any) -> None: ...
+
+class Playouts(NamedTuple):
+    games: int
+    turns: int
+    first_wins: int
+
+class MatchResult(NamedTuple):
+    won: NDArray[np.bool_]
+    turns: NDArray[np.int32]
+    @property
+    def games(self) -> int: ...
+
+def playouts(
+    games: int,
+    seed: int = 0,
+    *,
+    workers: int | None = None,
+    progress: Callable[[int], object] | None = None,
+) -> Playouts: ...
+def selfplay(
+    games: int,
+    search: Search,
+    seed: int = 0,
+    *,
+    exploration: float = 0.0,
+    first: int = 0,
+    workers: int | None = None,
+    progress: Callable[[int], object] | None = None,
+) -> NDArray[np.void]: ...
+def play_match(
+    agent: Agent,
+    opponent: Agent,
+    games: int,
+    seed: int = 0,
+    *,
+    workers: int | None = None,
+    progress: Callable[[int], object] | None = None,
+) -> MatchResult: ...
+def sample_decisions(
+    n: int, seed: int = 0, agent: Agent | None = None
+) -> tuple[NDArray[np.uint64], NDArray[np.uint8]]: ...
+def successors(packed: ArrayLike, rolls: ArrayLike, nth: ArrayLike) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]: ...
+def policy_slots(packed: ArrayLike, rolls: ArrayLike) -> NDArray[np.uint8]: ...
