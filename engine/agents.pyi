@@ -1,9 +1,16 @@
+from os import PathLike
+from typing import final
+
 from engine.network import Network
 from engine.position import Position
 from engine.search import Search
+from engine.tablebase import Tablebase
 
 SPELLINGS: tuple[str, ...]
 
+def open_table(path: str | PathLike[str] | None = None) -> Tablebase: ...
+
+@final
 class Agent:
     @staticmethod
     def parse(spelling: str) -> Agent: ...
@@ -12,6 +19,6 @@ class Agent:
     @property
     def unit(self) -> str: ...
     @property
-    def player(self) -> Search | Network | None: ...
+    def player(self) -> Search | Network | Tablebase | None: ...
     def moves(self, position: Position, roll: int) -> list[tuple[int, float | None]]: ...
     def best_move(self, position: Position, roll: int, seed: int = 0) -> int | None: ...

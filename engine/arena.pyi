@@ -9,7 +9,7 @@ from engine.search import Search
 
 RECORD_DTYPE: np.dtype[np.void]
 
-class Interrupted(Exception):  # noqa: N818
+class Interrupted(Exception):
     partial: Any
     def __init__(self, partial: Any) -> None: ...
 
@@ -37,6 +37,8 @@ def selfplay(
     seed: int = 0,
     *,
     exploration: float = 0.0,
+    playouts: int = 0,
+    finisher: Search | None = None,
     first: int = 0,
     workers: int | None = None,
     progress: Callable[[int], object] | None = None,

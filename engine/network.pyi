@@ -1,6 +1,6 @@
 from collections.abc import Sequence
 from os import PathLike
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,6 +15,7 @@ POLICY_OUTPUTS: int
 def parameter_count(input_size: int, hidden_sizes: Sequence[int], output_size: int) -> int: ...
 def read_document(path: str | PathLike[str]) -> dict[str, Any]: ...
 
+@final
 class Network:
     @staticmethod
     def load(path: str | PathLike[str]) -> Network: ...

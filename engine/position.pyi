@@ -1,5 +1,6 @@
-from typing import Any
+from typing import Any, final
 
+@final
 class Position:
     def __init__(self) -> None: ...
     @staticmethod

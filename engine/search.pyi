@@ -1,5 +1,8 @@
+from typing import final
+
 from engine.position import Position
 
+@final
 class Search:
     def __init__(self, depth: int, weights: str = "default", *, tables: bool = True) -> None: ...
     @staticmethod
