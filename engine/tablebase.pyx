@@ -35,6 +35,10 @@ from engine.cores import run_parallel, worker_count
 
 DTYPES = ("float64", "float32", "uint16")       # by code: FLOAT64, FLOAT32, UINT16
 
+# What a Bellman residual may owe to rounding. float64: a sum of five products. The others: half a step at the
+# position and half a step at its successors; float32 also has to hold what a map's float32 percentages lost.
+ROUNDING = {"float64": 2e-15, "float32": 2e-7, "uint16": 1.001 / 65535}
+
 # The file: this header, padded to HEADER_BYTES, then the values; everything little-endian.
 MAGIC = b"UrTable\n"
 PARTIAL_MAGIC = b"UrPart\n\0"       # the finished layers of an interrupted solve: never opens as a table
@@ -547,6 +551,29 @@ cdef class Tablebase:
                     board = successor(board, best_source(&self.table, &board, roll), roll)
         return np.asarray(positions), np.asarray(rolls)
 
+    def to_rgu(self, path, value_type="percent16"):
+        """Writes the published format: "percent16", "f32" or "f64" percentages.
+
+        Raises:
+            ValueError: another value type.
+            OSError: the file can't be written; nothing is left behind.
+        """
+        from engine.rgu import write
+
+        write(self, path, value_type)
+
+    @staticmethod
+    def from_rgu(path):
+        """The table of a published map, in the dtype that the map has; its tolerance is unknown (NaN).
+
+        Raises:
+            ValueError: no map, or one that is damaged, truncated, or of another version or rule set.
+            OSError: the file can't be read.
+        """
+        from engine.rgu import read
+
+        return read(path)
+
     def verify(self, workers=None, limit=None):
         """Applies the Bellman equation to every position -> `Verification`.
 
@@ -566,9 +593,7 @@ cdef class Tablebase:
 
     def bellman_limit(self):
         """The residual that the table's tolerance and dtype explain."""
-        rounding = {"float64": 2e-15, "float32": 2.0 ** -24, "uint16": 1 / 65535}[self.dtype]
-        tolerance = 1e-12 if math.isnan(self.tolerance) else self.tolerance
-        return tolerance + rounding + 2e-15
+        return (1e-12 if math.isnan(self.tolerance) else self.tolerance) + ROUNDING[self.dtype]
 
     cdef int check(self, const Board* board) except -1:
         if not holds(&self.table, board):
