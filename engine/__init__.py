@@ -16,6 +16,7 @@ from engine.features import (
 from engine.network import Network
 from engine.position import Position, perft
 from engine.search import Search
+from engine.tablebase import Tablebase
 
 __all__ = [
     "FEATURE_NAMES",
@@ -26,6 +27,7 @@ __all__ = [
     "Network",
     "Position",
     "Search",
+    "Tablebase",
     "extract_features",
     "extract_features_batch",
     "extract_features_bytes",

@@ -7,6 +7,8 @@
     net:FILE            the successor that the value network likes best
     net:FILE@N          N turns of look-ahead over the value network; @1 is the plain one
     net:FILE:policy     the most probable move of the policy network
+    perfect             the best move by the exact solution, from the table in the user's cache folder
+    perfect:FILE        the same from another table
 """
 
 import difflib
@@ -16,9 +18,13 @@ from engine.dice cimport CHOICES, new_dice, next_below
 from engine.network cimport Network, network_moves, policy_moves
 from engine.position cimport *
 from engine.search cimport Moves, Search, Searcher, best_index, search_moves
+from engine.tablebase cimport Table, Tablebase, best_source
+
+from engine.tablebase import default_path
 
 #: The spellings, for messages and help.
-SPELLINGS = ("random", "greedy", "emm:N", "emm-evolved:N", "net:FILE", "net:FILE@N", "net:FILE:policy")
+SPELLINGS = ("random", "greedy", "emm:N", "emm-evolved:N", "net:FILE", "net:FILE@N", "net:FILE:policy", "perfect",
+             "perfect:FILE")
 
 _SEARCH_WEIGHTS = {"emm": "default", "emm-evolved": "evolved"}
 
@@ -77,6 +83,28 @@ cdef int choose_policy(const void* state, const Board* board, int roll, Dice* di
     return best_square(squares, probabilities, policy_moves(player.net, board, roll, squares, probabilities))
 
 
+cdef int choose_perfect(const void* state, const Board* board, int roll, Dice* dice) noexcept nogil:
+    return best_source(<const Table*> state, board, roll)
+
+
+cdef dict _opened = {}      # tables by path: a table is a gigabyte, and its check takes a while
+
+
+def open_table(path=None):
+    """The table of a file, by default all seven pieces' in the cache folder; each file is opened once.
+
+    FileNotFoundError, saying how to make it, where there is none; ValueError for a damaged one.
+    """
+    key = str(default_path() if path is None else path)
+    if key not in _opened:
+        try:
+            _opened[key] = Tablebase.open(key, check=False)
+        except FileNotFoundError:
+            raise FileNotFoundError(
+                f"no table of the solved game at {key}: make it with `python -m mlx_train solve`") from None
+    return _opened[key]
+
+
 cdef class Agent:
     """A player: chooses a move for a position and its roll. Made by `Agent.parse(spelling)`."""
 
@@ -96,6 +124,8 @@ cdef class Agent:
             agent.chooser = choose_greedy
         elif kind in _SEARCH_WEIGHTS:
             agent._take_search(_SEARCH_WEIGHTS[kind], argument)
+        elif kind == "perfect":
+            agent._take_table(argument or None)
         elif kind == "net":
             agent._take_network(argument)
         else:
@@ -113,6 +143,15 @@ cdef class Agent:
         self.state = &search.searcher
         self.chooser = choose_search
         self.unit = "points"
+
+    def _take_table(self, path):
+        cdef Tablebase table = open_table(path)
+        if table.pieces < PIECES:
+            raise ValueError(f"agent {self.name!r}: the table holds {table.pieces} pieces a side, games need {PIECES}")
+        self.player = table
+        self.state = &table.table
+        self.chooser = choose_perfect
+        self.unit = "win probability"
 
     def _take_network(self, argument):
         cdef Network network
@@ -144,6 +183,8 @@ cdef class Agent:
         """
         if self.unit == "points":
             return self.player.moves(position, roll)
+        if self.chooser == choose_perfect:
+            return [(move.square, move.value) for move in self.player.moves(position, roll)]
         if self.unit == "win probability":
             return self.player.moves(position, roll, self.net_player.depth)
         if self.unit == "policy":

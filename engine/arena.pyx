@@ -14,7 +14,7 @@ from libc.math cimport NAN
 from libc.stdint cimport int8_t, int64_t, uint8_t, uint32_t, uint64_t
 
 from engine.agents cimport Agent, Chooser, choose_random
-from engine.dice cimport CHOICES, ROLLS, Dice, new_dice, next_roll, next_unit, next_word, roll_of
+from engine.dice cimport CHOICES, PLAYOUTS, ROLLS, Dice, new_dice, next_roll, next_unit, next_word, roll_of
 from engine.position cimport *
 from engine.search cimport Moves, Search, Searcher, best_index, search_moves
 
@@ -40,12 +40,14 @@ cdef packed struct Record:
     uint8_t moves               # how many are legal
     uint8_t chosen              # which of them was played
     int8_t outcome              # +1 if the side to move won the game, -1 if it lost
+    int8_t results[MAX_MOVES]   # games won less games lost when playing out each legal move
 
 
 #: numpy's view of a record of self-play.
 RECORD_DTYPE = np.dtype([
     ("position", np.uint64), ("values", np.float32, (MAX_MOVES,)), ("game", np.uint32),
     ("roll", np.uint8), ("moves", np.uint8), ("chosen", np.uint8), ("outcome", np.int8),
+    ("results", np.int8, (MAX_MOVES,)),
 ])
 assert RECORD_DTYPE.itemsize == sizeof(Record)
 
@@ -168,10 +170,54 @@ def playouts(games, seed=0, *, workers=None, progress=None):
 # --- self-play -------------------------------------------------------------------------------------------------------
 
 
+cdef bint play_out(const Searcher* searcher, Board board, Dice dice) noexcept nogil:
+    """Plays a game to its end by a search, from a position before its roll: whether the side to move wins."""
+    cdef bint mover = True
+    cdef unsigned int sources
+    cdef Moves moves
+    cdef int roll, source
+    while True:
+        roll = next_roll(&dice)
+        sources = legal_sources(&board, roll)
+        if sources:
+            source = lowest(sources)
+            if sources & (sources - 1):
+                search_moves(searcher, &board, roll, &moves)
+                source = moves.square[best_index(&moves)]
+            board = after_move(board, source, roll)
+            if board.own_off == PIECES:
+                return mover
+            if grants_roll(source + roll):
+                continue
+        board = swap_sides(board)
+        mover = not mover
+
+
+cdef void play_out_moves(const Searcher* searcher, const Board* board, int roll, Dice dice,
+                         Record* record) noexcept nogil:
+    """Plays out every legal move of a decision once, with the same dice, so that their differences are less noisy."""
+    cdef unsigned int sources = legal_sources(board, roll)
+    cdef Board after
+    cdef bint won
+    cdef int i
+    for i in range(record.moves):
+        after = after_move(board[0], lowest(sources), roll)
+        if grants_roll(lowest(sources) + roll):
+            won = play_out(searcher, after, dice)
+        else:
+            won = not play_out(searcher, swap_sides(after), dice)
+        record.results[i] += 1 if won else -1
+        sources &= sources - 1
+
+
 cdef int record_game(
-    const Searcher* searcher, uint64_t seed, uint64_t game, double exploration, Record* records, int capacity
+    const Searcher* searcher, const Searcher* finisher, int playouts, uint64_t seed, uint64_t game,
+    double exploration, Record* records, int capacity
 ) noexcept nogil:
-    """Plays one game of the search against itself; returns its decisions, or -1 if they do not fit."""
+    """Plays one game of the search against itself; returns its decisions, or -1 if they do not fit.
+
+    finisher: the search that plays out every move of every decision, `playouts` times.
+    """
     cdef Dice dice = new_dice(seed, game, ROLLS)
     cdef Dice choices = new_dice(seed, game, CHOICES)
     cdef Board board = OPENING
@@ -201,6 +247,10 @@ cdef int record_game(
             record.moves = moves.count
             record.chosen = chosen
             record.outcome = 1 if first_moves else -1           # whose decision it was, until the winner is known
+            for i in range(MAX_MOVES):
+                record.results[i] = 0
+            for i in range(playouts):
+                play_out_moves(finisher, &board, roll, new_dice(seed, game, PLAYOUTS + playouts * count + i), record)
             count += 1
             for i in range(chosen):
                 sources &= sources - 1
@@ -219,13 +269,19 @@ cdef int record_game(
     return count
 
 
-def selfplay(games, Search search not None, seed=0, *, double exploration=0.0, first=0, workers=None, progress=None):
+def selfplay(games, Search search not None, seed=0, *, double exploration=0.0, int playouts=0,
+             Search finisher=None, first=0, workers=None, progress=None):
     """Games of a search against itself -> records of all their decisions, (n,) of RECORD_DTYPE, in order.
 
     Every legal move of every decision is valued by the search. exploration: the share of decisions where any legal
-    move is played, each as likely. first: the number of the first game. ValueError for numbers out of range;
-    Interrupted, with the finished games, on Ctrl-C.
+    move is played, each as likely. playouts: how often the game is played out after every legal move of every decision,
+    0 to 127, by `finisher`, a search of 2 turns with the same weights by default. first: the number of the first game.
+    ValueError for numbers out of range; Interrupted, with the finished games, on Ctrl-C.
     """
+    if not 0 <= playouts <= 127:
+        raise ValueError(f"playouts must be 0 to 127, got {playouts}")
+    if finisher is None:
+        finisher = Search(2, search.preset)
     if not 0 <= exploration <= 1:
         raise ValueError(f"exploration must be between 0 and 1, got {exploration}")
     offset = first
@@ -238,7 +294,8 @@ def selfplay(games, Search search not None, seed=0, *, double exploration=0.0, f
         while game < last:
             with nogil:
                 decisions = record_game(
-                    &search.searcher, key, game, exploration, &records[used], records.shape[0] - used)
+                    &search.searcher, &finisher.searcher, playouts, key, game, exploration,
+                    &records[used], records.shape[0] - used)
             if decisions < 0:
                 records = np.concatenate([records, np.empty(records.shape[0], dtype=RECORD_DTYPE)])
                 continue

@@ -48,6 +48,7 @@ cdef enum:
 cdef enum:
     ROLLS = 0
     CHOICES = 1
+    PLAYOUTS = 2                # and on: one for each decision of a game
 
 
 cdef inline int ways(int roll) noexcept nogil:

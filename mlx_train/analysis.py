@@ -59,7 +59,13 @@ def table(analysis: dict[str, Any]) -> str:
             remarks = [name for name in ("captures", "rolls_again") if move[name]]
             route = f"{_square(move['from'])} -> {_square(move['to'])}"
             rows.append(
-                (entry["roll"], "*" if move["best"] else "", route, value, ", ".join(remarks).replace("_", " "))
+                (
+                    entry["roll"],
+                    "*" if move["best"] else "",
+                    route,
+                    value,
+                    ", ".join(remarks).replace("_", " "),
+                )
             )
     header = ("roll", "best", "move", analysis["unit"] or "value", "")
     return f"{analysis['position']}  by {analysis['agent']}\n\n{markdown_table(header, rows)}"

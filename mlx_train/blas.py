@@ -75,9 +75,7 @@ def _interpose(shim_path: Path, library: Path) -> BlasStatus:
         return _inactive(os.fsdecode(error))
     threads = _limit_threads(library)
     ctypes.CDLL(str(shim_path), ctypes.RTLD_GLOBAL)
-    return BlasStatus(
-        active=True, library=str(library), reason=f"OpenBLAS, threads for one product: {threads}"
-    )
+    return BlasStatus(active=True, library=str(library), reason=f"OpenBLAS, threads for one product: {threads}")
 
 
 def _limit_threads(library: Path) -> int:

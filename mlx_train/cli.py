@@ -28,7 +28,8 @@ app = typer.Typer(
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 OutputFolder = Annotated[
-    Path | None, typer.Option(metavar="FOLDER", help="Run folder to make; by default a dated one below runs/.")
+    Path | None,
+    typer.Option(metavar="FOLDER", help="Run folder to make; by default a dated one below runs/."),
 ]
 Workers = Annotated[int | None, typer.Option(help=Config.__dataclass_fields__["workers"].metadata["help"])]
 SeedFlag = Annotated[int, typer.Option(help="Seed of the games' dice.")]
@@ -40,7 +41,7 @@ def main() -> None:
         app()
     except KeyboardInterrupt:
         sys.exit(130)
-    except (ValueError, OSError, FloatingPointError) as error:
+    except (ValueError, OSError, FloatingPointError, RuntimeError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
 
@@ -112,7 +113,7 @@ def config_options(*phases: str) -> Callable[[Callable[..., None]], Callable[...
 
 
 def parse_sizes(text: str) -> tuple[int, ...]:
-    """ "256,128" -> (256, 128). Raises wrong usage for anything else."""
+    """The numbers of a list such as 256,128. Raises wrong usage for anything else."""
     try:
         return tuple(int(part) for part in text.split(","))
     except ValueError:
@@ -254,4 +255,29 @@ def doctor(as_json: JsonFlag = False) -> None:
     from mlx_train.doctor import examine, table
 
     result = examine()
+    print(json.dumps(result, indent=2) if as_json else table(result))
+
+
+@app.command()
+def solve(
+    pieces: Annotated[int, typer.Option(help="Pieces a side, 1 to 7.")] = 7,
+    tolerance: Annotated[
+        str, typer.Option(help="Largest change of a win probability in the last sweep, or 'floor' for float64's own.")
+    ] = "1e-12",
+    workers: Workers = None,
+    output: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The table to write; by default in the user's cache folder.")
+    ] = None,
+    rgu: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write the published .rgu format.")] = None,
+    verify: Annotated[bool, typer.Option(help="Check every position by the rules alone.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Solve the game exactly, write the table, and show what perfect play is like."""
+    from mlx_train.solution import parse_tolerance, solve_game, table
+
+    with usage():
+        number = parse_tolerance(tolerance)
+        if not 1 <= pieces <= 7:
+            raise ValueError(f"pieces must be 1 to 7, got {pieces}")
+    result = solve_game(pieces, number, workers, output, rgu, verify)
     print(json.dumps(result, indent=2) if as_json else table(result))

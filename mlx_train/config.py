@@ -20,6 +20,7 @@ class Config:
     depth: int = setting(4, "Look-ahead of the search that plays and labels the games, in turns.", "games")
     weights: str = setting("evolved", "The search's evaluation weights: default or evolved.", "games")
     exploration: float = setting(0.05, "Share of decisions at which a random move is played.", "games")
+    playouts: int = setting(3, "Times that every legal move of every decision is played out.", "games")
 
     epochs: int = setting(100, "Passes over the training decisions.")
     batch_size: int = setting(512, "Decisions a step.")
@@ -28,7 +29,9 @@ class Config:
     dropout: float = setting(0.0, "Share of hidden units left out of a training step.")
     validation_split: float = setting(0.2, "Share of the games kept for validation.")
     patience: int = setting(20, "Epochs without a better validation loss until training stops; 0: never.")
-    outcome_blend: float = setting(0.7, "Weight of the game's result in the value target, 0 to 1.")
+    outcome_blend: float = setting(
+        0.8, "Weight of the played-out results in the value target against the search, 0 to 1."
+    )
     value_points: float = setting(2000.0, "Evaluation points that stand for a value of tanh(1).")
     policy_points: float = setting(100.0, "Points that make a move e times as probable in the policy target.")
     hidden_sizes: tuple[int, ...] = setting((256, 128, 64, 32), "Units of the hidden layers.")
@@ -47,6 +50,7 @@ class Config:
             ("epochs", 1, 1_000_000),
             ("depth", 1, 8),
             ("exploration", 0, 1),
+            ("playouts", 0, 127),
             ("seed", 0, 2**63 - 1),
             ("batch_size", 1, 1 << 22),
             ("warmup", 0, 1),

@@ -108,10 +108,14 @@ class Labels:
         points = records["values"]
         legal = np.arange(points.shape[1]) < records["moves"][:, None]
         values = np.tanh(points / np.float32(config.value_points))
-        played = np.take_along_axis(values, records["chosen"][:, None].astype(np.int64), axis=1)
-        surprise = records["outcome"][:, None] - played
+        playouts = np.abs(records["results"]).max(initial=0)
         #: (n, 7) from the view of the side to move, by ascending square; NaN beyond the last legal move.
-        self.values = (values + np.float32(config.outcome_blend) * surprise).astype(np.float32)
+        if playouts:
+            results = records["results"] / np.float32(playouts)
+        else:  # all that is known is how the game ended after the move that was played
+            played = np.take_along_axis(values, records["chosen"][:, None].astype(np.int64), axis=1)
+            results = values + (records["outcome"][:, None] - played)
+        self.values = (values + np.float32(config.outcome_blend) * (results - values)).astype(np.float32)
         odds = np.where(legal, points / np.float32(config.policy_points), -np.inf)
         odds = np.exp(odds - odds.max(axis=1, keepdims=True))
         odds /= odds.sum(axis=1, keepdims=True)

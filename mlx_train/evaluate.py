@@ -64,9 +64,7 @@ def win_rate(
     return summarize_match(agent, opponent, result, seed, time.perf_counter() - start)
 
 
-def summarize_match(
-    agent: Agent, opponent: Agent, result: MatchResult, seed: int, seconds: float
-) -> WinRate:
+def summarize_match(agent: Agent, opponent: Agent, result: MatchResult, seed: int, seconds: float) -> WinRate:
     """The win rate over the finished games of a match."""
     return WinRate(
         agent=agent.name,

@@ -4,6 +4,7 @@ Value: 150 features of a position before its roll -> tanh, 2 p - 1 for the win p
 Policy: 150 features of a position with its roll -> 7 logits, one for each policy slot (see `Position.policy_slot`).
 """
 
+import itertools
 from collections.abc import Sequence
 
 from engine.features import FEATURE_NAMES
@@ -21,7 +22,7 @@ class MLP(nn.Module):
 
     def __init__(self, sizes: Sequence[int], activation: str = "relu", dropout: float = 0.0):
         super().__init__()
-        self.layers = [nn.Linear(inputs, outputs) for inputs, outputs in zip(sizes, sizes[1:], strict=False)]
+        self.layers = [nn.Linear(inputs, outputs) for inputs, outputs in itertools.pairwise(sizes)]
         for layer in self.layers:
             # He's normal initialisation: MLX's default shrinks the signal layer by layer.
             layer.weight = mx.random.normal(layer.weight.shape) * (2 / layer.weight.shape[1]) ** 0.5

@@ -168,7 +168,11 @@ def evaluate(config: Config, run: Run) -> list[WinRate]:
     }
     write_json(run.evaluation, evaluation)
     _add_metadata(
-        run, {"evaluation": {result.opponent: round(result.rate, 4) for result in results}, "games": results[0].games}
+        run,
+        {
+            "evaluation": {result.opponent: round(result.rate, 4) for result in results},
+            "games": results[0].games,
+        },
     )
     return results
 

@@ -24,7 +24,7 @@ def duration(seconds: float) -> str:
 
 @contextmanager
 def progress(title: str, total: int, unit: str) -> Iterator[Callable[..., None]]:
-    """Show how far some work is -> `update(done, note="")`: done so far out of `total`, and a short remark.
+    """Show how far some work is -> `update(done, note="", total=None)`: done so far out of `total`, and a short remark.
 
     The rate and the time left follow from the work done since the start. `update` may be called from any thread, one
     at a time.
@@ -36,7 +36,7 @@ def progress(title: str, total: int, unit: str) -> Iterator[Callable[..., None]]
         return
     last = start
 
-    def plain(done: int, note: str = "") -> None:
+    def plain(done: int, note: str = "", total: int = total) -> None:
         nonlocal last
         now = time.perf_counter()
         if now - last >= _PLAIN_SECONDS:
@@ -66,8 +66,8 @@ def _bar(title: str, total: int, unit: str) -> Iterator[Callable[..., None]]:
     with Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task(title, total=total, rate="", note="")
 
-        def update(done: int, note: str = "") -> None:
+        def update(done: int, note: str = "", total: int = total) -> None:
             rate = done / max(1e-9, time.perf_counter() - start)
-            bar.update(task, completed=done, rate=f"{rate:,.0f} {unit}/s", note=note)
+            bar.update(task, completed=done, total=total, rate=f"{rate:,.0f} {unit}/s", note=note)
 
         yield update

@@ -1,11 +1,11 @@
 """Run folders: where a run leaves everything that belongs to it.
 
-    config.json         the resolved configuration, versions, git revision, command
-    games.npz           the dataset;  dataset.json  its summary
-    metrics.jsonl       one line for each epoch;  loss.png  their curves
-    checkpoint/         the best epoch's networks, with the optimizers' state
-    weights.json        the networks as JSON
-    evaluation.json     how well they play
+config.json         the resolved configuration, versions, git revision, command
+games.npz           the dataset;  dataset.json  its summary
+metrics.jsonl       one line for each epoch;  loss.png  their curves
+checkpoint/         the best epoch's networks, with the optimizers' state
+weights.json        the networks as JSON
+evaluation.json     how well they play
 """
 
 import datetime
@@ -89,7 +89,12 @@ def source_revision() -> tuple[str | None, str | None]:
 
     def git(*arguments: str) -> str:
         return subprocess.run(
-            ["git", *arguments], cwd=Path(__file__).parent, capture_output=True, text=True, check=True, timeout=10
+            ["git", *arguments],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=10,
         ).stdout.strip()
 
     try:

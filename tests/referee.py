@@ -110,8 +110,7 @@ def perft(state, depth):
 def notation(state):
     sides = ((state.own, state.own_off), (state.opponent, state.opponent_off))
     return "|".join(
-        "".join("x" if square in squares else "." for square in range(1, 15)) + f":{off}"
-        for squares, off in sides
+        "".join("x" if square in squares else "." for square in range(1, 15)) + f":{off}" for squares, off in sides
     )
 
 
@@ -189,9 +188,7 @@ def search(state, roll, depth, weights):
 
     Values are exact integers: twice the evaluation, times 16 for every ply after the first.
     """
-    return {
-        square: _value(*play(state, roll, square), depth - 1, weights) for square in legal_moves(state, roll)
-    }
+    return {square: _value(*play(state, roll, square), depth - 1, weights) for square in legal_moves(state, roll)}
 
 
 def best_move(state, roll, depth, weights):
@@ -211,8 +208,7 @@ def _before_roll(state, plies, weights):
     if plies == 0 or is_over(state):
         return doubled_evaluation(state, weights) * 16**plies
     return sum(
-        WAYS[roll]
-        * max(_value(successor, same, plies - 1, weights) for successor, same in replies(state, roll))
+        WAYS[roll] * max(_value(successor, same, plies - 1, weights) for successor, same in replies(state, roll))
         for roll in ROLLS
     )
 
@@ -236,9 +232,7 @@ def value_iteration(pieces, tolerance=1e-14):
             choices.extend([(state, True)] if is_over(state) else replies(state, roll))
     after = np.array([numbers[successor] for successor, _ in choices])
     same_player = np.array([same for _, same in choices])
-    values = np.array(
-        [1.0 if state.own_off == PIECES else 0.0 if is_over(state) else 0.5 for state in numbers]
-    )
+    values = np.array([1.0 if state.own_off == PIECES else 0.0 if is_over(state) else 0.5 for state in numbers])
     change = 1.0
     while change > tolerance:
         of_moves = np.where(same_player, values[after], 1.0 - values[after])

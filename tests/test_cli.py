@@ -13,7 +13,11 @@ from engine.network import read_document
 
 def call(*arguments, **options):
     return subprocess.run(
-        [sys.executable, "-m", "mlx_train", *map(str, arguments)], capture_output=True, text=True, timeout=300, **options
+        [sys.executable, "-m", "mlx_train", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        **options,
     )
 
 
@@ -54,7 +58,14 @@ def test_phases_one_by_one(finished, tmp_path):
     generated = call("generate", "--games", 6, "--depth", 1, "--output", tmp_path / "games")
     assert generated.returncode == 0, generated.stderr
     trained = call(
-        "train", tmp_path / "games/games.npz", "--epochs", 1, "--hidden-sizes", "4", "--output", tmp_path / "model"
+        "train",
+        tmp_path / "games/games.npz",
+        "--epochs",
+        1,
+        "--hidden-sizes",
+        "4",
+        "--output",
+        tmp_path / "model",
     )
     assert trained.returncode == 0, trained.stderr
     assert (tmp_path / "model/weights.json").exists()
@@ -66,7 +77,15 @@ def test_phases_one_by_one(finished, tmp_path):
 def test_evaluate(finished):
     folder, _ = finished
     result = call(
-        "evaluate", f"net:{folder}/weights.json", "--against", "random", "--against", "emm:1", "--games", 30, "--json"
+        "evaluate",
+        f"net:{folder}/weights.json",
+        "--against",
+        "random",
+        "--against",
+        "emm:1",
+        "--games",
+        30,
+        "--json",
     )
     assert result.returncode == 0, result.stderr
     matches = json.loads(result.stdout)
@@ -80,7 +99,10 @@ def test_analyze():
     result = call("analyze", notation, "--roll", 3, "--agent", "emm:1", "--json")
     moves = json.loads(result.stdout)["rolls"][0]["moves"]
     assert [(move["from"], move["captures"]) for move in moves] == [(0, False), (4, True)]
-    assert [move["best"] for move in moves] == [True, False]  # leaving the rosette costs more than the capture gains
+    assert [move["best"] for move in moves] == [
+        True,
+        False,
+    ]  # leaving the rosette costs more than the capture gains
     table = call("analyze", notation).stdout
     assert "no legal move" in table
     assert "4 -> 7" in table

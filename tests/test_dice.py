@@ -69,13 +69,9 @@ def test_pairs_are_independent(pairs):
         rolls = dice.rolls(5, 9, 2 * count)
         seen = Counter(zip(rolls[::2], rolls[1::2], strict=True))
     elif pairs == "neighbouring games":
-        seen = Counter(
-            (dice.rolls(5, game, 1)[0], dice.rolls(5, game + 1, 1)[0]) for game in range(0, 2 * count, 2)
-        )
+        seen = Counter((dice.rolls(5, game, 1)[0], dice.rolls(5, game + 1, 1)[0]) for game in range(0, 2 * count, 2))
     else:
-        seen = Counter(
-            (dice.rolls(seed, 5, 1)[0], dice.rolls(seed + 1, 5, 1)[0]) for seed in range(0, 2 * count, 2)
-        )
+        seen = Counter((dice.rolls(seed, 5, 1)[0], dice.rolls(seed + 1, 5, 1)[0]) for seed in range(0, 2 * count, 2))
     chi_square = 0.0
     for first, p in enumerate(PROBABILITIES):
         for second, q in enumerate(PROBABILITIES):

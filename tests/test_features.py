@@ -161,9 +161,7 @@ class TestDefinitions:
             assert set(named) == set(FEATURE_NAMES)
             wanted = np.array([named[name] for name in FEATURE_NAMES], dtype=np.float64)
             wrong = np.flatnonzero(np.abs(row - wanted) > 1e-6)
-            assert not len(wrong), [
-                (FEATURE_NAMES[i], row[i], wanted[i], referee.notation(state)) for i in wrong
-            ]
+            assert not len(wrong), [(FEATURE_NAMES[i], row[i], wanted[i], referee.notation(state)) for i in wrong]
 
     def test_the_sample_meets_every_feature(self, sample):
         rows = extract_features_batch(packed_of([state for state, _ in sample]), [roll for _, roll in sample])

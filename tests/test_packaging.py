@@ -21,6 +21,7 @@ PUBLIC = {
     "Network",
     "Position",
     "Search",
+    "Tablebase",
     "extract_features",
     "extract_features_batch",
     "extract_features_bytes",
@@ -42,9 +43,7 @@ def loaded_heavy(*statement):
 
 
 def test_the_engine_loads_nothing_heavy():
-    modules = sorted(
-        path.stem for path in Path(engine.__file__).parent.glob("*.py*") if path.stem != "__init__"
-    )
+    modules = sorted(path.stem for path in Path(engine.__file__).parent.glob("*.py*") if path.stem != "__init__")
     names = sorted({name for name in modules if importlib.util.find_spec(f"engine.{name}")})
     assert "position" in names
     imports = "; ".join(["import engine", *(f"import engine.{name}" for name in names)])

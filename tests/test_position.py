@@ -158,12 +158,7 @@ class TestPacked:
         accepted = 0
         for _ in range(20_000):
             own, opponent = (sum(1 << int(rng.random() * 16) for _ in range(3)) for _ in range(2))
-            packed = (
-                own % 2**16
-                | opponent % 2**16 << 16
-                | int(rng.random() * 9) << 32
-                | int(rng.random() * 9) << 40
-            )
+            packed = own % 2**16 | opponent % 2**16 << 16 | int(rng.random() * 9) << 32 | int(rng.random() * 9) << 40
             squares = [[square for square in range(16) if packed >> shift + square & 1] for shift in (0, 16)]
             off = [packed >> 32 & 255, packed >> 40 & 255]
             allowed = (
@@ -300,9 +295,7 @@ class TestMoves:
     @pytest.mark.parametrize("square", [11, 12, 13, 14])
     def test_bearing_off_is_exact(self, square):
         position = position_of(State((square,), (), 6, 0))
-        assert [roll for roll in ROLLS if square in position.legal_moves(roll) and square + roll == 15] == [
-            15 - square
-        ]
+        assert [roll for roll in ROLLS if square in position.legal_moves(roll) and square + roll == 15] == [15 - square]
         for roll in range(16 - square, 5):
             assert position.legal_moves(roll) == []
         successor, same_player = position.play(15 - square, square)

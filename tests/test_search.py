@@ -158,9 +158,7 @@ class TestByHand:
     )
     def test_one_ply(self, preset, notation, roll, values):
         for tables in (False, True):
-            assert (
-                dict(Search(1, preset, tables=tables).moves(Position.from_notation(notation), roll)) == values
-            )
+            assert dict(Search(1, preset, tables=tables).moves(Position.from_notation(notation), roll)) == values
 
     def test_a_win_outweighs_every_ply(self):
         position = Position.from_notation(".............x:6|.............x:6")
@@ -190,9 +188,7 @@ class TestAgainstTheReferee:
     def test_best_move(self, played, preset, tables):
         search = Search(2, preset, tables=tables)
         for state, roll in played[::7]:
-            assert search.best_move(position_of(state), roll) == referee.best_move(
-                state, roll, 2, PRESETS[preset]
-            )
+            assert search.best_move(position_of(state), roll) == referee.best_move(state, roll, 2, PRESETS[preset])
 
     def test_every_roll_of_strange_positions(self, preset, tables):
         search = Search(2, preset, tables=tables)
@@ -255,7 +251,5 @@ def test_signature():
         for depth in (1, 2, 3, 4):
             search = Search(depth, preset)
             for position, roll in turns:
-                digest.update(
-                    f"{preset} {depth} {position} {roll} {search.raw_values(position, roll)}\n".encode()
-                )
+                digest.update(f"{preset} {depth} {position} {roll} {search.raw_values(position, roll)}\n".encode())
     assert digest.hexdigest() == SIGNATURE
