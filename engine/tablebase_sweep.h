@@ -93,80 +93,45 @@ static const uint16_t UR_INSIDE[6][5] = {
     {0, 0x7FFF, 0x3DFF, 0x1B77, 0x08EF},
     {0, 0x7FFF, 0x3DFF, 0x1B77, 0x08EF}};
 
-/* One candidate of the follower's column j, which is a constant wherever this is used. */
-#define UR_TRY(best, possible, value)                \
-    if (possible) {                                  \
-        double candidate = (value);                  \
-        best = candidate < best ? candidate : best;  \
-    }
-#define UR_ENTER(best, s, turn) UR_TRY(best, hand && !(mask & (1 << (s - 1))), turn[UR_RANK[mask | (1 << (s - 1))]])
-#define UR_STEP(best, s, t, turn)                                                            \
-    UR_TRY(best, (mask & (1 << (s - 1))) && !(mask & (1 << (t - 1))),                        \
-           turn[UR_RANK[mask ^ (1 << (s - 1)) ^ (1 << (t - 1))]])
+/* Four lanes of a row. Explicit vectors: left to itself, GCC makes scalars of such short loops. */
+typedef double ur_lanes __attribute__((vector_size(32), aligned(8), may_alias));
+typedef int64_t ur_bits __attribute__((vector_size(32)));
+enum { UR_LANES = 4 };
+#define UR_AT(row, v) (*(const ur_lanes *)((row) + UR_LANES * (v)))
+#define UR_PUT(row, v) (*(ur_lanes *)((row) + UR_LANES * (v)))
+#define UR_CHOOSE(mask, a, b) ((ur_lanes)(((mask) & (ur_bits)(a)) | (~(mask) & (ur_bits)(b))))
+#define UR_MAX(a, b) UR_CHOOSE((ur_bits)((a) > (b)), a, b)
+#define UR_MIN(a, b) UR_CHOOSE((ur_bits)((a) < (b)), a, b)
+#define UR_ALL(x) {x, x, x, x}
 
-/* The pair of positions of column j: the follower's backup, and both turns in closed form. */
-UR_INLINE void ur_relax_pair(const int j, const int hand, double *restrict leader_turn,
-                             double *restrict follower_turn, double *const *best, double chance[5][UR_ROW],
-                             const double *backup, double leader_pass, const double *follower_pass,
-                             const double *inverse, double omega) {
-    const unsigned mask = UR_MASK[j];
-    double b1 = best[1][j], b2 = best[2][j], b3 = best[3][j], b4 = best[4][j];
-    UR_ENTER(b1, 1, leader_turn)
-    UR_ENTER(b2, 2, leader_turn)
-    UR_ENTER(b3, 3, leader_turn)
-    UR_ENTER(b4, 4, follower_turn)
-    UR_STEP(b1, 1, 2, leader_turn)
-    UR_STEP(b1, 2, 3, leader_turn)
-    UR_STEP(b1, 3, 4, follower_turn)
-    UR_STEP(b2, 1, 3, leader_turn)
-    UR_STEP(b2, 2, 4, follower_turn)
-    UR_STEP(b3, 1, 4, follower_turn)
-    double follower_backup = (chance[1][j] * b1 + chance[2][j] * b2) + (chance[3][j] * b3 + chance[4][j] * b4);
-    double leader = (backup[j] + leader_pass * follower_backup) * inverse[j];
-    double follower = follower_backup + follower_pass[j] * leader;
-    leader_turn[j] += omega * (leader - leader_turn[j]);
-    follower_turn[j] += omega * (follower - follower_turn[j]);
-}
+static const double UR_SPREAD[16][UR_LANES] = {
+    {0, 0, 0, 0}, {1, 0, 0, 0}, {0, 1, 0, 0}, {1, 1, 0, 0}, {0, 0, 1, 0}, {1, 0, 1, 0}, {0, 1, 1, 0}, {1, 1, 1, 0},
+    {0, 0, 0, 1}, {1, 0, 0, 1}, {0, 1, 0, 1}, {1, 1, 0, 1}, {0, 0, 1, 1}, {1, 0, 1, 1}, {0, 1, 1, 1}, {1, 1, 1, 1}};
 
-/* A loop over a row's lanes that is left to the vectoriser: unrolled first, GCC makes scalars of it. */
-#if defined(__GNUC__) && !defined(__clang__)
-#define UR_EACH(k, lanes) _Pragma("GCC unroll 1") for (int k = 0; k < (lanes); k++)
-#else
-#define UR_EACH(k, lanes) for (int k = 0; k < (lanes); k++)
-#endif
-
-#define UR_MAX(a, b) ((a) > (b) ? (a) : (b))
-#define UR_MIN(a, b) ((a) < (b) ? (a) : (b))
-
-/* out[i][k] = the best over the moves to other blocks, by one roll; `none` without any. */
-#define UR_FAR(name, BEST, none)                                                                              \
-    UR_INLINE void name(double *restrict out, const ur_moves *moves, int roll, int height, const int lanes) { \
-        const int count = moves->count[roll];                                                                 \
-        const double *const *to = moves->to[roll];                                                            \
-        const ptrdiff_t *stride = moves->stride[roll];                                                        \
-        int m = 2;                                                                                            \
-        if (count == 0) {                                                                                     \
-            for (int i = 0; i < height; i++) UR_EACH(k, lanes) out[i * lanes + k] = none;                     \
-            return;                                                                                           \
-        }                                                                                                     \
-        if (count & 1) {                                                                                      \
-            const double *a = to[0];                                                                          \
-            for (int i = 0; i < height; i++, a += stride[0])                                                  \
-                UR_EACH(k, lanes) out[i * lanes + k] = BEST(a[k], none);                                      \
-            m = 1;                                                                                            \
-        } else {                                                                                              \
-            const double *a = to[0], *b = to[1];                                                              \
-            for (int i = 0; i < height; i++, a += stride[0], b += stride[1])                                  \
-                UR_EACH(k, lanes) out[i * lanes + k] = BEST(a[k], b[k]);                                      \
-        }                                                                                                     \
-        for (; m < count; m += 2) {                                                                           \
-            const double *a = to[m], *b = to[m + 1];                                                          \
-            for (int i = 0; i < height; i++, a += stride[m], b += stride[m + 1])                              \
-                UR_EACH(k, lanes) {                                                                           \
-                    double c = BEST(a[k], b[k]);                                                              \
-                    out[i * lanes + k] = BEST(c, out[i * lanes + k]);                                         \
-                }                                                                                             \
-        }                                                                                                     \
+/* out[row] = the best over the moves to other blocks, by one roll; `none` without any. */
+#define UR_FAR(name, BEST, none)                                                                          \
+    UR_INLINE void name(double *out, const ur_moves *moves, int roll, int height, const int vectors) {    \
+        const int count = moves->count[roll];                                                             \
+        const double *const *to = moves->to[roll];                                                        \
+        const ptrdiff_t *stride = moves->stride[roll];                                                    \
+        const ur_lanes nothing = UR_ALL(none);                                                            \
+        double *end = out + height * UR_LANES * vectors;                                                  \
+        if (count == 0) {                                                                                 \
+            for (double *o = out; o < end; o += UR_LANES) UR_PUT(o, 0) = nothing;                         \
+        } else if (count == 1) {                                                                          \
+            const double *a = to[0];                                                                      \
+            for (double *o = out; o < end; o += UR_LANES * vectors, a += stride[0])                       \
+                for (int v = 0; v < vectors; v++) UR_PUT(o, v) = UR_AT(a, v);                             \
+        } else {                                                                                          \
+            const double *a = to[0], *b = to[1];                                                          \
+            for (double *o = out; o < end; o += UR_LANES * vectors, a += stride[0], b += stride[1])       \
+                for (int v = 0; v < vectors; v++) UR_PUT(o, v) = BEST(UR_AT(a, v), UR_AT(b, v));          \
+        }                                                                                                 \
+        for (int m = 2; m < count; m++) {                                                                 \
+            const double *a = to[m];                                                                      \
+            for (double *o = out; o < end; o += UR_LANES * vectors, a += stride[m])                       \
+                for (int v = 0; v < vectors; v++) UR_PUT(o, v) = BEST(UR_AT(a, v), UR_AT(o, v));          \
+        }                                                                                                 \
     }
 UR_FAR(ur_far_max, UR_MAX, 0.0)
 UR_FAR(ur_far_min, UR_MIN, UR_NONE)
@@ -179,26 +144,70 @@ UR_INLINE unsigned ur_movable(const ur_moves *moves, int free, int roll) {
     return masks;
 }
 
-UR_INLINE double ur_relax_rows(const ur_block *block, double omega, const int lanes) {
-    const int width = block->width, height = block->height, free = block->follower_free;
-    double most[5][UR_ROW * UR_ROW], least[5][UR_ROW * UR_ROW];     /* best successors by roll */
-    double chance[5][UR_ROW], leader_pass[UR_ROW], follower_pass[UR_ROW], inverse[UR_ROW];
-    double backup[UR_ROW], before[2][UR_ROW], change[UR_ROW];
-    double inverse_of = -1.0;
+/* A row while its columns are updated. What the follower's backup q of a column makes of the two turns is linear:
+   leader[j] = leader_base[j] + leader_slope[j] * q, and likewise the follower's. */
+typedef struct {
+    double leader_base[UR_ROW], leader_slope[UR_ROW], follower_base[UR_ROW], follower_slope[UR_ROW];
+    const double *best[5], *chance[5];      /* by roll: of the moves to other blocks; 0 if the turn passes */
+} ur_row;
 
-    UR_EACH(k, UR_ROW) leader_pass[k] = UR_CHANCE[0];
-    UR_EACH(k, UR_ROW) follower_pass[k] = UR_CHANCE[0];
-    UR_EACH(k, UR_ROW) change[k] = 0.0;
+/* One candidate of the follower's column j, which is a constant wherever this is used. */
+#define UR_TRY(best, possible, value)                \
+    if (possible) {                                  \
+        double candidate = (value);                  \
+        best = candidate < best ? candidate : best;  \
+    }
+#define UR_ENTER(best, s, turn) \
+    UR_TRY(best, hand && !(mask & (1 << (s - 1))), turn[UR_RANK[mask | (1 << (s - 1))]])
+#define UR_STEP(best, s, t, turn)                                             \
+    UR_TRY(best, (mask & (1 << (s - 1))) && !(mask & (1 << (t - 1))),         \
+           turn[UR_RANK[mask ^ (1 << (s - 1)) ^ (1 << (t - 1))]])
+
+UR_INLINE void ur_relax_pair(const ur_row *row, double *restrict leader, double *restrict follower, const int j,
+                             const int hand) {
+    const unsigned mask = UR_MASK[j];
+    double b1 = row->best[1][j], b2 = row->best[2][j], b3 = row->best[3][j], b4 = row->best[4][j];
+    UR_ENTER(b1, 1, leader)
+    UR_ENTER(b2, 2, leader)
+    UR_ENTER(b3, 3, leader)
+    UR_ENTER(b4, 4, follower)
+    UR_STEP(b1, 1, 2, leader)
+    UR_STEP(b1, 2, 3, leader)
+    UR_STEP(b1, 3, 4, follower)
+    UR_STEP(b2, 1, 3, leader)
+    UR_STEP(b2, 2, 4, follower)
+    UR_STEP(b3, 1, 4, follower)
+    double backup = (row->chance[1][j] * b1 + row->chance[2][j] * b2)
+                    + (row->chance[3][j] * b3 + row->chance[4][j] * b4);
+    leader[j] = row->leader_base[j] + row->leader_slope[j] * backup;
+    follower[j] = row->follower_base[j] + row->follower_slope[j] * backup;
+}
+
+/* `vectors` and the range of `free` belong together: see ur_relax_block. */
+UR_INLINE double ur_relax_rows(const ur_block *block, double omega, const int vectors) {
+    const int lanes = UR_LANES * vectors;
+    const int width = block->width, height = block->height;
+    const int free = vectors < 4 ? vectors - 1 : block->follower_free;
+    const int with = vectors < 4 ? UR_WITH_COUNT[vectors - 1] : 8;
+    double most[5][UR_ROW * UR_ROW], least[5][UR_ROW * UR_ROW];     /* best successors by roll */
+    double before[2][UR_ROW * UR_ROW];
+    double chance[5][UR_ROW], leader_pass[UR_ROW], follower_pass[UR_ROW], inverse[UR_ROW];
+    double inverse_of = -1.0;
+    ur_lanes change = UR_ALL(0.0);
+    ur_row row;
+
+    for (int v = 0; v < 4; v++) UR_PUT(leader_pass, v) = UR_PUT(follower_pass, v) = (ur_lanes)UR_ALL(1.0);
     for (int roll = 1; roll <= 4; roll++) {
         unsigned rows = ur_movable(&block->leader, block->leader_free, roll);
         unsigned columns = ur_movable(&block->follower, free, roll);
-        UR_EACH(k, UR_ROW) {
-            leader_pass[k] += (rows >> k) & 1 ? 0.0 : UR_CHANCE[roll];
-            chance[roll][k] = (columns >> k) & 1 ? UR_CHANCE[roll] : 0.0;
-            follower_pass[k] += UR_CHANCE[roll] - chance[roll][k];
+        for (int v = 0; v < 4; v++)
+            UR_PUT(leader_pass, v) -= UR_CHANCE[roll] * UR_AT(UR_SPREAD[(rows >> 4 * v) & 15], 0);
+        for (int v = 0; v < vectors; v++) {
+            UR_PUT(chance[roll], v) = UR_CHANCE[roll] * UR_AT(UR_SPREAD[(columns >> 4 * v) & 15], 0);
+            UR_PUT(follower_pass, v) -= UR_AT(chance[roll], v);
         }
-        ur_far_max(most[roll], &block->leader, roll, height, lanes);
-        ur_far_min(least[roll], &block->follower, roll, height, lanes);
+        ur_far_max(most[roll], &block->leader, roll, height, vectors);
+        ur_far_min(least[roll], &block->follower, roll, height, vectors);
     }
 
     /* From the entry squares to the lane: from square s to t. */
@@ -207,52 +216,59 @@ UR_INLINE double ur_relax_rows(const ur_block *block, double omega, const int la
         if (!lane) continue;
         for (int s = t - 4; s <= 4; s++)
             for (int n = 0; n < UR_WITH_COUNT[block->leader_free]; n++) {
-                const double *row = lane + UR_WITHOUT[s][n] * block->leader.lane_stride[t - 5];
+                const double *from = lane + UR_WITHOUT[s][n] * block->leader.lane_stride[t - 5];
                 double *out = most[t - s] + UR_WITH[s][n] * lanes;
-                UR_EACH(k, lanes) out[k] = UR_MAX(row[k], out[k]);
+                for (int v = 0; v < vectors; v++) UR_PUT(out, v) = UR_MAX(UR_AT(from, v), UR_AT(out, v));
             }
     }
-    for (int t = 5; t <= 8; t++) {
-        const double *lane = block->follower.lane[t - 5];
-        if (!lane) continue;
-        for (int s = t - 4; s <= 4; s++)
-            for (int i = 0; i < height; i++) {
-                const double *row = lane + i * block->follower.lane_stride[t - 5];
-                double *out = least[t - s] + i * lanes;
-                for (int n = 0; n < UR_WITH_COUNT[free]; n++) {
-                    double value = row[UR_WITHOUT[s][n]];
-                    int j = UR_WITH[s][n];
-                    out[j] = UR_MIN(value, out[j]);
+    if (vectors > 1)
+        for (int t = 5; t <= 8; t++) {
+            const double *lane = block->follower.lane[t - 5];
+            if (!lane) continue;
+            for (int i = 0; i < height; i++, lane += block->follower.lane_stride[t - 5])
+                for (int s = t - 4; s <= 4; s++) {
+                    double *out = least[t - s] + i * lanes;
+                    for (int n = 0; n < with; n++) {
+                        double value = lane[UR_WITHOUT[s][n]];
+                        int j = UR_WITH[s][n];
+                        out[j] = value < out[j] ? value : out[j];
+                    }
                 }
-            }
-    }
+        }
 
     for (int i = height - 1; i >= 0; i--) {
         double *leader_turn = block->leader_turn + i * width;
         double *follower_turn = block->follower_turn + i * width;
 
-        /* The leader's moves inside the block, and its backup of the whole row. */
+        /* The leader's moves inside the block. */
         const ur_steps *steps = &UR_STEPS[UR_COUNT[i] < block->leader_free][i];
         for (int n = 0; n < steps->count; n++) {
-            const double *row = (steps->again[n] ? block->leader_turn : block->follower_turn) + steps->to[n] * width;
+            const double *from = (steps->again[n] ? block->leader_turn : block->follower_turn) + steps->to[n] * width;
             double *out = most[steps->roll[n]] + i * lanes;
-            UR_EACH(k, lanes) out[k] = UR_MAX(row[k], out[k]);
+            for (int v = 0; v < vectors; v++) UR_PUT(out, v) = UR_MAX(UR_AT(from, v), UR_AT(out, v));
         }
-        UR_EACH(k, lanes)
-            backup[k] = (UR_CHANCE[1] * most[1][i * lanes + k] + UR_CHANCE[2] * most[2][i * lanes + k])
-                        + (UR_CHANCE[3] * most[3][i * lanes + k] + UR_CHANCE[4] * most[4][i * lanes + k]);
 
-        /* The follower's inside the row, and the update: from the highest column down. */
-        if (leader_pass[i] != inverse_of) {
-            inverse_of = leader_pass[i];
-            UR_EACH(k, lanes) inverse[k] = 1.0 / (1.0 - inverse_of * follower_pass[k]);
+        /* Its backup; the pair of turns in closed form, over-relaxed, up to the follower's backup. */
+        const double pass = leader_pass[i];
+        if (pass != inverse_of) {
+            for (int v = 0; v < vectors; v++) UR_PUT(inverse, v) = omega / (1.0 - pass * UR_AT(follower_pass, v));
+            inverse_of = pass;
         }
-        UR_EACH(k, lanes) before[0][k] = leader_turn[k];
-        UR_EACH(k, lanes) before[1][k] = follower_turn[k];
-        double *best[5] = {0, least[1] + i * lanes, least[2] + i * lanes, least[3] + i * lanes, least[4] + i * lanes};
-#define UR_PAIR(j, hand)                                                                                 \
-    ur_relax_pair(j, hand, leader_turn, follower_turn, best, chance, backup, inverse_of, follower_pass,  \
-                  inverse, omega);
+        for (int v = 0; v < vectors; v++) {
+            ur_lanes backup = (UR_CHANCE[1] * UR_AT(most[1] + i * lanes, v) + UR_CHANCE[2] * UR_AT(most[2] + i * lanes, v))
+                              + (UR_CHANCE[3] * UR_AT(most[3] + i * lanes, v) + UR_CHANCE[4] * UR_AT(most[4] + i * lanes, v));
+            ur_lanes scaled = UR_AT(inverse, v) * backup;
+            UR_PUT(before[0] + i * lanes, v) = UR_AT(leader_turn, v);
+            UR_PUT(before[1] + i * lanes, v) = UR_AT(follower_turn, v);
+            UR_PUT(row.leader_base, v) = scaled + (1.0 - omega) * UR_AT(leader_turn, v);
+            UR_PUT(row.leader_slope, v) = pass * UR_AT(inverse, v);
+            UR_PUT(row.follower_base, v) = UR_AT(follower_pass, v) * scaled + (1.0 - omega) * UR_AT(follower_turn, v);
+            UR_PUT(row.follower_slope, v) = UR_AT(inverse, v);
+        }
+
+        /* The follower's moves inside the row, from the highest column down. */
+        for (int roll = 1; roll <= 4; roll++) row.best[roll] = least[roll] + i * lanes, row.chance[roll] = chance[roll];
+#define UR_PAIR(j, hand) ur_relax_pair(&row, leader_turn, follower_turn, j, hand);
         switch (free) {
         default: UR_PAIR(15, 1) goto three;
         case 4: UR_PAIR(15, 0)
@@ -265,22 +281,32 @@ UR_INLINE double ur_relax_rows(const ur_block *block, double omega, const int la
         case 0: UR_PAIR(0, 0)
         }
 #undef UR_PAIR
-        UR_EACH(k, lanes) {
-            double a = leader_turn[k] - before[0][k], b = follower_turn[k] - before[1][k];
-            a = a < 0 ? -a : a;
-            b = b < 0 ? -b : b;
-            a = a > b ? a : b;
-            change[k] = a > change[k] ? a : change[k];
-        }
     }
+
+    /* The largest change: only now, because wide loads of what was just written in single values wait for it. */
+    for (int i = 0; i < height; i++)
+        for (int v = 0; v < vectors; v++) {
+            const ur_bits inside = (ur_bits)(UR_AT(UR_SPREAD[((1u << width) - 1) >> 4 * v & 15], 0) > 0.0);
+            ur_lanes a = UR_AT(block->leader_turn + i * width, v) - UR_AT(before[0] + i * lanes, v);
+            ur_lanes b = UR_AT(block->follower_turn + i * width, v) - UR_AT(before[1] + i * lanes, v);
+            a = UR_MAX(a, -a);
+            b = UR_MAX(b, -b);
+            a = (ur_lanes)((ur_bits)UR_MAX(a, b) & inside);
+            change = UR_MAX(a, change);
+        }
     double largest = 0.0;
-    for (int k = 0; k < width; k++) largest = change[k] > largest ? change[k] : largest;
+    for (int k = 0; k < UR_LANES; k++) largest = change[k] > largest ? change[k] : largest;
     return largest;
 }
 
 /* Updates a block in place, over-relaxed by omega; returns the largest change of a value. */
 UR_CLONES static double ur_relax_block(const ur_block *block, double omega) {
-    return block->width <= 8 ? ur_relax_rows(block, omega, 8) : ur_relax_rows(block, omega, 16);
+    switch (block->follower_free) {
+    case 0: return ur_relax_rows(block, omega, 1);
+    case 1: return ur_relax_rows(block, omega, 2);
+    case 2: return ur_relax_rows(block, omega, 3);
+    default: return ur_relax_rows(block, omega, 4);
+    }
 }
 
 #endif
