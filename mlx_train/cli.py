@@ -133,8 +133,11 @@ def run(config: Config, preset: str, output: OutputFolder = None) -> None:
         _check_device(config)
     start = time.perf_counter()
     folder = Run.create(config, preset, output)
-    data = pipeline.generate(config, folder)
-    trained = pipeline.train(config, data, folder)
+    if config.teacher == "exact":
+        source, made = pipeline.exact_data(config)
+    else:
+        source, made = pipeline.search_data(config, pipeline.generate(config, folder))
+    trained = pipeline.train(config, source, folder, made)
     results = pipeline.evaluate(config, folder)
     print(pipeline.summary(folder, results, trained, time.perf_counter() - start))
 
@@ -167,9 +170,9 @@ def train(
 
     with usage():
         _check_device(config)
-    decisions = Decisions.load(data)
+    source, made = pipeline.search_data(config, Decisions.load(data))
     folder = Run.create(config, "training", output)
-    trained = pipeline.train(config, decisions, folder)
+    trained = pipeline.train(config, source, folder, made)
     print(json.dumps(trained, indent=2))
     print(folder.weights)
 

@@ -6,6 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+#: Where the labels of the training come from.
+TEACHERS = ("search", "exact", "outcome")
+
 
 def setting(default: Any, text: str, phase: str = "training") -> Any:
     """A field of Config: its default, its help text with the unit, and the phase that it belongs to."""
@@ -16,13 +19,19 @@ def setting(default: Any, text: str, phase: str = "training") -> Any:
 class Config:
     """Every number of a run; each is a flag of the same name. Raises ValueError for one that makes no sense."""
 
+    teacher: str = setting("search", "Where labels come from: search, exact or outcome.", "all")
+
     games: int = setting(5000, "Self-play games.", "games")
     depth: int = setting(4, "Look-ahead of the search that plays and labels the games, in turns.", "games")
     weights: str = setting("evolved", "The search's evaluation weights: default or evolved.", "games")
     exploration: float = setting(0.05, "Share of decisions at which a random move is played.", "games")
     playouts: int = setting(3, "Times that every legal move of every decision is played out.", "games")
 
-    epochs: int = setting(100, "Passes over the training decisions.")
+    epochs: int = setting(100, "Passes over the training decisions; with the exact teacher, parts of the steps.")
+    steps: int = setting(30_000, "Steps of the exact teacher, whose positions are drawn afresh.")
+    play_share: float = setting(0.5, "Share of the exact teacher's positions met in optimal play; the rest is uniform.")
+    temperature: float = setting(0.01, "Win probability that makes a move e times as probable for the exact teacher.")
+    networks: str = setting("both", "Networks to train: both, value or policy.")
     batch_size: int = setting(512, "Decisions a step.")
     learning_rate: float = setting(0.001, "Adam's rate after the warm-up; a cosine takes it to zero.")
     warmup: float = setting(0.02, "Share of the steps over which the learning rate rises from zero.")
@@ -58,17 +67,21 @@ class Config:
             ("validation_split", 0.001, 0.9),
             ("patience", 0, 1_000_000),
             ("outcome_blend", 0, 1),
+            ("steps", 1, 100_000_000),
+            ("play_share", 0, 1),
             ("evaluation_games", 1, 10_000_000),
         ):
             value = getattr(self, name)
             if not low <= value <= high:
                 raise ValueError(f"{name} must be between {low} and {high}, got {value}")
-        for name in ("learning_rate", "value_points", "policy_points"):
+        for name in ("learning_rate", "value_points", "policy_points", "temperature"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):
                 raise ValueError(f"{name} must be a positive number, got {value}")
         if not self.hidden_sizes or not all(1 <= size <= 2048 for size in self.hidden_sizes):
             raise ValueError(f"hidden_sizes must be sizes from 1 to 2048, got {self.hidden_sizes}")
+        check_choice("teacher", self.teacher, TEACHERS)
+        check_choice("networks", self.networks, ("both", "value", "policy"))
         # Imported here, so that the command line's help needs no compiled module.
         from engine.evaluation import PRESETS as WEIGHT_PRESETS
         from engine.network import ACTIVATIONS

@@ -13,23 +13,30 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from engine.arena import RECORD_DTYPE, policy_slots, successors
-from engine.features import extract_features_batch
+from engine.features import extract_features_bytes
 from engine.network import POLICY_OUTPUTS
 from mlx_train.config import Config
 from mlx_train.files import atomic_file
+from mlx_train.prefetch import made_ahead
+
+_PREFETCHED = 16  # batches made ahead of the step
+_VALIDATION_BATCH = 8192
 
 #: Version of the file format; files of another are refused.
 DATASET_VERSION = 1
 
 
 class Batch(NamedTuple):
-    """Rows of one training step; row i of the value and of the policy part come from the same decision."""
+    """Rows of one training step. The half of a network that is not trained is None.
 
-    value_inputs: np.ndarray  # (n, 150) float32: a successor of the decision, before its roll
-    value_targets: np.ndarray  # (n,) float32: 2 p - 1 for the side to move in the successor
-    policy_inputs: np.ndarray  # (n, 150) float32: the decision with its roll
-    policy_targets: np.ndarray  # (n, 7) float32: probabilities by policy slot
-    policy_legal: np.ndarray  # (n, 7) bool: which slots are legal moves
+    Inputs are features before scaling (`engine.extract_features_bytes`): a quarter of the bytes to move.
+    """
+
+    value_inputs: np.ndarray | None  # (n, 150) uint8: positions before their roll
+    value_targets: np.ndarray | None  # (n,) float32: 2 p - 1 for the side to move
+    policy_inputs: np.ndarray | None  # (n, 150) uint8: decisions with their roll
+    policy_targets: np.ndarray | None  # (n, 7) float32: probabilities by policy slot
+    policy_legal: np.ndarray | None  # (n, 7) bool: which slots are legal moves
 
 
 @dataclass(frozen=True)
@@ -96,29 +103,41 @@ class Decisions:
         return cls(records, meta)
 
 
+def _blend(records: np.ndarray, values: np.ndarray, share: float) -> np.ndarray:
+    """The search's values (n, 7) in [-1, 1], moved by `share` towards the results of playing out."""
+    playouts = np.abs(records["results"]).max(initial=0)
+    if playouts:
+        results = records["results"] / np.float32(playouts)
+    else:  # all that is known is how the game ended after the move that was played
+        played = np.take_along_axis(values, records["chosen"][:, None].astype(np.int64), axis=1)
+        results = values + (records["outcome"][:, None] - played)
+    return (values + np.float32(share) * (results - values)).astype(np.float32)
+
+
 class Labels:
     """Training targets of records, by one configuration.
 
-    The value target of a successor is the search's value, squashed, moved by `outcome_blend` of what the game's result
-    says beyond the search's value of the move that was played. The policy target is a softmax over the search's values.
+    Teacher "search": the value of a successor is the search's, squashed, blended with the results of playing it out;
+    the policy is a softmax over the search's values. Teacher "outcome": the value of the successor that was played is the
+    game's result, and the policy is the move that was played.
     """
 
     def __init__(self, records: np.ndarray, config: Config):
         self.records = records
         points = records["values"]
         legal = np.arange(points.shape[1]) < records["moves"][:, None]
-        values = np.tanh(points / np.float32(config.value_points))
-        playouts = np.abs(records["results"]).max(initial=0)
-        #: (n, 7) from the view of the side to move, by ascending square; NaN beyond the last legal move.
-        if playouts:
-            results = records["results"] / np.float32(playouts)
-        else:  # all that is known is how the game ended after the move that was played
-            played = np.take_along_axis(values, records["chosen"][:, None].astype(np.int64), axis=1)
-            results = values + (records["outcome"][:, None] - played)
-        self.values = (values + np.float32(config.outcome_blend) * (results - values)).astype(np.float32)
-        odds = np.where(legal, points / np.float32(config.policy_points), -np.inf)
-        odds = np.exp(odds - odds.max(axis=1, keepdims=True))
-        odds /= odds.sum(axis=1, keepdims=True)
+        played = np.arange(points.shape[1]) == records["chosen"][:, None]
+        #: Whether the value network sees only the successors that were played.
+        self.only_played = config.teacher == "outcome"
+        if self.only_played:
+            self.values = np.where(played, records["outcome"][:, None], np.nan).astype(np.float32)
+            odds = played.astype(np.float32)
+        else:
+            #: (n, 7) from the view of the side to move, by ascending square; NaN beyond the last legal move.
+            self.values = _blend(records, np.tanh(points / np.float32(config.value_points)), config.outcome_blend)
+            odds = np.where(legal, points / np.float32(config.policy_points), -np.inf)
+            odds = np.exp(odds - odds.max(axis=1, keepdims=True))
+            odds /= odds.sum(axis=1, keepdims=True)
         slots = np.where(legal, policy_slots(records["position"], records["roll"]), POLICY_OUTPUTS)
         #: (n, 7) by policy slot.
         self.policy = np.zeros((len(records), POLICY_OUTPUTS + 1), dtype=np.float32)
@@ -134,26 +153,45 @@ class Labels:
     def batch(self, rows: np.ndarray, rng: np.random.Generator) -> Batch:
         """The batch of some records; `rng` draws which successor of each the value network sees."""
         records = self.records[rows]
-        nth = (rng.random(len(rows)) * records["moves"]).astype(np.uint8)
+        nth = records["chosen"] if self.only_played else (rng.random(len(rows)) * records["moves"]).astype(np.uint8)
         after, same_player = successors(records["position"], records["roll"], nth)
         values = self.values[rows, nth]
         return Batch(
-            extract_features_batch(after),
+            extract_features_bytes(after),
             np.where(same_player, values, -values),
-            extract_features_batch(records["position"], records["roll"]),
+            extract_features_bytes(records["position"], records["roll"]),
             self.policy[rows],
             self.legal[rows],
         )
 
-    def epoch(self, batch_size: int, seed: tuple[int, ...]) -> Iterator[Batch]:
-        """Every record once in a random order, in batches of one size; what does not fill the last is left out."""
-        rng = np.random.default_rng(seed)
-        order = rng.permutation(len(self))
-        for start in range(0, len(order) - batch_size + 1, batch_size):
-            yield self.batch(order[start : start + batch_size], rng)
 
-    def all(self, batch_size: int, seed: tuple[int, ...]) -> Iterator[Batch]:
-        """Every record once in order, the last batch perhaps smaller."""
-        rng = np.random.default_rng(seed)
-        for start in range(0, len(self), batch_size):
-            yield self.batch(np.arange(start, min(start + batch_size, len(self))), rng)
+class SearchSource:
+    """Batches of a dataset: a share of its games to train on, the rest for validation.
+
+    A sample is one decision: a row for the policy, and one of its successors, drawn anew each epoch, for the value.
+    """
+
+    def __init__(self, config: Config, data: Decisions):
+        """Raises ValueError for a dataset of a single game."""
+        training, validation = data.split(config.validation_split, config.seed)
+        self.seed = config.seed
+        self.training = Labels(training, config)
+        self.held_out = Labels(validation, config)
+        self.batch_size = min(config.batch_size, len(self.training))
+        self.steps_per_epoch = len(self.training) // self.batch_size
+
+    def epoch(self, number: int) -> Iterator[Batch]:
+        """Every training decision once in a random order; what does not fill the last batch is left out."""
+        order = np.random.default_rng((self.seed, 2, number)).permutation(len(self.training))
+
+        def make(step: int) -> Batch:
+            rows = order[step * self.batch_size : (step + 1) * self.batch_size]
+            return self.training.batch(rows, np.random.default_rng((self.seed, 3, number, step)))
+
+        return made_ahead(make, range(self.steps_per_epoch), 1, _PREFETCHED)
+
+    def validation(self) -> Iterator[Batch]:
+        """Every held-out decision once, the same successors each time; the last batch may be smaller."""
+        rng = np.random.default_rng((self.seed, 4))
+        for start in range(0, len(self.held_out), _VALIDATION_BATCH):
+            yield self.held_out.batch(np.arange(start, min(start + _VALIDATION_BATCH, len(self.held_out))), rng)

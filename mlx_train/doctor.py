@@ -43,7 +43,7 @@ def training_speed(device: str, batch_size: int = Config.batch_size) -> float:
     use_device(device)
     try:
         rng = np.random.default_rng(0)
-        rows = (rng.random((batch_size, 150)) < 0.4).astype(np.float32)
+        rows = (rng.random((batch_size, 150)) < 0.4).astype(np.uint8)
         policy = rng.random((batch_size, 7)).astype(np.float32)
         batch = Batch(
             rows,
@@ -54,12 +54,12 @@ def training_speed(device: str, batch_size: int = Config.batch_size) -> float:
         )
         trainer = Trainer(Config(batch_size=batch_size), steps=10 * _STEPS)
         for _ in range(3):  # the first call compiles
-            trainer.step(batch)
+            mx.eval(trainer.step(batch))
         times = []
         for _ in range(5):
             start = time.perf_counter()
             for _ in range(_STEPS):
-                trainer.step(batch)
+                mx.eval(trainer.step(batch))
             times.append(time.perf_counter() - start)
         return _STEPS * batch_size / float(np.median(times))
     finally:

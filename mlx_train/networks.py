@@ -7,7 +7,7 @@ Policy: 150 features of a position with its roll -> 7 logits, one for each polic
 import itertools
 from collections.abc import Sequence
 
-from engine.features import FEATURE_NAMES
+from engine.features import FEATURE_NAMES, FEATURE_SCALES
 from engine.network import POLICY_OUTPUTS
 from mlx_train.backend import mx, nn
 
@@ -31,6 +31,7 @@ class MLP(nn.Module):
         self.activation = activation
 
     def __call__(self, x: mx.array) -> mx.array:
+        """(n, inputs) float32 -> (n, outputs)."""
         activation = _ACTIVATIONS[self.activation]
         for layer in self.layers[:-1]:
             x = self.dropout(activation(layer(x)))
@@ -52,14 +53,19 @@ class Networks(nn.Module):
         self.policy = MLP([inputs, *hidden_sizes, POLICY_OUTPUTS], activation, dropout)
 
 
+def scaled(inputs: mx.array) -> mx.array:
+    """(n, 150) uint8 features before scaling -> float32, exactly the engine's."""
+    return inputs.astype(mx.float32) * mx.array(FEATURE_SCALES)
+
+
 def values(network: MLP, inputs: mx.array) -> mx.array:
-    """(n, 150) -> (n,): 2 p - 1 for the win probability p of the side to move."""
-    return mx.tanh(network(inputs)[:, 0])
+    """(n, 150) uint8 -> (n,): 2 p - 1 for the win probability p of the side to move."""
+    return mx.tanh(network(scaled(inputs))[:, 0])
 
 
 def log_policies(network: MLP, inputs: mx.array, legal: mx.array) -> mx.array:
-    """(n, 150), (n, 7) bool -> (n, 7) log probabilities of the legal moves by policy slot."""
-    logits = mx.where(legal, network(inputs), ILLEGAL)
+    """(n, 150) uint8, (n, 7) bool -> (n, 7) log probabilities of the legal moves by policy slot."""
+    logits = mx.where(legal, network(scaled(inputs)), ILLEGAL)
     return logits - mx.logsumexp(logits, axis=1, keepdims=True)
 
 

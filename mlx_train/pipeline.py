@@ -5,19 +5,26 @@ import json
 import resource
 import sys
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from engine.agents import Agent
+from engine.agents import Agent, open_table
 from engine.arena import Interrupted, selfplay
 from engine.cores import detect, worker_count
 from engine.search import Search
+from engine.tablebase import Tablebase, default_path
 from mlx_train.config import Config
-from mlx_train.dataset import Decisions, Labels
+from mlx_train.dataset import Decisions, SearchSource
 from mlx_train.evaluate import WinRate, microseconds_per_move, win_rate
 from mlx_train.files import write_json
 from mlx_train.progress import duration, progress, say
 from mlx_train.report import loss_curve
 from mlx_train.runs import Run, source_revision
+from mlx_train.solution import solve_game
+
+if TYPE_CHECKING:
+    from mlx_train.trainer import Source
+
+PIECES = 7
 
 #: Opponents of the table at the end of a run.
 OPPONENTS = ("random", "greedy", "emm:1", "emm:2", "emm:3", "emm:4")
@@ -41,6 +48,7 @@ def generate(config: Config, run: Run) -> Decisions:
         "depth": config.depth,
         "weights": config.weights,
         "exploration": config.exploration,
+        "playouts": config.playouts if config.teacher == "search" else 0,
         "seed": config.seed,
     }
     start = time.perf_counter()
@@ -52,6 +60,7 @@ def generate(config: Config, run: Run) -> Decisions:
                 Search(config.depth, config.weights),
                 config.seed,
                 exploration=config.exploration,
+                playouts=config.playouts if config.teacher == "search" else 0,
                 workers=config.workers,
                 progress=lambda done: update(done, f"{workers} cores"),
             )
@@ -67,21 +76,46 @@ def generate(config: Config, run: Run) -> Decisions:
     return data
 
 
-def train(config: Config, data: Decisions, run: Run) -> dict[str, Any]:
-    """Train both networks; writes metrics, the loss curve, the checkpoint and the JSON weights.
+def search_data(config: Config, data: Decisions) -> tuple[Source, dict[str, Any]]:
+    """-> (batches of a dataset, what the metadata says of it)."""
+    source = SearchSource(config, data)
+    made = {"num_games": data.games, "num_training_samples": len(source.training), "depth": data.info.get("depth")}
+    return source, made
 
-    Returns a summary. On Ctrl-C the best epoch so far is written, then KeyboardInterrupt.
+
+def exact_data(config: Config) -> tuple[Source, dict[str, Any]]:
+    """-> (batches of the solved game, what the metadata says of them)."""
+    from mlx_train.exact import ExactSource
+
+    source = ExactSource(config, solved_table(config))
+    samples = config.epochs * source.steps_per_epoch * source.batch_size
+    return source, {"num_games": 0, "num_training_samples": samples, "depth": None}
+
+
+def solved_table(config: Config) -> Tablebase:
+    """The solved game, from the cache folder; solved first where it is not there yet."""
+    if not default_path().exists():
+        say("the game is not solved here yet: solving it once")
+        solve_game(PIECES, 1e-12, config.workers, describe=False)
+    return open_table()
+
+
+def train(config: Config, source: Source, run: Run, made: dict[str, Any]) -> dict[str, Any]:
+    """Train the networks; writes metrics, the loss curve, the checkpoint and the JSON weights.
+
+    made: what the metadata says of the data. Returns a summary. On Ctrl-C the best epoch so far is written, then
+    KeyboardInterrupt.
     """
     from mlx_train.backend import use_device
     from mlx_train.checkpoint import save_checkpoint
-    from mlx_train.trainer import EpochMetrics, Trainer, total_steps
+    from mlx_train.trainer import EpochMetrics, Trainer
     from mlx_train.trainer import train as train_networks
     from mlx_train.weights import save_document, to_document
 
     device = use_device(config.device)
-    training, validation = (Labels(part, config) for part in data.split(config.validation_split, config.seed))
-    trainer = Trainer(config, total_steps(config, training))
-    say(f"training on {len(training):,} decisions, validating on {len(validation):,}, on the {device}")
+    steps = config.epochs * source.steps_per_epoch
+    trainer = Trainer(config, steps)
+    say(f"training on the {device}: up to {steps:,} steps of {source.batch_size:,} samples")
     history: list[EpochMetrics] = []
     start = time.perf_counter()
     interrupted = False
@@ -97,7 +131,7 @@ def train(config: Config, data: Decisions, run: Run) -> dict[str, Any]:
             )
 
         try:
-            train_networks(trainer, training, validation, on_epoch)
+            train_networks(trainer, source, on_epoch)
         except KeyboardInterrupt:
             interrupted = True
     if not history:
@@ -109,8 +143,7 @@ def train(config: Config, data: Decisions, run: Run) -> dict[str, Any]:
     metadata = {
         "training_date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "version": METADATA_VERSION,
-        "num_games": data.games,
-        "num_training_samples": len(training),
+        **made,
         "epochs": len(history),
         "learning_rate": config.learning_rate,
         "batch_size": config.batch_size,
@@ -121,13 +154,12 @@ def train(config: Config, data: Decisions, run: Run) -> dict[str, Any]:
         "training_time_seconds": round(seconds, 3),
         "best_validation_loss": best.validation_loss,
         "best_epoch": best.epoch,
-        "depth": data.info.get("depth"),
-        "teacher": "search",
+        "teacher": config.teacher,
         "device": device,
         "config": config.to_dict(),
     }
     save_checkpoint(run.checkpoint, trainer, {"epoch": best.epoch, "metadata": metadata})
-    save_document(run.weights, to_document(trainer.model, metadata))
+    save_document(run.weights, to_document(trainer.model, metadata, config.networks))
     loss_curve([metrics.to_dict() for metrics in history], run.loss_curve)
     if interrupted:
         say(f"interrupted: the best of {len(history)} epochs is in {run.folder}")
@@ -144,7 +176,7 @@ def train(config: Config, data: Decisions, run: Run) -> dict[str, Any]:
 
 def evaluate(config: Config, run: Run) -> list[WinRate]:
     """Match the run's value network against every opponent; writes evaluation.json and the weights' metadata."""
-    agent = Agent.parse(f"net:{run.weights}")
+    agent = Agent.parse(f"net:{run.weights}" + (":policy" if config.networks == "policy" else ""))
     results = []
     total = config.evaluation_games * len(OPPONENTS)
     with progress("matches", total, "games") as update:

@@ -30,6 +30,7 @@ def solve_game(
     output: Path | None = None,
     rgu: Path | None = None,
     verify: bool = False,
+    describe: bool = True,
 ) -> dict[str, Any]:
     """Solve, save, verify and describe the game -> plain JSON values.
 
@@ -68,8 +69,10 @@ def solve_game(
         result["verification"] = found._asdict() | {"seconds": round(time.perf_counter() - start, 2)}
         if not found.passed:
             raise RuntimeError(
-                f"verification failed: a residual of {found.residual:.3g} is above {found.limit:.3g} at {found.worst:#x}"
+                f"verification failed: residual {found.residual:.3g} above {found.limit:.3g} at {found.worst:#x}"
             )
+    if not describe:
+        return result
     say("statistics")
     return result | {"statistics": table.statistics(workers)}
 

@@ -1,25 +1,18 @@
 """The training loop: batches in, better weights out. Nothing here saves, draws or plays."""
 
 import math
-import queue
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import TypeVar
+from typing import Any, Protocol
 
 from mlx.utils import tree_map
 
 from mlx_train.backend import mx, nn, optim, peak_memory
 from mlx_train.config import Config
-from mlx_train.dataset import Batch, Labels
+from mlx_train.dataset import Batch
 from mlx_train.networks import MLP, Networks, log_policies, values
-
-T = TypeVar("T")
-
-_PREFETCHED = 16  # batches made ahead of the step
-_VALIDATION_BATCH = 8192
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,20 +22,20 @@ class EpochMetrics:
     epoch: int
     step: int
     learning_rate: float
-    train_value_loss: float  # mean squared error of 2 p - 1
-    train_policy_loss: float  # cross entropy, nats
-    validation_value_loss: float
-    validation_policy_loss: float
-    validation_policy_accuracy: float  # share of decisions whose best move is the most probable
-    validation_loss: float  # value and policy together
+    validation_loss: float  # of the networks that are trained, together
     samples_per_second: float  # decisions trained on
     waiting: float  # share of the epoch that the step waited for data
     seconds: float
     peak_memory_bytes: int  # MLX's
+    train_value_loss: float | None = None  # mean squared error of 2 p - 1
+    train_policy_loss: float | None = None  # cross entropy, nats
+    validation_value_loss: float | None = None
+    validation_policy_loss: float | None = None
+    validation_policy_accuracy: float | None = None  # share of decisions whose best move is the most probable
 
     def to_dict(self) -> dict[str, float]:
-        """As plain JSON values."""
-        return asdict(self)
+        """As plain JSON values; what was not trained is left out."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 def learning_rate_schedule(config: Config, steps: int) -> Callable[[mx.array], mx.array]:
@@ -63,9 +56,22 @@ def policy_loss(network: MLP, inputs: mx.array, targets: mx.array, legal: mx.arr
     return -mx.mean(mx.sum(targets * log_policies(network, inputs, legal), axis=1))
 
 
-def to_mlx(batch: Batch) -> tuple[mx.array, ...]:
+class Source(Protocol):
+    """Where batches come from: numpy arrays, all of one size but for the last of the validation."""
+
+    batch_size: int
+    steps_per_epoch: int
+
+    def epoch(self, number: int) -> Iterator[Batch]:
+        """The training batches of an epoch, counted from 1; the same for the same number."""
+
+    def validation(self) -> Iterator[Batch]:
+        """The validation batches, the same each time."""
+
+
+def to_mlx(batch: Batch) -> list[mx.array | None]:
     """The batch's arrays on MLX's device."""
-    return tuple(mx.array(array) for array in batch)
+    return [None if array is None else mx.array(array) for array in batch]
 
 
 def network_streams() -> tuple[mx.Stream, mx.Stream]:
@@ -102,108 +108,125 @@ class Trainer:
             mx.random.state,
         ]
         mx.eval(self.state)
-        self._step: Callable[[tuple[mx.array, ...]], tuple[mx.array, mx.array]] | None = None
+        self._step: Callable[[list[mx.array]], list[mx.array]] | None = None
 
-    def step(self, batch: Batch) -> tuple[mx.array, mx.array]:
-        """One update of both networks -> (value loss, policy loss) of the batch, evaluated."""
+    @property
+    def learning_rate(self) -> float:
+        """Adam's learning rate at the last step."""
+        optimizer = self.policy_optimizer if self.config.networks == "policy" else self.value_optimizer
+        return optimizer.learning_rate.item()
+
+    def step(self, batch: Batch) -> list[mx.array]:
+        """One update -> [value loss, policy loss] of the networks that are trained. The work goes on while it returns;
+        `mx.eval` of the losses waits for it.
+        """
         if self._step is None:
             self._step = self._compile()
-        result = self._step(to_mlx(batch))
-        mx.eval(result, self.state)
-        return result
+        used = {"both": batch, "value": batch[:2], "policy": batch[2:]}[self.config.networks]
+        losses = self._step([mx.array(array) for array in used])
+        mx.async_eval(losses, self.state)
+        return losses
 
-    def _compile(self) -> Callable[[tuple[mx.array, ...]], tuple[mx.array, mx.array]]:
+    def _compile(self) -> Callable[[list[mx.array]], list[mx.array]]:
         model = self.model
-        value_gradient = nn.value_and_grad(model.value, partial(value_loss, model.value))
-        policy_gradient = nn.value_and_grad(model.policy, partial(policy_loss, model.policy))
         value_stream, policy_stream = network_streams()
+        parts: list[tuple[mx.Stream, MLP, optim.Optimizer, Callable[..., Any], int]] = []
+        if self.config.networks != "policy":
+            gradient = nn.value_and_grad(model.value, partial(value_loss, model.value))
+            parts.append((value_stream, model.value, self.value_optimizer, gradient, 2))
+        if self.config.networks != "value":
+            gradient = nn.value_and_grad(model.policy, partial(policy_loss, model.policy))
+            parts.append((policy_stream, model.policy, self.policy_optimizer, gradient, 3))
 
         @partial(mx.compile, inputs=self.state, outputs=self.state)
-        def step(batch: tuple[mx.array, ...]) -> tuple[mx.array, mx.array]:
-            with mx.stream(value_stream):
-                value, gradients = value_gradient(*batch[:2])
-                self.value_optimizer.update(model.value, gradients)
-            with mx.stream(policy_stream):
-                policy, gradients = policy_gradient(*batch[2:])
-                self.policy_optimizer.update(model.policy, gradients)
-            return value, policy
+        def step(arrays: list[mx.array]) -> list[mx.array]:
+            losses = []
+            taken = 0
+            for stream, network, optimizer, gradient, count in parts:
+                with mx.stream(stream):
+                    loss, gradients = gradient(*arrays[taken : taken + count])
+                    optimizer.update(network, gradients)
+                losses.append(loss)
+                taken += count
+            return losses
 
         return step
 
-    def train_epoch(self, epoch: int, labels: Labels, batch_size: int) -> dict[str, float]:
-        """One pass over the labels -> the training part of the metrics."""
+    def train_epoch(self, epoch: int, source: Source) -> dict[str, float]:
+        """One epoch -> the training part of the metrics."""
         start = time.perf_counter()
-        waited = value_sum = policy_sum = 0.0
-        steps = 0
+        waited = 0.0
+        losses: list[list[mx.array]] = []
         self.model.train()
         mx.random.seed((self.config.seed * 1_000_003 + epoch) % 2**63)
-        batches = ahead(labels.epoch(batch_size, (self.config.seed, 2, epoch)))
+        batches = source.epoch(epoch)
         while True:
             asked = time.perf_counter()
             batch = next(batches, None)
             waited += time.perf_counter() - asked
             if batch is None:
                 break
-            value, policy = self.step(batch)
-            value_sum += value.item()
-            policy_sum += policy.item()
-            steps += 1
+            losses.append(self.step(batch))
+            if len(losses) > 1:
+                mx.eval(losses[-2])  # one step ahead of the device, not more
+        mx.eval(losses[-1], self.state)
         seconds = time.perf_counter() - start
-        return {
-            "train_value_loss": value_sum / steps,
-            "train_policy_loss": policy_sum / steps,
-            "samples_per_second": steps * batch_size / seconds,
+        means = [sum(loss.item() for loss in column) / len(losses) for column in zip(*losses, strict=True)]
+        return self._named("train", means) | {
+            "samples_per_second": len(losses) * source.batch_size / seconds,
             "waiting": waited / seconds,
             "seconds": seconds,
         }
 
-    def validate(self, labels: Labels) -> dict[str, float]:
-        """Losses over all of the labels -> the validation part of the metrics."""
+    def _named(self, phase: str, losses: list[float]) -> dict[str, float]:
+        """The losses of the networks that are trained, by their names in the metrics."""
+        names = ["value", "policy"] if self.config.networks == "both" else [self.config.networks]
+        return {f"{phase}_{name}_loss": loss for name, loss in zip(names, losses, strict=True)}
+
+    def validate(self, source: Source) -> dict[str, float]:
+        """Losses over all of the validation batches -> the validation part of the metrics."""
         self.model.eval()
-        value_sum = policy_sum = right = 0.0
-        for batch in labels.all(_VALIDATION_BATCH, (self.config.seed, 3)):
-            count = len(batch.value_targets)
+        sums = [0.0, 0.0]
+        hits = rows = 0
+        for batch in source.validation():
             arrays = to_mlx(batch)
-            value = value_loss(self.model.value, *arrays[:2])
-            policy = policy_loss(self.model.policy, *arrays[2:])
-            choice = mx.argmax(log_policies(self.model.policy, arrays[2], arrays[4]), axis=1, keepdims=True)
-            best = mx.max(arrays[3], axis=1, keepdims=True)
-            hits = mx.sum(mx.take_along_axis(arrays[3], choice, axis=1) >= best)
-            value_sum += value.item() * count
-            policy_sum += policy.item() * count
-            right += hits.item()
-        return {
-            "validation_value_loss": value_sum / len(labels),
-            "validation_policy_loss": policy_sum / len(labels),
-            "validation_policy_accuracy": right / len(labels),
-            "validation_loss": (value_sum + policy_sum) / len(labels),
-        }
+            count = len(batch.value_targets if batch.policy_targets is None else batch.policy_targets)
+            rows += count
+            if self.config.networks != "policy":
+                sums[0] += value_loss(self.model.value, *arrays[:2]).item() * count
+            if self.config.networks != "value":
+                sums[1] += policy_loss(self.model.policy, *arrays[2:]).item() * count
+                choice = mx.argmax(log_policies(self.model.policy, arrays[2], arrays[4]), axis=1, keepdims=True)
+                best = mx.max(arrays[3], axis=1, keepdims=True)
+                hits += mx.sum(mx.take_along_axis(arrays[3], choice, axis=1) >= best).item()
+        means = {"both": sums, "value": sums[:1], "policy": sums[1:]}[self.config.networks]
+        means = [total / rows for total in means]
+        measured = self._named("validation", means) | {"validation_loss": sum(means)}
+        if self.config.networks != "value":
+            measured["validation_policy_accuracy"] = hits / rows
+        return measured
 
 
 def train(
-    trainer: Trainer,
-    training: Labels,
-    validation: Labels,
-    on_epoch: Callable[[EpochMetrics], None] = lambda metrics: None,
+    trainer: Trainer, source: Source, on_epoch: Callable[[EpochMetrics], None] = lambda metrics: None
 ) -> list[EpochMetrics]:
     """Train until the last epoch or until `patience` epochs brought nothing; the best epoch's weights are kept.
 
     on_epoch: called after every epoch. KeyboardInterrupt leaves the best weights in the model and goes on to the
-    caller.
+    caller. Raises FloatingPointError if the loss is no number any more.
     """
     config = trainer.config
-    batch_size = effective_batch_size(config, training)
     history: list[EpochMetrics] = []
     best = math.inf
     best_weights = None
     best_epoch = 0
     try:
         for epoch in range(1, config.epochs + 1):
-            measured = trainer.train_epoch(epoch, training, batch_size) | trainer.validate(validation)
+            measured = trainer.train_epoch(epoch, source) | trainer.validate(source)
             metrics = EpochMetrics(
                 epoch=epoch,
-                step=int(trainer.value_optimizer.step.item()),
-                learning_rate=trainer.value_optimizer.learning_rate.item(),
+                step=epoch * source.steps_per_epoch,
+                learning_rate=trainer.learning_rate,
                 peak_memory_bytes=peak_memory(),
                 **measured,
             )
@@ -224,52 +247,3 @@ def train(
             trainer.model.update(best_weights)
         trainer.model.eval()
     return history
-
-
-def effective_batch_size(config: Config, training: Labels) -> int:
-    """The configured batch size, or all of the decisions where there are fewer."""
-    return min(config.batch_size, len(training))
-
-
-def total_steps(config: Config, training: Labels) -> int:
-    """Steps of all epochs."""
-    return config.epochs * (len(training) // effective_batch_size(config, training))
-
-
-def ahead(items: Iterable[T], depth: int = _PREFETCHED) -> Iterator[T]:
-    """The same items, made by a thread of their own up to `depth` ahead. They must be numpy's: MLX arrays that were
-    not evaluated fail in another thread.
-    """
-    waiting: queue.Queue[tuple[bool, T | BaseException | None]] = queue.Queue(maxsize=depth)
-    stop = threading.Event()
-
-    def put(entry: tuple[bool, T | BaseException | None]) -> None:
-        while not stop.is_set():
-            try:
-                return waiting.put(entry, timeout=0.1)
-            except queue.Full:
-                continue
-
-    def produce() -> None:
-        try:
-            for item in items:
-                put((True, item))
-                if stop.is_set():
-                    return
-            put((False, None))
-        except BaseException as error:  # handed to the consumer
-            put((False, error))
-
-    thread = threading.Thread(target=produce, daemon=True)
-    thread.start()
-    try:
-        while True:
-            more, item = waiting.get()
-            if not more:
-                if item is not None:
-                    raise item  # type: ignore[misc]
-                return
-            yield item  # type: ignore[misc]
-    finally:
-        stop.set()
-        thread.join()

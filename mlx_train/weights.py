@@ -39,8 +39,8 @@ def restore(network: MLP, flat: np.ndarray) -> None:
     mx.eval(network.parameters())
 
 
-def to_document(model: Networks, metadata: dict[str, Any]) -> dict[str, Any]:
-    """The JSON document of the two networks."""
+def to_document(model: Networks, metadata: dict[str, Any], networks: str = "both") -> dict[str, Any]:
+    """The JSON document of both networks, or of the "value" or "policy" network alone."""
     sizes = [layer.weight.shape[0] for layer in model.value.layers[:-1]]
     return {
         "metadata": metadata,
@@ -54,8 +54,8 @@ def to_document(model: Networks, metadata: dict[str, Any]) -> dict[str, Any]:
             "value_output_size": 1,
             "policy_output_size": POLICY_OUTPUTS,
         },
-        "value_weights": flatten(model.value),
-        "policy_weights": flatten(model.policy),
+        "value_weights": flatten(model.value) if networks != "policy" else None,
+        "policy_weights": flatten(model.policy) if networks != "value" else None,
     }
 
 

@@ -1,11 +1,14 @@
 """Datasets, labels and batches."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
-from engine import Position, Search, extract_features
+from engine import FEATURE_SCALES, Position, Search, extract_features, selfplay
+from engine.arena import successors
 from mlx_train.config import resolve
-from mlx_train.dataset import Decisions, Labels
+from mlx_train.dataset import Decisions, Labels, SearchSource
 
 CONFIG = resolve("quick", value_points=500.0, policy_points=50.0)
 
@@ -79,8 +82,8 @@ def test_value_rows_by_hand(games):
         played = np.tanh(record["values"][record["chosen"]] / 500)
         target = squashed + CONFIG.outcome_blend * (record["outcome"] - played)
         assert batch.value_targets[i] == pytest.approx(target if same_player else -target, abs=1e-6)
-        np.testing.assert_array_equal(batch.value_inputs[i], extract_features(after))
-        np.testing.assert_array_equal(batch.policy_inputs[i], extract_features(position, roll))
+        np.testing.assert_array_equal(batch.value_inputs[i] * FEATURE_SCALES, extract_features(after))
+        np.testing.assert_array_equal(batch.policy_inputs[i] * FEATURE_SCALES, extract_features(position, roll))
 
 
 def test_policy_targets_by_hand(games):
@@ -97,13 +100,32 @@ def test_policy_targets_by_hand(games):
         np.testing.assert_array_equal(labels.legal[i], expected > 0)
 
 
-def test_an_epoch_sees_each_record_once_in_full_batches(games):
-    labels = Labels(games, CONFIG)
-    batches = list(labels.epoch(64, (0, 1)))
-    assert len(batches) == len(games) // 64
+def test_an_epoch_sees_each_record_once_in_full_batches(data):
+    source = SearchSource(dataclasses.replace(CONFIG, batch_size=64), data)
+    assert not set(source.training.records["game"]) & set(source.held_out.records["game"])
+    batches = list(source.epoch(1))
+    assert len(batches) == len(source.training) // 64 == source.steps_per_epoch
     assert all(len(batch.value_targets) == 64 for batch in batches)
-    again = list(labels.epoch(64, (0, 1)))
+    again = list(source.epoch(1))
     assert all(np.array_equal(a, b) for x, y in zip(batches, again, strict=True) for a, b in zip(x, y, strict=True))
-    other = next(labels.epoch(64, (0, 2)))
+    other = next(source.epoch(2))
     assert not np.array_equal(other.value_inputs, batches[0].value_inputs)
-    assert sum(len(batch.value_targets) for batch in labels.all(1000, (0,))) == len(games)
+    assert sum(len(batch.value_targets) for batch in source.validation()) == len(source.held_out)
+
+
+def test_played_out_results_move_the_value(games):
+    records = selfplay(6, Search(1), 4, playouts=3, workers=1)
+    values = Labels(records, dataclasses.replace(CONFIG, outcome_blend=1.0)).values
+    legal = ~np.isnan(values)
+    np.testing.assert_allclose(values[legal], (records["results"] / 3)[legal], atol=1e-6)
+    assert set(np.unique(records["results"][legal])) == {-3, -1, 1, 3}
+    searched = Labels(records, dataclasses.replace(CONFIG, outcome_blend=0.0)).values
+    np.testing.assert_allclose(searched[legal], np.tanh(records["values"] / 500)[legal], atol=1e-6)
+
+
+def test_the_outcome_teacher_knows_the_game_alone(games):
+    labels = Labels(games, dataclasses.replace(CONFIG, teacher="outcome"))
+    batch = labels.batch(np.arange(len(games)), np.random.default_rng(0))
+    _, same_player = successors(games["position"], games["roll"], games["chosen"])
+    np.testing.assert_array_equal(batch.value_targets, np.where(same_player, games["outcome"], -games["outcome"]))
+    assert batch.policy_targets.max(axis=1).min() == 1

@@ -7,9 +7,10 @@ from mlx.utils import tree_flatten
 from mlx_train.backend import mx, use_device
 from mlx_train.checkpoint import load_model, read_meta, restore, save_checkpoint
 from mlx_train.config import resolve
-from mlx_train.dataset import Labels
+from mlx_train.dataset import Decisions, Labels, SearchSource
 from mlx_train.networks import Networks, log_policies, parameter_count, values
-from mlx_train.trainer import Trainer, ahead, total_steps, train
+from mlx_train.prefetch import made_ahead
+from mlx_train.trainer import Trainer, train
 
 SMALL = resolve("quick", hidden_sizes=(16, 8), batch_size=64, epochs=4, dropout=0.2, learning_rate=0.01)
 
@@ -20,9 +21,12 @@ def _cpu():
 
 
 @pytest.fixture
-def labels(games):
-    held = games["game"] < 8
-    return Labels(games[~held], SMALL), Labels(games[held], SMALL)
+def source(games):
+    return SearchSource(SMALL, Decisions(games, {}))
+
+
+def steps(source, config=SMALL):
+    return config.epochs * source.steps_per_epoch
 
 
 def weights(trainer):
@@ -52,9 +56,9 @@ def test_outputs(games):
     assert np.array(probabilities)[~batch.policy_legal].max() == 0
 
 
-def test_one_batch_can_be_learnt_by_heart(labels):
+def test_one_batch_can_be_learnt_by_heart(games):
     config = resolve("quick", learning_rate=0.003, hidden_sizes=(64, 32), outcome_blend=0.0)
-    training = Labels(labels[0].records, config)
+    training = Labels(games, config)
     batch = training.batch(np.arange(64), np.random.default_rng(0))
     trainer = Trainer(config, 600)
     first = [loss.item() for loss in trainer.step(batch)]
@@ -65,8 +69,8 @@ def test_one_batch_can_be_learnt_by_heart(labels):
     assert last[1] - entropy < 0.1 * (first[1] - entropy)
 
 
-def test_the_step_moves_the_optimizer_and_the_random_state(labels):
-    batch = next(labels[0].epoch(64, (0,)))
+def test_the_step_moves_the_optimizer_and_the_random_state(source):
+    batch = next(source.epoch(1))
     trainer = Trainer(SMALL, 10)
     mx.random.seed(1)
     losses = []
@@ -78,35 +82,33 @@ def test_the_step_moves_the_optimizer_and_the_random_state(labels):
     assert losses[0] != losses[1]
 
 
-def test_the_same_seed_gives_the_same_bits(labels):
+def test_the_same_seed_gives_the_same_bits(source):
     runs = []
     for seed in (5, 5, 6):
         config = resolve("quick", **SMALL.to_dict() | {"seed": seed})
-        trainer = Trainer(config, total_steps(config, labels[0]))
-        train(trainer, *labels)
+        trainer = Trainer(config, steps(source))
+        train(trainer, source)
         runs.append(weights(trainer))
     assert_same_bits(runs[0], runs[1])
     assert any(not np.array_equal(runs[0][name], runs[2][name]) for name in runs[0])
 
 
-def test_a_checkpoint_resumes_bit_for_bit(labels, tmp_path):
-    training, _ = labels
-    steps = total_steps(SMALL, training)
-    straight = Trainer(SMALL, steps)
+def test_a_checkpoint_resumes_bit_for_bit(source, tmp_path):
+    straight = Trainer(SMALL, steps(source))
     for epoch in (1, 2, 3):
-        straight.train_epoch(epoch, training, 64)
-    stopped = Trainer(SMALL, steps)
-    stopped.train_epoch(1, training, 64)
+        straight.train_epoch(epoch, source)
+    stopped = Trainer(SMALL, steps(source))
+    stopped.train_epoch(1, source)
     save_checkpoint(tmp_path / "checkpoint", stopped, {"epoch": 1})
-    resumed = Trainer(SMALL, steps)
+    resumed = Trainer(SMALL, steps(source))
     assert restore(resumed, tmp_path / "checkpoint") == {"epoch": 1}
     for epoch in (2, 3):
-        resumed.train_epoch(epoch, training, 64)
+        resumed.train_epoch(epoch, source)
     assert_same_bits(weights(straight), weights(resumed))
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint"]
 
 
-def test_a_damaged_checkpoint_is_refused(labels, tmp_path):
+def test_a_damaged_checkpoint_is_refused(source, tmp_path):
     folder = tmp_path / "checkpoint"
     with pytest.raises(ValueError, match="not a checkpoint"):
         load_model(folder)
@@ -117,36 +119,50 @@ def test_a_damaged_checkpoint_is_refused(labels, tmp_path):
         load_model(folder)
 
 
-def test_early_stopping_keeps_the_best_epoch(labels):
+def test_early_stopping_keeps_the_best_epoch(source):
     config = resolve("quick", **SMALL.to_dict() | {"epochs": 60, "patience": 2, "learning_rate": 0.05})
-    trainer = Trainer(config, total_steps(config, labels[0]))
-    history = train(trainer, *labels)
+    trainer = Trainer(config, steps(source, config))
+    history = train(trainer, source)
     best = min(history, key=lambda metrics: metrics.validation_loss)
     assert len(history) == best.epoch + 2 < 60
-    assert trainer.validate(labels[1])["validation_loss"] == pytest.approx(best.validation_loss, rel=1e-6)
+    assert trainer.validate(source)["validation_loss"] == pytest.approx(best.validation_loss, rel=1e-6)
 
 
-def test_training_lowers_the_validation_loss(labels):
+def test_training_lowers_the_validation_loss(games):
     config = resolve("quick", **SMALL.to_dict() | {"dropout": 0.0, "outcome_blend": 0.0})
-    parts = [Labels(part.records, config) for part in labels]
-    trainer = Trainer(config, total_steps(config, parts[0]))
-    before = trainer.validate(parts[1])["validation_loss"]
-    history = train(trainer, *parts)
+    source = SearchSource(config, Decisions(games, {}))
+    trainer = Trainer(config, steps(source))
+    before = trainer.validate(source)["validation_loss"]
+    history = train(trainer, source)
     assert history[-1].validation_loss < 0.8 * before
-    assert [metrics.step for metrics in history] == [len(parts[0]) // 64 * n for n in range(1, 5)]
+    assert [metrics.step for metrics in history] == [source.steps_per_epoch * n for n in range(1, 5)]
+
+
+@pytest.mark.parametrize("networks", ["value", "policy"])
+def test_one_network_alone(games, networks):
+    config = resolve("quick", **SMALL.to_dict() | {"networks": networks})
+    source = SearchSource(config, Decisions(games, {}))
+    trainer = Trainer(config, steps(source))
+    before = weights(trainer)
+    history = train(trainer, source)
+    after = weights(trainer)
+    moved = {name.split(".")[0] for name in before if not np.array_equal(before[name], after[name])}
+    assert moved == {networks}
+    assert history[-1].validation_loss == history[-1].to_dict()[f"validation_{networks}_loss"]
 
 
 def test_items_made_ahead_keep_their_order_and_their_errors():
-    assert list(ahead(iter(range(100)))) == list(range(100))
+    assert list(made_ahead(lambda n: n * n, range(100), 3, 7)) == [n * n for n in range(100)]
 
-    def failing():
-        yield 1
-        raise RuntimeError("no more")
+    def failing(number):
+        if number == 2:
+            raise RuntimeError("no more")
+        return number
 
-    items = ahead(failing())
-    assert next(items) == 1
+    items = made_ahead(failing, range(9), 2, 4)
+    assert [next(items), next(items)] == [0, 1]
     with pytest.raises(RuntimeError, match="no more"):
         next(items)
-    endless = ahead(iter(int, 1))
+    endless = made_ahead(lambda n: n, iter(int, 1), 2, 4)
     assert next(endless) == 0
-    endless.close()  # ends its thread
+    endless.close()  # ends its threads

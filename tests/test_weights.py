@@ -6,15 +6,15 @@ import json
 import numpy as np
 import pytest
 
-from engine import Network, extract_features_batch, sample_decisions
+from engine import Network, extract_features_bytes, sample_decisions
 from engine.network import parameter_count, read_document
 from mlx_train.backend import mx, use_device
 from mlx_train.checkpoint import save_checkpoint
 from mlx_train.config import resolve
 from mlx_train.convert import convert
-from mlx_train.dataset import Labels
+from mlx_train.dataset import Decisions, SearchSource
 from mlx_train.networks import Networks, log_policies, values
-from mlx_train.trainer import Trainer, total_steps, train
+from mlx_train.trainer import Trainer, train
 from mlx_train.weights import flatten, from_document, load_networks, save_document, size_summary, to_document
 
 
@@ -23,9 +23,9 @@ def trained(games):
     """The card's networks after a little training."""
     use_device("cpu")
     config = resolve("quick", epochs=3, batch_size=128)
-    training, validation = Labels(games[games["game"] > 5], config), Labels(games[games["game"] <= 5], config)
-    trainer = Trainer(config, total_steps(config, training))
-    train(trainer, training, validation)
+    source = SearchSource(config, Decisions(games, {}))
+    trainer = Trainer(config, config.epochs * source.steps_per_epoch)
+    train(trainer, source)
     return trainer
 
 
@@ -34,7 +34,7 @@ def test_parity_with_the_engine_on_positions_from_play(trained, tmp_path):
     save_document(path, to_document(trained.model, {}))
     network = Network.load(path)
     positions, rolls = sample_decisions(100_000, seed=21)
-    value_inputs, policy_inputs = extract_features_batch(positions), extract_features_batch(positions, rolls)
+    value_inputs, policy_inputs = extract_features_bytes(positions), extract_features_bytes(positions, rolls)
     probabilities = network.policies(positions, rolls)
     legal = probabilities > 0
     value = np.array(values(trained.model.value, mx.array(value_inputs)))

@@ -1,0 +1,186 @@
+"""Training rows with exact labels, streamed from the solved game.
+
+A batch is a function of (seed, its number) alone. Its positions are drawn afresh: a share of them from optimal play with
+a little exploration, the rest uniformly from all positions that are not over.
+"""
+
+import numpy as np
+
+from libc.math cimport exp
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+
+from engine.dice cimport Dice, new_dice, next_roll, next_unit, next_word, roll_of
+from engine.features cimport FEATURES, NO_ROLL, feature_bytes
+from engine.position cimport *
+from engine.tablebase cimport (
+    Cursor, Table, Tablebase, count_of, cursor_at, lookup, move_values, opening, packed_at,
+)
+
+cdef enum:
+    VALUE_STREAM = 3
+    POLICY_STREAM = 4
+
+
+cdef inline Board uniform_position(const Table* table, Dice* dice) noexcept nogil:
+    """Any position that is not over, each as likely."""
+    cdef uint64_t word = next_word(dice) | (<uint64_t> next_word(dice) << 32)
+    cdef Cursor cursor = cursor_at(<int64_t> (word % <uint64_t> count_of(table.pieces)))
+    return unpack(packed_at(&cursor))
+
+
+cdef inline unsigned int nth_source(unsigned int sources, uint32_t word) noexcept nogil:
+    """One of the squares of a mask that is not empty, each as likely."""
+    cdef int skipped = <int> ((<uint64_t> word * popcount(sources)) >> 32)
+    while skipped:
+        sources &= sources - 1
+        skipped -= 1
+    return lowest(sources)
+
+
+cdef int next_decision(const Table* table, Dice* dice, double exploration, Board* board, double* values,
+                       double* best) noexcept nogil:
+    """Plays on to the next decision (two or more legal moves) and returns its roll; `board` is the position there.
+
+    `values` and `best` are those of `move_values`. A game that ends is followed by another from the opening.
+    """
+    cdef unsigned int sources
+    cdef int roll, source
+    while True:
+        roll = next_roll(dice)
+        sources = move_values(table, board, roll, values, best)
+        if sources & (sources - 1):
+            return roll
+        if sources == 0:
+            board[0] = swap_sides(board[0])
+            continue
+        source = lowest(sources)
+        board[0] = successor(board[0], source, roll)
+        if is_over(board):
+            board[0] = opening(table.pieces)
+
+
+cdef void play_decision(const Table* table, Dice* dice, double exploration, Board* board, int roll,
+                        const double* values, double best) noexcept nogil:
+    """Makes the best move of a decision, or any legal one for a share of `exploration`."""
+    cdef unsigned int sources = legal_sources(board, roll)
+    cdef int source = lowest(sources)
+    if next_unit(dice) < exploration:
+        source = nth_source(sources, next_word(dice))
+    else:
+        while values[source] != best:
+            sources &= sources - 1
+            source = lowest(sources)
+    board[0] = successor(board[0], source, roll)
+    if is_over(board):
+        board[0] = opening(table.pieces)
+
+
+cdef void value_rows(const Table* table, Dice* dice, double exploration, Py_ssize_t played, Py_ssize_t count,
+                     uint8_t* rows, float* targets) noexcept nogil:
+    """Positions before their roll: the first `played` are any successors of decisions of play, the rest uniform."""
+    cdef Board board = opening(table.pieces)
+    cdef Board drawn
+    cdef double values[16]
+    cdef double best
+    cdef Py_ssize_t i
+    cdef int roll
+    for i in range(count):
+        if i < played:
+            roll = next_decision(table, dice, exploration, &board, values, &best)
+            drawn = successor(board, nth_source(legal_sources(&board, roll), next_word(dice)), roll)
+            play_decision(table, dice, exploration, &board, roll, values, best)
+        else:
+            drawn = uniform_position(table, dice)
+        feature_bytes(&drawn, NO_ROLL, &rows[i * FEATURES])
+        targets[i] = <float> (2 * lookup(table, &drawn) - 1)
+
+
+cdef void policy_rows(const Table* table, Dice* dice, double exploration, double temperature, Py_ssize_t played,
+                      Py_ssize_t count, uint8_t* rows, float* targets, uint8_t* legal) noexcept nogil:
+    """Decisions with their roll; targets are a softmax over the exact values of the legal moves, by policy slot."""
+    cdef Board board = opening(table.pieces)
+    cdef Board drawn
+    cdef double values[16]
+    cdef double best, total
+    cdef unsigned int sources, rest
+    cdef Py_ssize_t i
+    cdef int roll, slot
+    for i in range(count):
+        if i < played:
+            roll = next_decision(table, dice, exploration, &board, values, &best)
+            drawn = board
+            play_decision(table, dice, exploration, &board, roll, values, best)
+        else:
+            while True:
+                drawn = uniform_position(table, dice)
+                roll = roll_of(next_word(dice))
+                sources = legal_sources(&drawn, roll)
+                if sources & (sources - 1):
+                    break
+            move_values(table, &drawn, roll, values, &best)
+        feature_bytes(&drawn, roll, &rows[i * FEATURES])
+        for slot in range(MAX_MOVES):
+            targets[i * MAX_MOVES + slot] = 0
+            legal[i * MAX_MOVES + slot] = 0
+        sources = rest = legal_sources(&drawn, roll)
+        total = 0
+        while rest:
+            total += exp((values[lowest(rest)] - best) / temperature)
+            rest &= rest - 1
+        while sources:
+            slot = policy_slot(&drawn, lowest(sources))
+            targets[i * MAX_MOVES + slot] = <float> (exp((values[lowest(sources)] - best) / temperature) / total)
+            legal[i * MAX_MOVES + slot] = 1
+            sources &= sources - 1
+
+
+cdef int check_batch(count, play_share, exploration) except -1:
+    if count < 1:
+        raise ValueError(f"a batch needs at least one row, got {count}")
+    if not 0 <= play_share <= 1 or not 0 <= exploration <= 1:
+        raise ValueError(f"shares must be between 0 and 1, got {play_share} and {exploration}")
+    return 0
+
+
+def value_batch(Tablebase table not None, Py_ssize_t count, uint64_t seed, uint64_t number, *, double play_share=0.0,
+                double exploration=0.1):
+    """Batch `number` of a stream of positions before their roll, with exact labels.
+
+    play_share: the share that comes from optimal play, as any successor of its decisions; exploration: the share of the
+    decisions there at which any legal move is played. -> (features (count, 150) uint8, to be multiplied by
+    FEATURE_SCALES; targets (count,) float32: 2 p - 1 for the side to move).
+    """
+    check_batch(count, play_share, exploration)
+    rows = np.empty((count, FEATURES), dtype=np.uint8)
+    targets = np.empty(count, dtype=np.float32)
+    cdef uint8_t[:, ::1] out_rows = rows
+    cdef float[::1] out_targets = targets
+    cdef Dice dice = new_dice(seed, number, VALUE_STREAM)
+    cdef Py_ssize_t played = <Py_ssize_t> (play_share * count + 0.5)
+    with nogil:
+        value_rows(&table.table, &dice, exploration, played, count, &out_rows[0, 0], &out_targets[0])
+    return rows, targets
+
+
+def policy_batch(Tablebase table not None, Py_ssize_t count, uint64_t seed, uint64_t number, *, double temperature,
+                 double play_share=0.0, double exploration=0.1):
+    """Batch `number` of a stream of decisions (two or more legal moves) with exact labels.
+
+    temperature: the win probability by which a move must be better to be e times as probable in the target.
+    -> (features (count, 150) uint8; targets (count, 7) float32 by policy slot; legal (count, 7) bool).
+    """
+    check_batch(count, play_share, exploration)
+    if not temperature > 0:
+        raise ValueError(f"temperature must be above 0, got {temperature}")
+    rows = np.empty((count, FEATURES), dtype=np.uint8)
+    targets = np.empty((count, MAX_MOVES), dtype=np.float32)
+    legal = np.empty((count, MAX_MOVES), dtype=np.bool_)
+    cdef uint8_t[:, ::1] out_rows = rows
+    cdef float[:, ::1] out_targets = targets
+    cdef uint8_t[:, ::1] out_legal = legal.view(np.uint8)
+    cdef Dice dice = new_dice(seed, number, POLICY_STREAM)
+    cdef Py_ssize_t played = <Py_ssize_t> (play_share * count + 0.5)
+    with nogil:
+        policy_rows(&table.table, &dice, exploration, temperature, played, count, &out_rows[0, 0],
+                    &out_targets[0, 0], &out_legal[0, 0])
+    return rows, targets, legal
