@@ -3,7 +3,7 @@
 import numpy as np
 
 from libc.math cimport INFINITY
-from libc.stdint cimport int64_t, uint8_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
 from libc.string cimport memset
 
 from engine.position cimport (BORNE_OFF, LANE_MASK, MAX_ROLL, PIECES, ROSETTE_MASK, SAFE_MASK, lowest,
@@ -84,21 +84,24 @@ for _k in range(16):
     LOST[<int> _k] = 0.0
 
 
-cdef inline int64_t block_start(int leader, int follower, unsigned int a, unsigned int b) noexcept nogil:
-    return (<int64_t> INDEX.slab[leader][follower][a]
-            + INDEX.prefix[leader - popcount(a)] * <int64_t> INDEX.block[follower][INDEX.leader_key[a & 0xFF] + INDEX.follower_key[b]])
+cdef inline int64_t block_start(const uint32_t* slabs, const uint16_t* blocks, int height, unsigned int a,
+                                unsigned int b) noexcept nogil:
+    """Where a block stands in its layer: the leader's squares 5 to 14 are a, the follower's b."""
+    return slabs[a] + height * <int64_t> blocks[INDEX.leader_key[a & 0xFF] + INDEX.follower_key[b]]
 
 
 cdef inline int width_of(int pieces, unsigned int far) noexcept nogil:
     return INDEX.prefix[pieces - popcount(far)]
 
 
-cdef void find_moves(const Layer* layer, unsigned int a, unsigned int b, bint leads, ur_moves* moves) noexcept nogil:
-    """The successors of a block by the moves of one side to, and on, squares 5 to 14."""
-    cdef unsigned int own = (a if leads else b) << 5
-    cdef unsigned int opp = (b if leads else a) << 5
-    cdef unsigned int landings, own_after, opp_after, bit
-    cdef int free = (layer.leader if leads else layer.follower) - popcount(own)
+cdef inline void leader_moves(const Layer* layer, unsigned int a, unsigned int b, ur_block* block) noexcept nogil:
+    """The successors of a block by the leader's moves to, and on, squares 5 to 14."""
+    cdef ur_moves* moves = &block.leader
+    cdef const uint32_t* slabs = INDEX.slab[layer.leader][layer.follower]
+    cdef const uint16_t* blocks = INDEX.block[layer.follower]
+    cdef unsigned int own = a << 5
+    cdef unsigned int opp = b << 5
+    cdef unsigned int landings, after, bit, captured
     cdef int roll, target, n
     cdef const double* turn
     for roll in range(1, MAX_ROLL + 1):
@@ -108,54 +111,82 @@ cdef void find_moves(const Layer* layer, unsigned int a, unsigned int b, bint le
             target = lowest(landings)
             bit = landings & -landings
             landings ^= bit
-            own_after = (own ^ (bit >> roll)) >> 5
+            after = own ^ (bit >> roll)
             if target == BORNE_OFF:
-                if leads:
-                    if layer.leader_off == NULL:
-                        moves.to[roll][n] = WON
-                        moves.stride[roll][n] = 0
-                    else:
-                        moves.to[roll][n] = layer.leader_off + block_start(layer.leader - 1, layer.follower, own_after, b)
-                        moves.stride[roll][n] = width_of(layer.follower, b)
+                if layer.leader_off == NULL:
+                    moves.to[roll][n] = WON
+                    moves.stride[roll][n] = 0
                 else:
-                    if layer.follower_off == NULL:
-                        moves.to[roll][n] = LOST
-                        moves.stride[roll][n] = 0
-                    else:
-                        moves.to[roll][n] = layer.follower_off + block_start(layer.leader, layer.follower - 1, a, own_after)
-                        moves.stride[roll][n] = width_of(layer.follower, b)
+                    moves.to[roll][n] = layer.leader_off + block_start(
+                        INDEX.slab[layer.leader - 1][layer.follower], blocks, block.height, after >> 5, b)
+                    moves.stride[roll][n] = block.width
             else:
-                own_after |= bit >> 5
-                opp_after = (opp & ~(bit & LANE_MASK)) >> 5
-                if ((ROSETTE_MASK >> target) & 1) == leads:
-                    turn = layer.leader_turn
-                else:
-                    turn = layer.follower_turn
-                if leads:
-                    moves.to[roll][n] = turn + block_start(layer.leader, layer.follower, own_after, opp_after)
-                    moves.stride[roll][n] = width_of(layer.follower, opp_after)
-                else:
-                    moves.to[roll][n] = turn + block_start(layer.leader, layer.follower, opp_after, own_after)
-                    moves.stride[roll][n] = width_of(layer.follower, own_after)
+                captured = opp & bit & LANE_MASK
+                turn = layer.leader_turn if (ROSETTE_MASK >> target) & 1 else layer.follower_turn
+                moves.to[roll][n] = turn + block_start(
+                    slabs, blocks, block.height, (after | bit) >> 5, (opp ^ captured) >> 5)
+                moves.stride[roll][n] = INDEX.prefix[block.follower_free + (captured != 0)]
             n += 1
         moves.count[roll] = n
     for target in range(5, 9):
         bit = 1 << target
-        if free == 0 or own & bit or opp & bit & SAFE_MASK:
+        if block.leader_free == 0 or own & bit or opp & bit & SAFE_MASK:
             moves.lane[target - 5] = NULL
             continue
-        own_after = (own | bit) >> 5
-        opp_after = (opp & ~bit) >> 5
-        if (target == 8) == leads:
-            turn = layer.leader_turn
-        else:
-            turn = layer.follower_turn
-        if leads:
-            moves.lane[target - 5] = turn + block_start(layer.leader, layer.follower, own_after, opp_after)
-            moves.lane_stride[target - 5] = width_of(layer.follower, opp_after)
-        else:
-            moves.lane[target - 5] = turn + block_start(layer.leader, layer.follower, opp_after, own_after)
-            moves.lane_stride[target - 5] = width_of(layer.follower, own_after)
+        captured = opp & bit
+        turn = layer.leader_turn if target == 8 else layer.follower_turn
+        moves.lane[target - 5] = turn + block_start(
+            slabs, blocks, INDEX.prefix[block.leader_free - 1], (own | bit) >> 5, (opp ^ captured) >> 5)
+        moves.lane_stride[target - 5] = INDEX.prefix[block.follower_free + (captured != 0)]
+
+
+cdef inline void follower_moves(const Layer* layer, unsigned int a, unsigned int b, ur_block* block) noexcept nogil:
+    """The same for the follower. A captured leader's piece makes more rows, as wide as before."""
+    cdef ur_moves* moves = &block.follower
+    cdef const uint32_t* slabs = INDEX.slab[layer.leader][layer.follower]
+    cdef const uint16_t* blocks = INDEX.block[layer.follower]
+    cdef unsigned int own = b << 5
+    cdef unsigned int opp = a << 5
+    cdef unsigned int landings, after, bit, captured
+    cdef int roll, target, n
+    cdef const double* turn
+    for roll in range(1, MAX_ROLL + 1):
+        n = 0
+        landings = (own << roll) & ~(own | (opp & SAFE_MASK)) & 0xFFC0
+        while landings:
+            target = lowest(landings)
+            bit = landings & -landings
+            landings ^= bit
+            after = own ^ (bit >> roll)
+            if target == BORNE_OFF:
+                if layer.follower_off == NULL:
+                    moves.to[roll][n] = LOST
+                    moves.stride[roll][n] = 0
+                else:
+                    moves.to[roll][n] = layer.follower_off + block_start(
+                        INDEX.slab[layer.leader][layer.follower - 1], INDEX.block[layer.follower - 1],
+                        block.height, a, after >> 5)
+                    moves.stride[roll][n] = block.width
+            else:
+                captured = opp & bit & LANE_MASK
+                turn = layer.follower_turn if (ROSETTE_MASK >> target) & 1 else layer.leader_turn
+                moves.to[roll][n] = turn + block_start(
+                    slabs, blocks, INDEX.prefix[block.leader_free + (captured != 0)], (opp ^ captured) >> 5,
+                    (after | bit) >> 5)
+                moves.stride[roll][n] = block.width
+            n += 1
+        moves.count[roll] = n
+    for target in range(5, 9):
+        bit = 1 << target
+        if block.follower_free == 0 or own & bit or opp & bit & SAFE_MASK:
+            moves.lane[target - 5] = NULL
+            continue
+        captured = opp & bit
+        turn = layer.follower_turn if target == 8 else layer.leader_turn
+        moves.lane[target - 5] = turn + block_start(
+            slabs, blocks, INDEX.prefix[block.leader_free + (captured != 0)], (opp ^ captured) >> 5,
+            (own | bit) >> 5)
+        moves.lane_stride[target - 5] = INDEX.prefix[block.follower_free - 1]
 
 
 cdef double relax_slab(const Layer* layer, unsigned int a, double omega) noexcept nogil:
@@ -176,8 +207,8 @@ cdef double relax_slab(const Layer* layer, unsigned int a, double omega) noexcep
         block.width = INDEX.prefix[block.follower_free]
         block.leader_turn = layer.leader_turn + at
         block.follower_turn = layer.follower_turn + at
-        find_moves(layer, a, b, True, &block.leader)
-        find_moves(layer, a, b, False, &block.follower)
+        leader_moves(layer, a, b, &block)
+        follower_moves(layer, a, b, &block)
         change = ur_relax_block(&block, omega)
         largest = max(largest, change)
         at += block.height * block.width
@@ -308,8 +339,8 @@ cdef void mirror(const double* source, double* out, int leader, int follower) no
             if popcount(b) > follower:
                 continue
             width = width_of(follower, b)
-            here = block_start(leader, follower, a, b)
-            there = block_start(follower, leader, b, a)
+            here = block_start(INDEX.slab[leader][follower], INDEX.block[follower], height, a, b)
+            there = block_start(INDEX.slab[follower][leader], INDEX.block[leader], width, b, a)
             for i in range(height):
                 for j in range(width):
                     out[here + i * width + j] = 1.0 - source[there + j * height + i]
