@@ -13,19 +13,57 @@ from engine.dice cimport Dice, new_dice, next_roll, next_unit, next_word, roll_o
 from engine.features cimport FEATURES, NO_ROLL, feature_bytes
 from engine.position cimport *
 from engine.tablebase cimport (
-    Cursor, Table, Tablebase, count_of, cursor_at, lookup, move_values, opening, packed_at,
+    Cursor, Index, Table, Tablebase, count_of, cursor_at, lookup, move_values, opening, packed_at, read_entry,
 )
 
 cdef enum:
     VALUE_STREAM = 3
     POLICY_STREAM = 4
+    DRAWS = 4                   # from one block
 
 
-cdef inline Board uniform_position(const Table* table, Dice* dice) noexcept nogil:
-    """Any position that is not over, each as likely."""
-    cdef uint64_t word = next_word(dice) | (<uint64_t> next_word(dice) << 32)
-    cdef Cursor cursor = cursor_at(<int64_t> (word % <uint64_t> count_of(table.pieces)))
-    return unpack(packed_at(&cursor))
+# Finding a random place in the table costs more than all the rest of a row, so a place is used several times: for
+# positions of one block, which share their squares 5 to 14. Each position is still drawn uniformly.
+ctypedef struct Drawer:
+    const Table* table
+    int64_t positions           # that the table holds
+    int left                    # draws until the next block
+    Cursor cursor               # a place in the block
+    int64_t start               # the block's first entry, on the leader's turn
+
+
+cdef inline Drawer new_drawer(const Table* table) noexcept nogil:
+    cdef Drawer drawer
+    drawer.table = table
+    drawer.positions = count_of(table.pieces)
+    drawer.left = 0
+    return drawer
+
+
+cdef inline Board uniform_position(Drawer* drawer, Dice* dice, double* value) noexcept nogil:
+    """Any position that is not over, each as likely, and its win probability."""
+    cdef Cursor* cursor = &drawer.cursor
+    cdef const Index* index = drawer.table.index
+    cdef uint64_t word
+    cdef int64_t entry
+    if drawer.left == 0:
+        drawer.left = DRAWS
+        word = next_word(dice) | (<uint64_t> next_word(dice) << 32)
+        entry = <int64_t> (word % <uint64_t> drawer.positions)
+        cursor[0] = cursor_at(entry)
+        drawer.start = entry - cursor.row * cursor.width - cursor.column
+        if cursor.follows:
+            drawer.start -= index.size[cursor.leader][cursor.follower]
+    drawer.left -= 1
+    word = next_word(dice)
+    cursor.follows = cursor.leader < cursor.follower and word & 1
+    cursor.row = <int> (((word >> 1 & 0xFFFF) * cursor.height) >> 16)
+    cursor.column = <int> (((word >> 17) * cursor.width) >> 15)
+    entry = drawer.start + cursor.row * cursor.width + cursor.column
+    if cursor.follows:
+        entry += index.size[cursor.leader][cursor.follower]
+    value[0] = read_entry(drawer.table, entry, cursor.follows)
+    return unpack(packed_at(cursor))
 
 
 cdef inline unsigned int nth_source(unsigned int sources, uint32_t word) noexcept nogil:
@@ -81,7 +119,8 @@ cdef void value_rows(const Table* table, Dice* dice, double exploration, Py_ssiz
     cdef Board board = opening(table.pieces)
     cdef Board drawn
     cdef double values[16]
-    cdef double best
+    cdef double best, value
+    cdef Drawer drawer = new_drawer(table)
     cdef Py_ssize_t i
     cdef int roll
     for i in range(count):
@@ -89,10 +128,11 @@ cdef void value_rows(const Table* table, Dice* dice, double exploration, Py_ssiz
             roll = next_decision(table, dice, exploration, &board, values, &best)
             drawn = successor(board, nth_source(legal_sources(&board, roll), next_word(dice)), roll)
             play_decision(table, dice, exploration, &board, roll, values, best)
+            value = lookup(table, &drawn)
         else:
-            drawn = uniform_position(table, dice)
+            drawn = uniform_position(&drawer, dice, &value)
         feature_bytes(&drawn, NO_ROLL, &rows[i * FEATURES])
-        targets[i] = <float> (2 * lookup(table, &drawn) - 1)
+        targets[i] = <float> (2 * value - 1)
 
 
 cdef void policy_rows(const Table* table, Dice* dice, double exploration, double temperature, Py_ssize_t played,
@@ -101,7 +141,8 @@ cdef void policy_rows(const Table* table, Dice* dice, double exploration, double
     cdef Board board = opening(table.pieces)
     cdef Board drawn
     cdef double values[16]
-    cdef double best, total
+    cdef double best, total, value
+    cdef Drawer drawer = new_drawer(table)
     cdef unsigned int sources, rest
     cdef Py_ssize_t i
     cdef int roll, slot
@@ -112,7 +153,7 @@ cdef void policy_rows(const Table* table, Dice* dice, double exploration, double
             play_decision(table, dice, exploration, &board, roll, values, best)
         else:
             while True:
-                drawn = uniform_position(table, dice)
+                drawn = uniform_position(&drawer, dice, &value)
                 roll = roll_of(next_word(dice))
                 sources = legal_sources(&drawn, roll)
                 if sources & (sources - 1):

@@ -118,8 +118,8 @@ class Labels:
     """Training targets of records, by one configuration.
 
     Teacher "search": the value of a successor is the search's, squashed, blended with the results of playing it out;
-    the policy is a softmax over the search's values. Teacher "outcome": the value of the successor that was played is the
-    game's result, and the policy is the move that was played.
+    the policy is a softmax over the search's values. Teacher "outcome": the value of the successor that was played is
+    the game's result, and the policy is the move that was played.
     """
 
     def __init__(self, records: np.ndarray, config: Config):
