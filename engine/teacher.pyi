@@ -1,0 +1,24 @@
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.tablebase import Tablebase
+
+def value_batch(
+    table: Tablebase,
+    count: int,
+    seed: int,
+    number: int,
+    *,
+    play_share: float = 0.0,
+    exploration: float = 0.1,
+) -> tuple[NDArray[np.uint8], NDArray[np.float32]]: ...
+def policy_batch(
+    table: Tablebase,
+    count: int,
+    seed: int,
+    number: int,
+    *,
+    temperature: float,
+    play_share: float = 0.0,
+    exploration: float = 0.1,
+) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.bool_]]: ...
