@@ -6,6 +6,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from engine.agents import Agent
 from engine.search import Search
+from engine.tablebase import Tablebase
 
 RECORD_DTYPE: np.dtype[np.void]
 
@@ -21,6 +22,13 @@ class Playouts(NamedTuple):
 class MatchResult(NamedTuple):
     won: NDArray[np.bool_]
     turns: NDArray[np.int32]
+    @property
+    def games(self) -> int: ...
+
+class RegretMatch(NamedTuple):
+    won: NDArray[np.bool_]
+    turns: NDArray[np.int32]
+    regret: NDArray[np.float64]
     @property
     def games(self) -> int: ...
 
@@ -52,6 +60,28 @@ def play_match(
     workers: int | None = None,
     progress: Callable[[int], object] | None = None,
 ) -> MatchResult: ...
+def choices(
+    agent: Agent,
+    packed: ArrayLike,
+    rolls: ArrayLike,
+    seed: int = 0,
+    *,
+    workers: int | None = None,
+    progress: Callable[[int], object] | None = None,
+) -> NDArray[np.int8]: ...
+def seconds_to_choose(agent: Agent, packed: ArrayLike, rolls: ArrayLike) -> float: ...
+def regrets(
+    table: Tablebase, packed: ArrayLike, rolls: ArrayLike, squares: ArrayLike
+) -> NDArray[np.float64]: ...
+def play_against_perfect(
+    agent: Agent,
+    table: Tablebase,
+    games: int,
+    seed: int = 0,
+    *,
+    workers: int | None = None,
+    progress: Callable[[int], object] | None = None,
+) -> RegretMatch: ...
 def sample_decisions(
     n: int, seed: int = 0, agent: Agent | None = None
 ) -> tuple[NDArray[np.uint64], NDArray[np.uint8]]: ...

@@ -6,6 +6,7 @@ whose results are put together in order: the same seed gives the same bytes, wha
 
 import math
 import threading
+import time
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +18,7 @@ from engine.agents cimport Agent, Chooser, choose_random
 from engine.dice cimport CHOICES, PLAYOUTS, ROLLS, Dice, new_dice, next_roll, next_unit, next_word, roll_of
 from engine.position cimport *
 from engine.search cimport Moves, Search, Searcher, best_index, search_moves
+from engine.tablebase cimport Table, Tablebase, best_source, holds, move_values, opening
 
 from engine.cores import run_parallel, worker_count
 
@@ -225,7 +227,7 @@ cdef int record_game(
     cdef Record* record
     cdef double scale = 0.5 / (<int64_t> 1 << (4 * (searcher.depth - 1)))      # from doubled, scaled integers
     cdef bint first_moves = True
-    cdef int count = 0, roll, chosen, i
+    cdef int count = 0, roll, chosen, i, _skipped
     cdef unsigned int sources
     while True:
         roll = next_roll(&dice)
@@ -252,7 +254,7 @@ cdef int record_game(
             for i in range(playouts):
                 play_out_moves(finisher, &board, roll, new_dice(seed, game, PLAYOUTS + playouts * count + i), record)
             count += 1
-            for i in range(chosen):
+            for _skipped in range(chosen):
                 sources &= sources - 1
         if sources == 0:
             board = swap_sides(board)
@@ -389,6 +391,200 @@ def play_match(Agent agent not None, Agent opponent not None, games, seed=0, *, 
     return result
 
 
+# --- agents against the exact solution -------------------------------------------------------------------------------
+
+
+cdef Py_ssize_t choose_all(const Player* player, const uint64_t* positions, const uint8_t* rolls, int8_t* squares,
+                           uint64_t seed, Py_ssize_t first, Py_ssize_t count) noexcept nogil:
+    """The player's moves in decisions first to first + count; returns the first that is none, or -1."""
+    cdef Py_ssize_t i
+    cdef Board board
+    cdef Dice dice
+    for i in range(first, first + count):
+        board = unpack(positions[i])
+        if rolls[i] > MAX_ROLL or is_over(&board):
+            return i
+        if legal_sources(&board, rolls[i]) == 0:
+            squares[i] = NO_MOVE
+            continue
+        dice = new_dice(seed, i, CHOICES)
+        squares[i] = player.chooser(player.state, &board, rolls[i], &dice)
+    return -1
+
+
+def choices(Agent agent not None, packed, rolls, seed=0, *, workers=None, progress=None):
+    """The squares that an agent moves from -> (n,) int8, -1 where the turn passes.
+
+    packed: (n,) uint64 positions. rolls: (n,). seed: decides, with the number of the entry, where chance does.
+    ValueError for an entry that is no position, is over, or has no such roll.
+    """
+    cdef const uint64_t[::1] positions = np.ascontiguousarray(packed, dtype=np.uint64)
+    cdef const uint8_t[::1] known = np.ascontiguousarray(rolls, dtype=np.uint8)
+    if positions.shape[0] != known.shape[0]:
+        raise ValueError("positions and rolls must be of one length")
+    check_packed(positions)
+    squares = np.empty(positions.shape[0], dtype=np.int8)
+    cdef int8_t[::1] out = squares
+    if positions.shape[0] == 0:
+        return squares
+
+    def choose(first, count):
+        cdef Player player
+        cdef Py_ssize_t start = first, number = count, bad
+        cdef uint64_t key = seed
+        player.chooser, player.state = agent.chooser, agent.state
+        with nogil:
+            bad = choose_all(&player, &positions[0], &known[0], &out[0], key, start, number)
+        if bad >= 0:
+            raise ValueError(f"entry {bad} is no decision: {positions[bad]:#x} with a roll of {known[bad]}")
+
+    if _in_chunks(positions.shape[0], workers, choose, progress, chunk=128)[1]:
+        raise KeyboardInterrupt
+    return squares
+
+
+def seconds_to_choose(Agent agent not None, packed, rolls):
+    """The processor time that an agent takes to choose in n decisions, one after another on one core; no Python."""
+    cdef const uint64_t[::1] positions = np.ascontiguousarray(packed, dtype=np.uint64)
+    cdef const uint8_t[::1] known = np.ascontiguousarray(rolls, dtype=np.uint8)
+    if not 0 < positions.shape[0] == known.shape[0]:
+        raise ValueError("positions and rolls must be of one length, at least 1")
+    check_packed(positions)
+    cdef int8_t[::1] out = np.empty(positions.shape[0], dtype=np.int8)
+    cdef Player player
+    cdef Py_ssize_t bad
+    player.chooser, player.state = agent.chooser, agent.state
+    start = time.thread_time()
+    with nogil:
+        bad = choose_all(&player, &positions[0], &known[0], &out[0], 0, 0, positions.shape[0])
+    seconds = time.thread_time() - start
+    if bad >= 0:
+        raise ValueError(f"entry {bad} is no decision: {positions[bad]:#x} with a roll of {known[bad]}")
+    return seconds
+
+
+def regrets(Tablebase table not None, packed, rolls, squares):
+    """By how much the mover's win probability falls short of the best move's -> (n,) float64, 0 for a best move.
+
+    packed: (n,) uint64 positions. rolls: (n,). squares: (n,) moved from, -1 where the turn passes.
+    ValueError for a position that the table does not hold, and for a move that is not legal.
+    """
+    cdef const uint64_t[::1] positions = np.ascontiguousarray(packed, dtype=np.uint64)
+    cdef const uint8_t[::1] known = np.ascontiguousarray(rolls, dtype=np.uint8)
+    cdef const int8_t[::1] moved = np.ascontiguousarray(squares, dtype=np.int8)
+    if not positions.shape[0] == known.shape[0] == moved.shape[0]:
+        raise ValueError("positions, rolls and moves must be of one length")
+    check_packed(positions)
+    result = np.zeros(positions.shape[0])
+    cdef double[::1] out = result
+    cdef double[16] values
+    cdef double best
+    cdef unsigned int sources
+    cdef Py_ssize_t i, bad = -1
+    cdef Board board
+    with nogil:
+        for i in range(positions.shape[0]):
+            board = unpack(positions[i])
+            if known[i] > MAX_ROLL or not holds(&table.table, &board):
+                bad = i
+                break
+            sources = move_values(&table.table, &board, known[i], values, &best)
+            if sources == 0 and moved[i] == NO_MOVE:
+                continue
+            if not 0 <= moved[i] < 16 or not (sources >> moved[i]) & 1:
+                bad = i
+                break
+            out[i] = best - values[moved[i]]
+    if bad >= 0:
+        raise ValueError(f"entry {bad}: the table has no move from {moved[bad]} with a roll of {known[bad]} "
+                         f"in {positions[bad]:#x}")
+    return result
+
+
+cdef int play_regret_game(const Player* player, const Table* table, bint first, Dice* dice, Dice* choices,
+                          double* regret) noexcept nogil:
+    """One game of a player against perfect play; returns its turns, negative if the player lost.
+
+    first: whether the player begins. regret: the sum over the player's moves.
+    """
+    cdef Board board = opening(table.pieces)
+    cdef double[16] values
+    cdef double best
+    cdef int turns = 0, roll, source
+    cdef unsigned int sources
+    cdef bint player_moves = first
+    regret[0] = 0
+    while True:
+        turns += 1
+        roll = next_roll(dice)
+        sources = legal_sources(&board, roll)
+        if sources:
+            source = lowest(sources)
+            if sources & (sources - 1):
+                if player_moves:
+                    source = player.chooser(player.state, &board, roll, choices)
+                    move_values(table, &board, roll, values, &best)
+                    regret[0] += best - values[source]
+                else:
+                    source = best_source(table, &board, roll)
+            board = after_move(board, source, roll)
+            if board.own_off == PIECES:
+                return turns if player_moves else -turns
+            if grants_roll(source + roll):
+                continue
+        board = swap_sides(board)
+        player_moves = not player_moves
+
+
+class RegretMatch(NamedTuple):
+    """Games of an agent against perfect play, from the agent's side."""
+
+    won: np.ndarray         # (games,) bool: whether the agent won
+    turns: np.ndarray       # (games,) int32: rolls in the game
+    regret: np.ndarray      # (games,) float64: win probability that the agent's moves gave away, summed
+
+    @property
+    def games(self):
+        """How many games were finished."""
+        return len(self.won)
+
+
+def play_against_perfect(Agent agent not None, Tablebase table not None, games, seed=0, *, workers=None,
+                         progress=None):
+    """Plays an agent against the table -> RegretMatch; seats alternated, the dice those of `play_match`.
+
+    The games start from the opening with the table's number of pieces. ValueError for a number of games below 1;
+    Interrupted, with the finished games, on Ctrl-C.
+    """
+    def play(first, count):
+        turns = np.empty(count, dtype=np.int32)
+        regret = np.empty(count)
+        cdef int[::1] out = turns
+        cdef double[::1] out_regret = regret
+        cdef uint64_t key = seed, game = first
+        cdef int i, number = count
+        cdef Player player
+        cdef Dice dice, choices
+        player.chooser, player.state = agent.chooser, agent.state
+        with nogil:
+            for i in range(number):
+                dice = new_dice(key, game // 2, ROLLS)
+                choices = new_dice(key, 2 * game, CHOICES)
+                out[i] = play_regret_game(&player, &table.table, game % 2 == 0, &dice, &choices, &out_regret[i])
+                game += 1
+        return turns, regret
+
+    parts, interrupted = _in_chunks(_check_games(games), workers, play, progress)
+    if parts:
+        turns, regret = (np.concatenate(column) for column in zip(*parts))
+    else:
+        turns, regret = np.empty(0, dtype=np.int32), np.empty(0)
+    result = RegretMatch(turns > 0, np.abs(turns), regret)
+    if interrupted:
+        raise Interrupted(result)
+    return result
+
+
 # --- positions from play and their successors -----------------------------------------------------------------------
 
 
@@ -463,12 +659,12 @@ def successors(packed, rolls, nth):
     cdef Py_ssize_t i, bad = -1
     cdef unsigned int sources
     cdef Board board
-    cdef int k
+    cdef int _skipped
     with nogil:
         for i in range(positions.shape[0]):
             board = unpack(positions[i])
             sources = legal_sources(&board, known[i]) if known[i] <= MAX_ROLL else 0
-            for k in range(chosen[i]):
+            for _skipped in range(chosen[i]):
                 sources &= sources - 1
             if sources == 0:
                 bad = i

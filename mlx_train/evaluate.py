@@ -1,16 +1,51 @@
-"""The one place of measures: how strong, how exact and how fast a player is."""
+"""The one place of measures: how strong, how exact and how fast a player is.
+
+A point is one percentage point of win probability. Exact values are those of a table of the solved game, in float64.
+A smaller game's table works as well: its positions have more pieces borne off, its games a later opening.
+"""
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from engine.agents import Agent
-from engine.arena import MatchResult, play_match, sample_decisions
-from engine.position import Position
+from engine.arena import (
+    MatchResult,
+    choices,
+    play_against_perfect,
+    play_match,
+    regrets,
+    sample_decisions,
+    seconds_to_choose,
+)
+from engine.cores import run_parallel, worker_count
+from engine.features import FEATURE_NAMES
+from engine.network import POLICY_OUTPUTS, Network, parameter_count
+from engine.tablebase import Tablebase
+from mlx_train.progress import progress
 
 #: Standard normal quantile of a two-sided 95 % interval.
 Z95 = 1.959963984540054
+
+#: Moves whose win probability is within this of the best are best: the table's own error is below 1e-11.
+TIE = 1e-9
+
+#: What the measures take unless told: positions, decisions, games.
+POSITIONS, DECISIONS, GAMES = 100_000, 60_000, 10_000
+
+# Positions that a thread takes at a time when values are compared.
+_CHUNK = 1 << 14
+
+# Bins of the histogram of absolute errors, from which the 95th percentile is read to within 1 / _BINS.
+_BINS = 1 << 20
+
+Progress = Callable[[int], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,13 +112,270 @@ def summarize_match(agent: Agent, opponent: Agent, result: MatchResult, seed: in
     )
 
 
+# Value error
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValueErrors:
+    """Absolute errors of a win probability (0 to 1) over positions that are not over."""
+
+    positions: int
+    mean: float
+    rms: float
+    p95: float
+    max: float
+
+
+def value_error(
+    player: Agent | Network | Tablebase,
+    table: Tablebase,
+    n: int = POSITIONS,
+    seed: int = 0,
+    *,
+    every: bool = False,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> ValueErrors:
+    """Compare the win probabilities of a value network with the exact ones.
+
+    The positions are drawn uniformly from all that are not over; with `every`, they are all of them. The 95th
+    percentile (nearest rank) is exact to 1e-6. Raises ValueError for a player without win probabilities.
+    """
+    estimate = win_probabilities(player)
+    count = table.count if every else n
+    if count < 1:
+        raise ValueError(f"positions must be at least 1, got {count}")
+    total = squares = largest = 0.0
+    bins = np.zeros(_BINS + 1, dtype=np.int64)
+    done = 0
+    for chunk in table.positions() if every else [table.sample(n, seed)]:
+        parts = [chunk[i : i + _CHUNK] for i in range(0, len(chunk), _CHUNK)]
+        for error in _in_order(lambda part: np.abs(estimate(part) - table.values(part)), parts, workers):
+            total += float(error.sum())
+            squares += float(error @ error)
+            largest = max(largest, float(error.max()))
+            bins += np.bincount(np.minimum(error * _BINS, _BINS).astype(np.int64), minlength=_BINS + 1)
+        done += len(chunk)
+        if progress is not None:
+            progress(done)
+    p95 = int(np.searchsorted(np.cumsum(bins), 0.95 * count)) / _BINS
+    return ValueErrors(positions=count, mean=total / count, rms=math.sqrt(squares / count), p95=p95, max=largest)
+
+
+def win_probabilities(player: Agent | Network | Tablebase) -> Callable[[NDArray[np.uint64]], NDArray[np.float64]]:
+    """What gives a player's win probabilities of the sides to move for packed positions, (n,) -> (n,).
+
+    Raises ValueError for a player that has none.
+    """
+    if isinstance(player, Agent):
+        if not gives_win_probabilities(player):
+            raise ValueError(f"{player.name} gives no win probabilities")
+        assert isinstance(player.player, Network | Tablebase)  # no others have that unit
+        return player.player.values
+    return player.values
+
+
+def gives_win_probabilities(agent: Agent) -> bool:
+    """Whether `value_error` can measure an agent."""
+    return agent.unit == "win probability"
+
+
+def _in_order(
+    work: Callable[[NDArray[np.uint64]], NDArray[np.float64]],
+    parts: list[NDArray[np.uint64]],
+    workers: int | None,
+) -> Iterable[NDArray[np.float64]]:
+    """`work(part)` for every part, on threads; the results in the order of the parts."""
+    count = min(worker_count(workers), len(parts))
+    results: dict[int, NDArray[np.float64]] = {}
+
+    def task(worker: int) -> None:
+        for i in range(worker, len(parts), count):
+            results[i] = work(parts[i])
+
+    run_parallel(task, count)
+    return [results[i] for i in range(len(parts))]
+
+
+# Policy regret
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolicyRegret:
+    """What the moves of an agent give away in decisions of optimal play, in points."""
+
+    decisions: int
+    mean: float
+    p95: float
+    best_share: float
+
+
+def policy_regret(
+    agent: Agent,
+    table: Tablebase,
+    n: int = DECISIONS,
+    seed: int = 0,
+    *,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> PolicyRegret:
+    """The regret of an agent's choices in the first n decisions (two or more legal moves) met in optimal play."""
+    *_, regret = decision_regrets(agent, table, n, seed, workers=workers, progress=progress)
+    return summarize_regret(regret)
+
+
+def summarize_regret(regret: NDArray[np.float64]) -> PolicyRegret:
+    """The measures of regrets given as win probabilities, one for each decision."""
+    return PolicyRegret(
+        decisions=len(regret),
+        mean=100 * float(regret.mean()),
+        p95=100 * float(np.percentile(regret, 95)),
+        best_share=float((regret <= TIE).mean()),
+    )
+
+
+def decision_regrets(
+    agent: Agent,
+    table: Tablebase,
+    n: int = DECISIONS,
+    seed: int = 0,
+    *,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> tuple[NDArray[np.uint64], NDArray[np.uint8], NDArray[np.int8], NDArray[np.float64]]:
+    """-> (packed positions, rolls, squares moved from, regrets as win probabilities), each (n,)."""
+    if n < 1:
+        raise ValueError(f"decisions must be at least 1, got {n}")
+    if table.pieces < 2:
+        raise ValueError("a game with one piece a side has no decisions")
+    packed, rolls = table.play_sample(n, seed)
+    squares = choices(agent, packed, rolls, seed, workers=workers, progress=progress)
+    return packed, rolls, squares, regrets(table, packed, rolls, squares)
+
+
+# Win rate against perfect play, with little noise
+
+
+@dataclass(frozen=True, kw_only=True)
+class WinRateEstimate:
+    """The win rate against perfect play, in percent, from the regret that the agent summed in each game.
+
+    Before a move, perfect play has the position's value; a move of regret r leaves r less. So the agent wins as
+    often as perfect play against itself does, one half over both seats, less the mean of its summed regret. The
+    regret varies far less from game to game than the result does.
+    """
+
+    games: int
+    seed: int
+    rate: float
+    interval: tuple[float, float]
+    played_rate: float
+    regret_per_game: float
+
+
+def win_rate_estimate(
+    agent: Agent,
+    table: Tablebase,
+    games: int = GAMES,
+    seed: int = 0,
+    *,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> WinRateEstimate:
+    """Estimate the win rate against perfect play, with its 95 % interval; `played_rate` is that of the same games.
+
+    Raises ValueError unless games is even and at least 4: the interval comes from pairs of games with one dice.
+    """
+    if games < 4 or games % 2:
+        raise ValueError(f"games against perfect play come in pairs, at least two of them, got {games}")
+    match = play_against_perfect(agent, table, games, seed, workers=workers, progress=progress)
+    pairs = 100 * match.regret.reshape(-1, 2).mean(axis=1)
+    mean = float(pairs.mean())
+    spread = Z95 * float(pairs.std(ddof=1)) / math.sqrt(len(pairs))
+    return WinRateEstimate(
+        games=games,
+        seed=seed,
+        rate=50 - mean,
+        interval=(50 - mean - spread, 50 - mean + spread),
+        played_rate=100 * float(match.won.mean()),
+        regret_per_game=mean,
+    )
+
+
+# Speed and size
+
+
 def microseconds_per_move(agent: Agent, *, decisions: int = 2000, seed: int = 0) -> float:
-    """Time of one choice, on one core, as the mean over decisions of random games; Python's call is part of it."""
+    """Processor time of one choice, on one core without Python, as the mean over decisions of random games."""
     positions, rolls = sample_decisions(decisions, seed)
-    asked = [(Position.from_packed(int(p)), int(r)) for p, r in zip(positions, rolls, strict=True)]
-    for position, roll in asked[:100]:
-        agent.best_move(position, roll)
-    start = time.perf_counter()
-    for position, roll in asked:
-        agent.best_move(position, roll)
-    return (time.perf_counter() - start) / decisions * 1e6
+    seconds_to_choose(agent, positions[:100], rolls[:100])
+    return seconds_to_choose(agent, positions, rolls) / decisions * 1e6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Size:
+    """What a player consists of: the parameters of the network that chooses, the bytes of the file or table."""
+
+    parameters: int | None
+    bytes: int | None
+
+
+def size(agent: Agent) -> Size:
+    """The size of an agent; None where it has no such thing."""
+    player = agent.player
+    if isinstance(player, Tablebase):
+        return Size(parameters=None, bytes=player.nbytes)
+    if not isinstance(player, Network):
+        return Size(parameters=None, bytes=None)
+    outputs = POLICY_OUTPUTS if agent.unit == "policy" else 1
+    parameters = parameter_count(len(FEATURE_NAMES), player.hidden_sizes, outputs)
+    return Size(parameters=parameters, bytes=Path(player.path).stat().st_size)
+
+
+# All of them
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exactness:
+    """An agent against the exact solution; without a value error where it gives no win probabilities."""
+
+    agent: str
+    value_error: ValueErrors | None
+    regret: PolicyRegret
+    estimate: WinRateEstimate
+    microseconds_per_move: float
+    size: Size
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        return asdict(self)
+
+
+def exactness(
+    agent: Agent,
+    table: Tablebase,
+    *,
+    positions: int = POSITIONS,
+    decisions: int = DECISIONS,
+    games: int = GAMES,
+    seed: int = 0,
+    every: bool = False,
+    workers: int | None = None,
+) -> Exactness:
+    """Take every measure that needs the solution, speed and size. Raises ValueError."""
+    error = None
+    if gives_win_probabilities(agent):
+        with progress("value error", table.count if every else positions, "positions") as update:
+            error = value_error(agent, table, positions, seed, every=every, workers=workers, progress=update)
+    with progress("regret", decisions, "decisions") as update:
+        regret = policy_regret(agent, table, decisions, seed, workers=workers, progress=update)
+    with progress("games against perfect play", games, "games") as update:
+        estimate = win_rate_estimate(agent, table, games, seed, workers=workers, progress=update)
+    return Exactness(
+        agent=agent.name,
+        value_error=error,
+        regret=regret,
+        estimate=estimate,
+        microseconds_per_move=microseconds_per_move(agent),
+        size=size(agent),
+    )
