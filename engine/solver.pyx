@@ -8,11 +8,11 @@ from libc.string cimport memset
 
 from engine.position cimport (BORNE_OFF, LANE_MASK, MAX_ROLL, PIECES, ROSETTE_MASK, SAFE_MASK, lowest,
                               popcount)
-from engine.tablebase cimport CONFIGURATIONS, FOLLOWERS, FOLLOWERS_START, INDEX, SLABS
+from engine.tablebase cimport CONFIGURATIONS, FOLLOWERS, FOLLOWERS_START, INDEX, MASKS, SLABS
 
 from engine.cores import run_parallel
 
-OMEGA = 1.05         # over-relaxation; less or more costs sweeps
+OMEGA = 1.045        # over-relaxation; at five pieces 1.0 needs half as many sweeps again, 1.1 too
 
 
 cdef extern from "tablebase_sweep.h" nogil:
@@ -72,6 +72,7 @@ ctypedef struct Layer:
     double* follower_turn
     const double* leader_off    # the follower's turn of the layer (leader - 1, follower); NULL: won
     const double* follower_off  # the leader's turn of the layer (leader, follower - 1); NULL: lost
+    const double* values        # of all layers, in the table's order
     Schedule* schedule
 
 
@@ -215,16 +216,83 @@ cdef double relax_slab(const Layer* layer, unsigned int a, double omega) noexcep
     return largest
 
 
+# One block's values in a layer that may be stored for the other side: value(i, j) is
+# offset + sign * at[i * row + j * column].
+ctypedef struct View:
+    const double* at
+    ptrdiff_t row, column
+    double offset, sign
+
+
+cdef View view_of(const Layer* layer, int leader, int follower, bint follows, unsigned int a, unsigned int b) noexcept nogil:
+    """The leader's win probabilities of a block in a finished layer; constant where a side has borne off all."""
+    cdef View view
+    cdef int height, width
+    view.at = WON
+    view.row = view.column = 0
+    view.sign = 0.0
+    view.offset = 0.5 if leader + follower == 0 else 1.0 if leader == 0 else 0.0
+    if leader == 0 or follower == 0:
+        return view
+    height = width_of(leader, a)
+    width = width_of(follower, b)
+    if leader < follower or (leader == follower and not follows):
+        view.at = layer.values + (INDEX.start[leader][follower] + follows * INDEX.size[leader][follower]
+                                  + block_start(INDEX.slab[leader][follower], INDEX.block[follower], height, a, b))
+        view.row = width
+        view.column = 1
+        view.sign = 1.0
+    else:
+        view.at = layer.values + (INDEX.start[follower][leader]
+                                  + (INDEX.size[follower][leader] if leader > follower and not follows else 0)
+                                  + block_start(INDEX.slab[follower][leader], INDEX.block[leader], width, b, a))
+        view.row = 1
+        view.column = height
+        view.offset = 1.0
+        view.sign = -1.0
+    return view
+
+
+cdef inline double view_at(const View* view, int i, int j) noexcept nogil:
+    return view.offset + view.sign * view.at[i * view.row + j * view.column]
+
+
+cdef inline int without_one(int rank, int free) noexcept nogil:
+    """An entry mask with one piece less on the board or in hand: the hand's, or else the rearmost."""
+    cdef unsigned int mask = MASKS[rank]
+    return INDEX.rank[mask & (mask - 1)] if popcount(mask) == free and mask else rank
+
+
 cdef void guess_slab(const Layer* layer, unsigned int a) noexcept nogil:
+    """First values, from the finished layers where a side, or both, have a piece less: W1 + W2 - W12."""
     cdef int64_t at = INDEX.slab[layer.leader][layer.follower][a]
-    cdef int64_t n = 0
-    cdef int k
+    cdef int p = layer.leader
+    cdef int q = layer.follower
+    cdef int i, j, k, row, column, height, width
+    cdef unsigned int b, a_less, b_less
+    cdef bint follows
+    cdef double* out
+    cdef View one, other, both
+    height = width_of(p, a)
+    a_less = a & (a - 1) if popcount(a) == p else a
     for k in range(FOLLOWERS_START[a & 0xFF], FOLLOWERS_START[(a & 0xFF) + 1]):
-        if layer.follower - popcount(FOLLOWERS[k]) >= 0:
-            n += width_of(layer.leader, a) * width_of(layer.follower, FOLLOWERS[k])
-    for k in range(n):
-        layer.leader_turn[at + k] = 0.5
-        layer.follower_turn[at + k] = 0.5
+        b = FOLLOWERS[k]
+        if popcount(b) > q:
+            continue
+        width = width_of(q, b)
+        b_less = b & (b - 1) if popcount(b) == q else b
+        for follows in range(2):
+            out = (layer.follower_turn if follows else layer.leader_turn) + at
+            one = view_of(layer, p - 1, q, follows, a_less, b)
+            other = view_of(layer, p, q - 1, follows, a, b_less)
+            both = view_of(layer, p - 1, q - 1, follows, a_less, b_less)
+            for i in range(height):
+                row = without_one(i, p - popcount(a))
+                for j in range(width):
+                    column = without_one(j, q - popcount(b))
+                    out[i * width + j] = min(1.0, max(0.0, view_at(&one, row, j) + view_at(&other, i, column)
+                                                      - view_at(&both, row, column)))
+        at += height * width
 
 
 cdef double solve_slab(void* context, int slab, int sweep) noexcept nogil:
@@ -364,6 +432,7 @@ def solve_layers(double[::1] values, order, int first, double tolerance, int wor
         layer = &sweeps.layer
         layer.leader = p
         layer.follower = q
+        layer.values = &values[0]
         layer.leader_turn = &values[INDEX.start[p][q]]
         layer.follower_turn = &values[INDEX.start[p][q] + INDEX.size[p][q]] if p < q else &diagonal[0]
         if p > 1:
