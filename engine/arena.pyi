@@ -10,7 +10,7 @@ from engine.tablebase import Tablebase
 
 RECORD_DTYPE: np.dtype[np.void]
 
-class Interrupted(Exception):
+class Interrupted(KeyboardInterrupt):
     partial: Any
     def __init__(self, partial: Any) -> None: ...
 

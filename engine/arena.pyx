@@ -54,7 +54,7 @@ RECORD_DTYPE = np.dtype([
 assert RECORD_DTYPE.itemsize == sizeof(Record)
 
 
-class Interrupted(Exception):
+class Interrupted(KeyboardInterrupt):
     """Ctrl-C during many games. `partial` is the result over the games that were finished, in order."""
 
     def __init__(self, partial):

@@ -33,6 +33,10 @@ OutputFolder = Annotated[
 ]
 Workers = Annotated[int | None, typer.Option(help=Config.__dataclass_fields__["workers"].metadata["help"])]
 SeedFlag = Annotated[int, typer.Option(help="Seed of the games' dice.")]
+TableFile = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Table of the solved game; by default the one in the user's cache folder."),
+]
 
 
 def main() -> None:
@@ -197,40 +201,56 @@ def export(
 @app.command()
 def evaluate(
     agent: Annotated[str, typer.Argument(help="An agent, such as emm:3 or net:weights/model.json.")],
-    against: Annotated[list[str], typer.Option(help="An opponent; repeat for several.")],
+    against: Annotated[list[str] | None, typer.Option(help="An opponent; repeat for several.")] = None,
     games: Annotated[int, typer.Option(help="Games against each opponent.")] = 2000,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="Also measure against the solved game: value error, regret, win rate.")
+    ] = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="--exact, with the value error of every position, not of a sample.")
+    ] = False,
+    table: TableFile = None,
     seed: SeedFlag = 0,
     workers: Workers = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Play matches, seats alternated and dice paired: win rates with 95% intervals."""
-    from engine.agents import Agent
-    from mlx_train.evaluate import win_rate
+    """Play matches, seats alternated and dice paired, and measure against the exact solution."""
+    from engine.agents import Agent, open_table
+    from mlx_train.evaluate import exactness, win_rate
     from mlx_train.progress import progress
-    from mlx_train.report import win_rate_table
+    from mlx_train.report import exactness_table, win_rate_table
 
     with usage():
         player = Agent.parse(agent)
-        opponents = [Agent.parse(name) for name in against]
+        opponents = [Agent.parse(name) for name in against or ()]
         if games < 1:
             raise ValueError(f"games must be at least 1, got {games}")
+        if not (opponents or exact or every):
+            raise ValueError("give an opponent with --against, or --exact")
+    solution = open_table(table) if exact or every else None
     results = []
-    with progress("matches", games * len(opponents), "games") as update:
-        for number, opponent in enumerate(opponents):
-            results.append(
-                win_rate(
-                    player,
-                    opponent,
-                    games,
-                    seed=seed,
-                    workers=workers,
-                    progress=lambda done, before=number * games: update(before + done),
+    if opponents:
+        with progress("matches", games * len(opponents), "games") as update:
+            for number, opponent in enumerate(opponents):
+                results.append(
+                    win_rate(
+                        player,
+                        opponent,
+                        games,
+                        seed=seed,
+                        workers=workers,
+                        progress=lambda done, before=number * games: update(before + done),
+                    )
                 )
-            )
+    matches = [result.to_dict() for result in results]
+    if solution is None:
+        print(json.dumps(matches, indent=2) if as_json else f"{agent}\n\n{win_rate_table(results)}")
+        return
+    found = exactness(player, solution, seed=seed, every=every, workers=workers)
     if as_json:
-        print(json.dumps([result.to_dict() for result in results], indent=2))
-    else:
-        print(f"{agent}\n\n{win_rate_table(results)}")
+        print(json.dumps({"matches": matches, "exact": found.to_dict()}, indent=2))
+        return
+    print("\n\n".join([agent, *([win_rate_table(results)] if results else []), exactness_table([found])]))
 
 
 @app.command()

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mlx_train.evaluate import WinRate
+from mlx_train.evaluate import Exactness, WinRate
 from mlx_train.files import atomic_file
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart.
@@ -58,3 +58,28 @@ def win_rate_table(results: Sequence[WinRate]) -> str:
         for r in results
     ]
     return markdown_table(("opponent", "games", "win %", "95% interval"), rows)
+
+
+def exactness_table(results: Sequence[Exactness]) -> str:
+    """Agents against the exact solution, as a Markdown table: errors of the win probability, the rest in points."""
+    header = (
+        "agent", "parameters", "mean error", "p95", "max", "regret, points", "p95", "best moves %",
+        "win % against perfect", "95% interval", "microseconds a move",
+    )  # fmt: skip
+    return markdown_table(header, [_exactness_row(result) for result in results])
+
+
+def _exactness_row(result: Exactness) -> tuple[object, ...]:
+    error, regret, estimate = result.value_error, result.regret, result.estimate
+    parameters = result.size.parameters
+    return (
+        result.agent,
+        "" if parameters is None else f"{parameters:,}",
+        *(("", "", "") if error is None else (f"{error.mean:.6f}", f"{error.p95:.5f}", f"{error.max:.4f}")),
+        f"{regret.mean:.4f}",
+        f"{regret.p95:.4f}",
+        f"{100 * regret.best_share:.2f}",
+        f"{estimate.rate:.2f}",
+        f"{estimate.interval[0]:.2f} - {estimate.interval[1]:.2f}",
+        f"{result.microseconds_per_move:.2f}",
+    )

@@ -51,8 +51,8 @@ def network(tmp_path_factory):
 
 
 def test_the_decision_by_hand(table):
-    assert ON_14 == Fraction(4, 7)
-    assert ON_13 == Fraction(116, 161)
+    assert Fraction(4, 7) == ON_14
+    assert Fraction(116, 161) == ON_13
     assert LOSS > 0
     again = [DECISION.packed] * 2
     assert regrets(table, again, [1, 1], [14, 12]) == pytest.approx([0, LOSS], abs=1e-14)
