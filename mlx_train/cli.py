@@ -304,3 +304,37 @@ def solve(
             raise ValueError(f"pieces must be 1 to 7, got {pieces}")
     result = solve_game(pieces, number, workers, output, rgu, verify)
     print(json.dumps(result, indent=2) if as_json else table(result))
+
+
+@app.command()
+def compare(
+    agents: Annotated[list[str], typer.Argument(help="Two or more agents, such as greedy emm:2 perfect.")],
+    games: Annotated[int, typer.Option(help="Games of each pair.")] = 2000,
+    output: Annotated[
+        Path, typer.Option(metavar="FOLDER", help="Where the tables and the picture go; older ones are replaced.")
+    ] = Path("runs/compare"),
+    table: TableFile = None,
+    seed: SeedFlag = 0,
+    workers: Workers = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Play a round robin: win matrix, Elo, regret where the game is solved, speed."""
+    from engine.agents import Agent, open_table
+    from engine.tablebase import default_path
+    from mlx_train import compare as comparison
+    from mlx_train.progress import say
+
+    with usage():
+        players = [Agent.parse(name) for name in agents]
+        if games < 1:
+            raise ValueError(f"games must be at least 1, got {games}")
+        if len(players) < 2 or len(set(agents)) < len(agents):
+            raise ValueError("a comparison needs two or more agents, each named once")
+    solution = None
+    if table is not None or default_path().exists():
+        solution = open_table(table)
+    else:
+        say("no regret is measured: the game is not solved here (`python -m mlx_train solve`)")
+    result = comparison.compare(players, games, seed=seed, table=solution, workers=workers)
+    comparison.write_comparison(result, output)
+    print(json.dumps(result.to_dict(), indent=2) if as_json else f"{comparison.markdown(result)}\n\n{output}")

@@ -4,6 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mlx_train.evaluate import Exactness, WinRate
 from mlx_train.files import atomic_file
 
@@ -83,3 +86,36 @@ def _exactness_row(result: Exactness) -> tuple[object, ...]:
         f"{estimate.interval[0]:.2f} - {estimate.interval[1]:.2f}",
         f"{result.microseconds_per_move:.2f}",
     )
+
+
+def short_name(agent: str) -> str:
+    """An agent's name for a picture: of a network, its file's name without folder and ending."""
+    kind, _, rest = agent.partition(":")
+    if kind != "net":
+        return agent
+    name = rest.rpartition("/")[2]
+    for ending in (".json.gz", ".json"):
+        name = name.replace(ending, "")
+    return name
+
+
+def win_matrix(agents: Sequence[str], rates: NDArray[np.float64], path: Path) -> None:
+    """A heat map of win rates in percent, the row's against the column, NaN where nothing was played; as PNG."""
+    from matplotlib.figure import Figure
+
+    names = [short_name(agent) for agent in agents]
+    side = 1.2 + 0.72 * len(names)
+    figure = Figure(figsize=(side + 1.2, side), layout="constrained")
+    axes = figure.subplots()
+    image = axes.imshow(rates, cmap="PuOr_r", vmin=0, vmax=100)
+    for (row, column), rate in np.ndenumerate(rates):
+        if np.isfinite(rate):
+            colour = "white" if abs(rate - 50) > 35 else "black"
+            axes.text(column, row, f"{rate:.1f}", ha="center", va="center", color=colour, fontsize=9)
+    axes.set_xticks(range(len(names)), names, rotation=40, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(len(names)), names)
+    axes.set(xlabel="opponent", title="Win % of the row against the column")
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0)
+    figure.colorbar(image, ax=axes, label="win %", shrink=0.8)
+    save_figure(figure, path)

@@ -6,6 +6,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import random_networks
+from test_cli import call
 
 from engine import Agent, Network, Position, Tablebase
 from engine.arena import choices, play_against_perfect, play_match, regrets, seconds_to_choose
@@ -238,3 +239,25 @@ def test_everything_at_once_is_plain_json(table, network):
     assert again["regret"]["decisions"] == 200
     assert again["estimate"]["games"] == 20
     assert exactness(Agent.parse("greedy"), table, decisions=200, games=20).value_error is None
+
+
+def test_the_command(table, network, tmp_path):
+    table.save(tmp_path / "two.table")
+    agent = f"net:{network}"
+    result = call("evaluate", agent, "--exact", "--table", tmp_path / "two.table", "--json")
+    assert result.returncode == 0, result.stderr
+    exact = json.loads(result.stdout)["exact"]
+    assert exact["value_error"]["positions"] == 100_000
+    result = call("evaluate", agent, "--all", "--table", tmp_path / "two.table", "--against", "random", "--games", 10)
+    assert result.returncode == 0, result.stderr
+    assert "| random" in result.stdout
+    assert f"| {agent}" in result.stdout
+
+
+def test_the_command_says_what_is_missing(tmp_path, monkeypatch):
+    monkeypatch.setenv("UR_CACHE", str(tmp_path))
+    result = call("evaluate", "greedy", "--exact")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr.startswith("error: no table of the solved game")
+    assert result.stderr.count("\n") == 1
+    assert call("evaluate", "greedy").returncode == 2
