@@ -1,0 +1,350 @@
+"""The shipped models: weights/manifest.json says what each is, and nothing gets in but through the gates.
+
+A model NAME is weights/NAME.json and the same as a deterministic gzip, NAME.json.gz. Its card in the manifest says what
+it is, how and with which command it was trained, what it measures, and the SHA-256 of both files.
+"""
+
+import dataclasses
+import gzip
+import hashlib
+import json
+import re
+import shlex
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from engine.agents import Agent
+from engine.arena import sample_decisions
+from engine.features import extract_features_bytes
+from engine.network import POLICY_OUTPUTS, Network, parameter_count, read_document
+from engine.tablebase import Tablebase
+from mlx_train.config import check_choice
+from mlx_train.evaluate import DECISIONS, GAMES, POSITIONS, exactness
+from mlx_train.files import write_json
+from mlx_train.progress import say
+from mlx_train.report import markdown_table
+
+#: Where the shipped models are, from the checkout's root.
+WEIGHTS = Path("weights")
+
+MANIFEST_VERSION = 1
+
+#: A shipped JSON file is smaller than this.
+MAX_BYTES = 15_000_000
+
+#: Largest difference of a probability between the engine's forward pass and MLX's.
+PARITY = 1e-5
+_PARITY_DECISIONS = 5000
+
+#: The measures that a replacement can be asked to better: where each stands, and the sign that makes less better.
+MEASURES = {
+    "regret": ("regret", "mean", 1),
+    "value_error": ("value_error", "mean", 1),
+    "win_rate": ("estimate", "rate", -1),
+}
+
+#: How far a measure may be from the manifest's when it is taken again: processors round float32 sums differently, which
+#: moves an error a little and turns a choice between nearly equal moves now and then. Win rates and regrets in points.
+TOLERANCES = {
+    ("value_error", "mean"): 1e-6,
+    ("value_error", "rms"): 1e-6,
+    ("value_error", "p95"): 5e-6,
+    ("value_error", "max"): 1e-5,
+    ("regret", "mean"): 2e-4,
+    ("regret", "best_share"): 5e-4,
+    ("estimate", "rate"): 0.02,
+}
+
+# What the card takes over from the metadata of the weights.
+_HOW = (
+    "training_date", "teacher", "num_games", "num_training_samples", "epochs", "best_epoch", "batch_size",
+    "learning_rate", "training_time_seconds", "device", "source_revision",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What the measures of a card were taken over."""
+
+    positions: int = POSITIONS
+    decisions: int = DECISIONS
+    games: int = GAMES
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """One model of the manifest. `parameters` and `measures` are by network: "value", "policy" or both."""
+
+    name: str
+    what: str
+    how: dict[str, Any]
+    command: str
+    seed: int | None
+    architecture: dict[str, Any]
+    parameters: dict[str, int]
+    bytes: int
+    sha256: dict[str, str]
+    settings: Settings
+    measures: dict[str, dict[str, Any]]
+
+    @property
+    def file(self) -> str:
+        """The name of its JSON file."""
+        return f"{self.name}.json"
+
+    @property
+    def head(self) -> str:
+        """The network that plays for it."""
+        return "value" if "value" in self.measures else "policy"
+
+    def agent(self, folder: Path, head: str | None = None) -> Agent:
+        """The player of one of its networks. Raises ValueError, OSError."""
+        return _agent(folder / self.file, head or self.head)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "Card":
+        """The inverse of `dataclasses.asdict`. Raises TypeError for missing or unknown keys."""
+        return cls(**values | {"settings": Settings(**values["settings"])})
+
+
+def _agent(file: Path, head: str) -> Agent:
+    return Agent.parse(f"net:{file}" + (":policy" if head == "policy" else ""))
+
+
+# The manifest
+
+
+def read_manifest(folder: Path = WEIGHTS) -> list[Card]:
+    """The cards of a folder, in the manifest's order. Raises ValueError for a damaged manifest, OSError."""
+    path = folder / "manifest.json"
+    try:
+        manifest = json.loads(path.read_text())
+        if manifest["version"] != MANIFEST_VERSION:
+            raise ValueError(f"version {manifest['version']!r} is unknown")
+        return [Card.from_dict(values) for values in manifest["models"]]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path}: not a usable manifest: {error}") from None
+
+
+def _write_manifest(folder: Path, cards: Sequence[Card]) -> None:
+    models = [dataclasses.asdict(card) for card in cards]
+    write_json(folder / "manifest.json", {"version": MANIFEST_VERSION, "models": models})
+
+
+def problem(card: Card, folder: Path = WEIGHTS) -> str | None:
+    """What is wrong with a model's files, in one line; None if nothing is."""
+    for name in (card.file, f"{card.file}.gz"):
+        try:
+            content = (folder / name).read_bytes()
+        except OSError as error:
+            return f"{name}: {error.strerror}"
+        if hashlib.sha256(content).hexdigest() != card.sha256.get(name):
+            return f"{name}: the SHA-256 is not the manifest's"
+    try:
+        Network.load(folder / card.file)
+    except ValueError as error:
+        return str(error)
+    if gzip.decompress(content) != (folder / card.file).read_bytes():
+        return f"{card.file}.gz is not the gzip of {card.file}"
+    return None
+
+
+# Measures
+
+
+def measure(file: Path, heads: Sequence[str], table: Tablebase, settings: Settings) -> dict[str, dict[str, Any]]:
+    """Measure the networks of a file against the solution -> plain values by network."""
+    measures = {}
+    for head in heads:
+        found = exactness(_agent(file, head), table, **dataclasses.asdict(settings)).to_dict()
+        del found["agent"], found["size"]
+        found["microseconds_per_move"] = round(found["microseconds_per_move"], 2)
+        measures[head] = found
+    return measures
+
+
+def differences(card: Card, table: Tablebase, folder: Path = WEIGHTS) -> list[str]:
+    """Measure a model again -> a line for each figure that is not the manifest's, within `TOLERANCES`."""
+    again = measure(folder / card.file, list(card.measures), table, card.settings)
+    found = []
+    for head, expected in card.measures.items():
+        for (group, key), tolerance in TOLERANCES.items():
+            if expected[group] is None:
+                continue
+            old, new = expected[group][key], again[head][group][key]
+            if not abs(old - new) <= tolerance:
+                found.append(f"{card.name}: {head} {group} {key} is {new:.6g}, the manifest says {old:.6g}")
+    return found
+
+
+# Promotion
+
+
+def promote(
+    file: Path,
+    name: str,
+    table: Tablebase,
+    *,
+    what: str | None = None,
+    command: str | None = None,
+    by: str = "regret",
+    folder: Path = WEIGHTS,
+    settings: Settings | None = None,
+) -> Card:
+    """Admit a weights file to the folder under a name, or in place of the model of that name.
+
+    what, command: for the card; unless told, those of the model that is replaced and of the run folder that the file
+    lies in. by: the measure, of `MEASURES`, by which it has to be better than what it replaces. Raises ValueError, in
+    one line, at the first gate that it fails; then nothing was written.
+    """
+    settings = settings or Settings()
+    check_choice("measure", by, MEASURES)
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", name):
+        raise ValueError(f"a model's name is small letters, digits and dashes, got {name!r}")
+    document = read_document(file)
+    heads = [head for head in ("value", "policy") if document[f"{head}_weights"] is not None]
+    _check_parity(file, heads)
+    cards = read_manifest(folder) if (folder / "manifest.json").exists() else []
+    old = next((card for card in cards if card.name == name), None)
+    what = what or (old.what if old else None)
+    command = command or _command_of(file)
+    if not what:
+        raise ValueError("the card lacks what the model is: give --what")
+    if not command:
+        raise ValueError("the card lacks the command that trained the model: give --command")
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".promote-") as staging:
+        files = _stage(document, name, Path(staging))
+        measures = measure(files[0], heads, table, settings)
+        card = Card(
+            name=name,
+            what=what,
+            how={key: document["metadata"][key] for key in _HOW if key in document["metadata"]},
+            command=command,
+            seed=document["metadata"].get("seed"),
+            architecture={
+                "hidden_sizes": document["network_config"]["hidden_sizes"],
+                "activation": document["architecture"]["activation"],
+            },
+            parameters=_parameters(document, heads),
+            bytes=files[0].stat().st_size,
+            sha256={path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files},
+            settings=settings,
+            measures=measures,
+        )
+        if old is not None:
+            _check_better(card, old, by)
+        for path in files:
+            path.replace(folder / path.name)
+    others = [card if other.name == name else other for other in cards]
+    _write_manifest(folder, others if old else [*others, card])
+    return card
+
+
+def _parameters(document: dict[str, Any], heads: Sequence[str]) -> dict[str, int]:
+    config = document["network_config"]
+    outputs = {"value": 1, "policy": POLICY_OUTPUTS}
+    return {head: parameter_count(config["input_size"], config["hidden_sizes"], outputs[head]) for head in heads}
+
+
+def _check_parity(file: Path, heads: Sequence[str]) -> None:
+    """Hold the engine's probabilities against MLX's, on decisions of greedy play."""
+    from mlx_train.backend import mx
+    from mlx_train.networks import log_policies, values
+    from mlx_train.weights import load_networks
+
+    engine = Network.load(file)
+    model, _ = load_networks(file)
+    packed, rolls = sample_decisions(_PARITY_DECISIONS, 0, Agent.parse("greedy"))
+    with mx.stream(mx.cpu):  # GPUs may multiply in fewer bits
+        if "value" in heads:
+            doubled = np.array(values(model.value, mx.array(extract_features_bytes(packed))))
+            _check_difference("value", engine.values(packed) - (0.5 + 0.5 * doubled))
+        if "policy" in heads:
+            ours = engine.policies(packed, rolls)
+            inputs = mx.array(extract_features_bytes(packed, rolls))
+            logs = np.array(log_policies(model.policy, inputs, mx.array(ours > 0)))
+            _check_difference("policy", ours - np.exp(logs))
+
+
+def _check_difference(head: str, difference: np.ndarray) -> None:
+    worst = float(np.abs(difference).max())
+    if not worst <= PARITY:
+        raise ValueError(f"the {head} network differs by {worst:.2g} between engine and MLX, at most {PARITY:g} may be")
+
+
+def _command_of(file: Path) -> str | None:
+    """The command of the run folder that a file lies in."""
+    try:
+        return "python -m mlx_train " + shlex.join(json.loads((file.parent / "config.json").read_text())["command"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _stage(document: dict[str, Any], name: str, staging: Path) -> list[Path]:
+    """Write a model's two files where nobody looks yet -> their paths."""
+    from mlx_train.weights import save_document
+
+    files = [staging / f"{name}.json", staging / f"{name}.json.gz"]
+    for path in files:
+        save_document(path, document)
+    if files[0].stat().st_size >= MAX_BYTES:
+        raise ValueError(
+            f"its JSON has {files[0].stat().st_size:,} bytes, a shipped model has fewer than {MAX_BYTES:,}"
+        )
+    return files
+
+
+def _check_better(card: Card, old: Card, by: str) -> None:
+    group, key, sign = MEASURES[by]
+    figures = []
+    for candidate in (card, old):
+        values = candidate.measures[candidate.head][group]
+        if values is None:
+            raise ValueError(f"{by} is not measured for the policy network of {candidate.name}")
+        figures.append(values[key])
+    if not sign * figures[0] < sign * figures[1]:
+        raise ValueError(
+            f"not better than {old.name}: {by} is {figures[0]:.6g}, it has to be better than {figures[1]:.6g}"
+        )
+
+
+# What a person sees
+
+
+def table_of(cards: Sequence[Card], states: Sequence[str]) -> str:
+    """The models as a Markdown table; `states` says of each whether its files are right."""
+    header = (
+        "model", "parameters", "mean error", "regret, points", "win % against perfect", "microseconds a move",
+        "bytes", "files", "what",
+    )  # fmt: skip
+    return markdown_table(header, [_row(card, state) for card, state in zip(cards, states, strict=True)])
+
+
+def _row(card: Card, state: str) -> tuple[object, ...]:
+    measures = card.measures[card.head]
+    error = measures["value_error"]
+    return (
+        card.name,
+        f"{card.parameters[card.head]:,}",
+        "" if error is None else f"{error['mean']:.6f}",
+        f"{measures['regret']['mean']:.4f}",
+        f"{measures['estimate']['rate']:.2f}",
+        f"{measures['microseconds_per_move']:.1f}",
+        f"{card.bytes:,}",
+        state,
+        card.what,
+    )
+
+
+def verify(cards: Sequence[Card], table: Tablebase, folder: Path = WEIGHTS) -> Iterator[str]:
+    """Measure every model again; yields a line for each figure that is not the manifest's."""
+    for card in cards:
+        say(f"measuring {card.name} again")
+        yield from differences(card, table, folder)

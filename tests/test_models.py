@@ -1,0 +1,206 @@
+"""The gates of the shipped models, with tiny networks and the game with two pieces."""
+
+import gzip
+import hashlib
+import json
+
+import numpy as np
+import pytest
+from random_networks import random_document, write
+from test_cli import call
+
+from engine import Network, Tablebase
+from mlx_train import models
+from mlx_train.models import Settings, differences, problem, promote, read_manifest, table_of
+
+SETTINGS = Settings(positions=500, decisions=300, games=40, seed=2)
+CARD = {"what": "a tiny network", "command": "python -m mlx_train run", "settings": SETTINGS}
+
+
+@pytest.fixture(scope="module")
+def table():
+    return Tablebase.solve(2)
+
+
+@pytest.fixture(scope="module")
+def table_file(table, tmp_path_factory):
+    path = tmp_path_factory.mktemp("table") / "two.table"
+    table.save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def ranked(table, tmp_path_factory):
+    """Two files, the first of lower regret."""
+    folder = tmp_path_factory.mktemp("ranked")
+    files = [folder / f"{seed}.json" for seed in (0, 1)]
+    for seed, path in enumerate(files):
+        write(path, random_document(seed=seed))
+    regret = [models.measure(path, ["value"], table, SETTINGS)["value"]["regret"]["mean"] for path in files]
+    assert regret[0] != regret[1]
+    return files if regret[0] < regret[1] else files[::-1]
+
+
+@pytest.fixture
+def shipped(tmp_path, table, ranked):
+    """A folder with the worse network as `tiny`."""
+    folder = tmp_path / "weights"
+    promote(ranked[1], "tiny", table, folder=folder, **CARD)
+    return folder
+
+
+def everything(folder):
+    return {path.name: path.read_bytes() for path in folder.rglob("*")}
+
+
+def test_a_promoted_model_is_complete(shipped, ranked, table):
+    assert {path.name for path in shipped.iterdir()} == {"manifest.json", "tiny.json", "tiny.json.gz"}
+    (card,) = read_manifest(shipped)
+    text = (shipped / "tiny.json").read_bytes()
+    assert gzip.decompress((shipped / "tiny.json.gz").read_bytes()) == text
+    assert card.sha256["tiny.json"] == hashlib.sha256(text).hexdigest()
+    assert card.bytes == len(text)
+    assert card.parameters == {"value": 1259, "policy": 1295}
+    assert card.architecture == {"hidden_sizes": [8, 5], "activation": "relu"}
+    assert card.measures.keys() == {"value", "policy"}
+    assert card.measures["policy"]["value_error"] is None
+    assert (card.what, card.settings) == ("a tiny network", SETTINGS)
+    assert problem(card, shipped) is None
+    assert differences(card, table, shipped) == []
+    packed = table.sample(100)
+    ours = Network.load(shipped / "tiny.json").values(packed)
+    assert np.array_equal(ours, Network.load(ranked[1]).values(packed))
+    assert "a tiny network" in table_of([card], ["ok"])
+
+
+def test_the_same_file_gives_the_same_bytes(shipped, ranked, table, tmp_path):
+    promote(ranked[1], "tiny", table, folder=tmp_path / "again", **CARD)
+    for name in ("tiny.json", "tiny.json.gz"):
+        assert (tmp_path / "again" / name).read_bytes() == (shipped / name).read_bytes()
+
+
+def test_a_better_one_replaces_it_in_place(shipped, ranked, table):
+    promote(ranked[1], "other", table, folder=shipped, **CARD)
+    before = read_manifest(shipped)[0]
+    promote(ranked[0], "tiny", table, folder=shipped, command="again", settings=SETTINGS)
+    after = read_manifest(shipped)
+    assert [card.name for card in after] == ["tiny", "other"]
+    assert (after[0].what, after[0].command) == ("a tiny network", "again")
+    assert after[0].sha256 != before.sha256
+    assert [problem(card, shipped) for card in after] == [None, None]
+
+
+@pytest.mark.parametrize("by", ["regret", "value_error", "win_rate"])
+def test_one_that_is_not_better_changes_nothing(shipped, ranked, table, by):
+    before = everything(shipped)
+    with pytest.raises(ValueError, match=f"not better than tiny: {by} is"):
+        promote(ranked[1], "tiny", table, folder=shipped, by=by, **CARD)
+    assert everything(shipped) == before
+
+
+def damaged(path):
+    path.write_text('{"network_config": {}}')
+
+
+def other_features(path):
+    write(path, random_document() | {"feature_set": "ur-3-v9"})
+
+
+def fine(path):
+    write(path, random_document())
+
+
+@pytest.mark.parametrize(
+    ("make", "change", "message"),
+    [
+        (damaged, {}, "not a usable weights file"),
+        (other_features, {}, "feature set"),
+        (fine, {"name": "Tiny model"}, "small letters"),
+        (fine, {"by": "beauty"}, "unknown measure"),
+        (fine, {"what": None}, "--what"),
+        (fine, {"command": None}, "--command"),
+    ],
+)
+def test_gates(tmp_path, table, make, change, message):
+    file = tmp_path / "candidate.json"
+    make(file)
+    folder = tmp_path / "weights"
+    with pytest.raises(ValueError, match=message) as error:
+        promote(file, **{"name": "tiny", "table": table, "folder": folder, **CARD, **change})
+    assert "\n" not in str(error.value)
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("limit", "value", "message"),
+    [("PARITY", 0.0, "differs by .* between engine and MLX"), ("MAX_BYTES", 10, "bytes")],
+)
+def test_gates_of_parity_and_size(tmp_path, table, ranked, monkeypatch, limit, value, message):
+    monkeypatch.setattr(models, limit, value)
+    with pytest.raises(ValueError, match=message):
+        promote(ranked[0], "tiny", table, folder=tmp_path / "weights", **CARD)
+    assert not everything(tmp_path / "weights")
+
+
+def test_a_policy_network_alone(tmp_path, table):
+    file = tmp_path / "policy.json"
+    write(file, random_document(heads=("policy",)))
+    card = promote(file, "policy", table, folder=tmp_path / "weights", **CARD)
+    assert (card.head, card.parameters) == ("policy", {"policy": 1295})
+    with pytest.raises(ValueError, match="value_error is not measured"):
+        promote(file, "policy", table, folder=tmp_path / "weights", by="value_error", **CARD)
+
+
+def test_the_command_comes_from_the_run_folder(tmp_path, table):
+    write(tmp_path / "weights.json", random_document())
+    (tmp_path / "config.json").write_text(json.dumps({"command": ["run", "--output", "a b"]}))
+    card = promote(tmp_path / "weights.json", "tiny", table, folder=tmp_path / "out", **CARD | {"command": None})
+    assert card.command == "python -m mlx_train run --output 'a b'"
+
+
+def test_damage_is_found(shipped):
+    (card,) = read_manifest(shipped)
+    good = (shipped / "tiny.json").read_bytes()
+    (shipped / "tiny.json").write_bytes(good + b" ")
+    assert "SHA-256" in problem(card, shipped)
+    (shipped / "tiny.json").write_bytes(good)
+    (shipped / "tiny.json.gz").unlink()
+    assert "No such file" in problem(card, shipped)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", '{"version": 9, "models": []}', '{"version": 1, "models": [{"name": "x"}]}', '{"version": 1}']
+)
+def test_a_damaged_manifest_is_refused(tmp_path, text):
+    (tmp_path / "manifest.json").write_text(text)
+    with pytest.raises(ValueError, match="not a usable manifest"):
+        read_manifest(tmp_path)
+
+
+def test_other_measures_are_reported(shipped, table):
+    manifest = json.loads((shipped / "manifest.json").read_text())
+    manifest["models"][0]["measures"]["value"]["regret"]["mean"] += 0.01
+    (shipped / "manifest.json").write_text(json.dumps(manifest))
+    (card,) = read_manifest(shipped)
+    (line,) = differences(card, table, shipped)
+    assert line.startswith("tiny: value regret mean is")
+
+
+def test_the_commands(tmp_path, table_file, ranked):
+    folder = tmp_path / "weights"
+    common = ("--folder", folder, "--table", table_file)
+    promotion = ("models", "promote", ranked[0], "--name", "tiny", "--what", "tiny", "--command", "by hand", *common)
+    assert call(*promotion).returncode == 0
+    listed = call("models", "--folder", folder, "--json")
+    assert json.loads(listed.stdout)[0]["problem"] is None
+    verified = call("models", *common, "--verify")
+    assert verified.returncode == 0, verified.stderr
+    assert "all measures of 1 models" in verified.stdout
+    again = call(*promotion)
+    assert again.returncode == 1
+    assert again.stderr.splitlines()[-1].startswith("error: not better than tiny")
+    (folder / "tiny.json.gz").write_bytes(b"")
+    listed = call("models", "--folder", folder)
+    assert listed.returncode == 1
+    assert "damaged" in listed.stdout
+    assert listed.stderr == "error: tiny.json.gz: the SHA-256 is not the manifest's\n"
