@@ -38,6 +38,7 @@ cdef extern from "tablebase_sweep.h" nogil:
     const uint8_t UR_RANK[16]
     const uint8_t UR_COUNT[16]
     void ur_fill_steps() noexcept
+    void ur_fetch_block(const ur_block* block) noexcept
     double ur_relax_block(const ur_block* block, double omega) noexcept
 
 
@@ -192,28 +193,32 @@ cdef inline void follower_moves(const Layer* layer, unsigned int a, unsigned int
 
 cdef double relax_slab(const Layer* layer, unsigned int a, double omega) noexcept nogil:
     """Updates all blocks of a slab; returns the largest change."""
-    cdef ur_block block
+    cdef ur_block[2] blocks     # the one at work, and the next, whose successors are on their way to the cache
+    cdef ur_block* block
     cdef double largest = 0
-    cdef double change
     cdef unsigned int b
     cdef int k
+    cdef int n = 0
     cdef int64_t at = INDEX.slab[layer.leader][layer.follower][a]
-    block.leader_free = layer.leader - popcount(a)
-    block.height = INDEX.prefix[block.leader_free]
     for k in range(FOLLOWERS_START[a & 0xFF], FOLLOWERS_START[(a & 0xFF) + 1]):
         b = FOLLOWERS[k]
-        block.follower_free = layer.follower - popcount(b)
-        if block.follower_free < 0:
+        if popcount(b) > layer.follower:
             continue
+        block = &blocks[n & 1]
+        block.leader_free = layer.leader - popcount(a)
+        block.follower_free = layer.follower - popcount(b)
+        block.height = INDEX.prefix[block.leader_free]
         block.width = INDEX.prefix[block.follower_free]
         block.leader_turn = layer.leader_turn + at
         block.follower_turn = layer.follower_turn + at
-        leader_moves(layer, a, b, &block)
-        follower_moves(layer, a, b, &block)
-        change = ur_relax_block(&block, omega)
-        largest = max(largest, change)
         at += block.height * block.width
-    return largest
+        leader_moves(layer, a, b, block)
+        follower_moves(layer, a, b, block)
+        ur_fetch_block(block)
+        if n:
+            largest = max(largest, ur_relax_block(&blocks[(n + 1) & 1], omega))
+        n += 1
+    return max(largest, ur_relax_block(&blocks[(n + 1) & 1], omega))
 
 
 # One block's values in a layer that may be stored for the other side: value(i, j) is
