@@ -398,3 +398,40 @@ def promote(
         file, name, open_table(table), what=what, command=command, by=measure, folder=folder
     )  # fmt: skip
     print(shipped.table_of([card], ["ok"]))
+
+
+@app.command()
+def report(
+    agents: Annotated[
+        list[str] | None, typer.Argument(help="Agents to look into; by default every shipped model.")
+    ] = None,
+    output: Annotated[
+        Path, typer.Option(metavar="FOLDER", help="Where the pictures and report.md go; older ones are replaced.")
+    ] = Path("runs/report"),
+    folder: ModelsFolder = Path("weights"),
+    table: TableFile = None,
+    seed: SeedFlag = 0,
+    workers: Workers = None,
+) -> None:
+    """Draw regret and win rate by size, the calibration of win probabilities, and where the regret sits."""
+    from engine.agents import Agent, open_table
+    from mlx_train import models as shipped
+    from mlx_train.evaluate import calibration, gives_win_probabilities, regret_shares
+    from mlx_train.progress import say
+    from mlx_train.report import write_report
+
+    with usage():
+        players = [Agent.parse(name) for name in agents or ()]
+    cards = shipped.read_manifest(folder) if (folder / "manifest.json").exists() else []
+    players = players or [card.agent(folder) for card in cards]
+    if not players:
+        raise ValueError(f"no models in {folder}: name the agents to look into")
+    solution = open_table(table)
+    regrets, calibrations = [], []
+    for player in players:
+        say(f"measuring {player.name}")
+        regrets.append(regret_shares(player, solution, seed=seed, workers=workers))
+        if gives_win_probabilities(player):
+            calibrations.append(calibration(player, solution, seed=seed))
+    print(write_report(output, [card.point() for card in cards], regrets, calibrations))
+    print(output)

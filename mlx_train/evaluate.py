@@ -27,6 +27,7 @@ from engine.arena import (
 from engine.cores import run_parallel, worker_count
 from engine.features import FEATURE_NAMES
 from engine.network import POLICY_OUTPUTS, Network, parameter_count
+from engine.position import Position
 from engine.tablebase import Tablebase
 from mlx_train.progress import progress
 
@@ -251,6 +252,92 @@ def decision_regrets(
     packed, rolls = table.play_sample(n, seed)
     squares = choices(agent, packed, rolls, seed, workers=workers, progress=progress)
     return packed, rolls, squares, regrets(table, packed, rolls, squares)
+
+
+#: Kinds of moves; a move is of the first kind that it fits.
+KINDS = ("capture", "rosette", "entering", "bearing off", "other")
+
+
+def move_kinds(packed: NDArray[np.uint64], rolls: NDArray[np.uint8], squares: NDArray[np.int8]) -> NDArray[np.int8]:
+    """The kinds of n moves, as indices of `KINDS`: (n,) positions, rolls and squares moved from -> (n,)."""
+    target = squares.astype(np.int64) + rolls
+    opponent = (packed >> np.uint64(16)).astype(np.int64) & 0xFFFF
+    captures = (target >= 5) & (target <= 12) & (opponent >> target & 1 == 1)
+    rosettes = np.isin(target, (4, 8, 14))
+    fits = [captures, rosettes, squares == 0, target == 15, np.ones(len(squares), dtype=bool)]
+    return np.argmax(fits, axis=0).astype(np.int8)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegretShares:
+    """Where the regret of an agent sits, as shares of all of it, each summing to 1 (to 0 without any regret).
+
+    score[i, j]: at decisions with i pieces borne off by the mover and j by the opponent. kind[i, j]: where a move of
+    `KINDS`[i] was best and one of `KINDS`[j] was played.
+    """
+
+    agent: str
+    regret: PolicyRegret
+    score: NDArray[np.float64]
+    kind: NDArray[np.float64]
+
+
+def regret_shares(
+    agent: Agent, table: Tablebase, n: int = DECISIONS, seed: int = 0, *, workers: int | None = None
+) -> RegretShares:
+    """Divide the regret of n decisions by score and by kinds of moves. Raises ValueError."""
+    packed, rolls, squares, regret = decision_regrets(agent, table, n, seed, workers=workers)
+    wrong = regret > TIE
+    positions = [Position.from_packed(int(p)) for p in packed[wrong]]
+    best = [table.best_move(position, int(roll)) for position, roll in zip(positions, rolls[wrong], strict=True)]
+    lost = regret[wrong]
+    whole = lost.sum() or 1.0
+    score, kind = np.zeros((7, 7)), np.zeros((len(KINDS), len(KINDS)))
+    off = [(packed[wrong] >> np.uint64(shift)).astype(np.int64) & 0xFF for shift in (32, 40)]
+    np.add.at(score, tuple(off), lost / whole)
+    kinds = [
+        move_kinds(packed[wrong], rolls[wrong], np.array(moved, dtype=np.int8)) for moved in (best, squares[wrong])
+    ]
+    np.add.at(kind, tuple(kinds), lost / whole)
+    return RegretShares(agent=agent.name, regret=summarize_regret(regret), score=score, kind=kind)
+
+
+# Calibration
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """Win probabilities of a player against the exact ones, by equal steps of its own; arrays by step that occurs.
+
+    predicted: the mean of the player's. exact: the mean of the exact ones. low, high: 5th and 95th percentile of
+    exact less predicted.
+    """
+
+    agent: str
+    positions: int
+    predicted: NDArray[np.float64]
+    exact: NDArray[np.float64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+    count: NDArray[np.int64]
+
+
+def calibration(agent: Agent, table: Tablebase, n: int = POSITIONS, seed: int = 0, *, steps: int = 20) -> Calibration:
+    """Compare over n positions drawn uniformly. Raises ValueError for a player without win probabilities."""
+    packed = table.sample(n, seed)
+    predicted, exact = win_probabilities(agent)(packed), table.values(packed)
+    step = np.minimum((predicted * steps).astype(np.int64), steps - 1)
+    groups = [step == i for i in range(steps) if (step == i).any()]
+    errors = [exact[group] - predicted[group] for group in groups]
+    return Calibration(
+        agent=agent.name,
+        positions=n,
+        predicted=np.array([predicted[group].mean() for group in groups]),
+        exact=np.array([exact[group].mean() for group in groups]),
+        low=np.array([np.percentile(error, 5) for error in errors]),
+        high=np.array([np.percentile(error, 95) for error in errors]),
+        count=np.array([len(error) for error in errors]),
+    )
 
 
 # Win rate against perfect play, with little noise

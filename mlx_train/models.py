@@ -27,7 +27,7 @@ from mlx_train.config import check_choice
 from mlx_train.evaluate import DECISIONS, GAMES, POSITIONS, exactness
 from mlx_train.files import write_json
 from mlx_train.progress import say
-from mlx_train.report import markdown_table
+from mlx_train.report import SizePoint, markdown_table
 
 #: Where the shipped models are, from the checkout's root.
 WEIGHTS = Path("weights")
@@ -106,6 +106,16 @@ class Card:
     def agent(self, folder: Path, head: str | None = None) -> Agent:
         """The player of one of its networks. Raises ValueError, OSError."""
         return _agent(folder / self.file, head or self.head)
+
+    def point(self) -> SizePoint:
+        """Where it stands in the picture of strength by size."""
+        measures = self.measures[self.head]
+        return SizePoint(
+            name=self.name,
+            parameters=self.parameters[self.head],
+            regret=measures["regret"]["mean"],
+            win_rate=measures["estimate"]["rate"],
+        )
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Card":

@@ -1,0 +1,137 @@
+"""What the pictures show, worked out by slow Python, and that they are written."""
+
+import numpy as np
+import pytest
+import random_networks
+from test_cli import call
+
+from engine import Agent, Position, Tablebase
+from mlx_train import report
+from mlx_train.evaluate import KINDS, calibration, decision_regrets, move_kinds, regret_shares
+from mlx_train.models import Settings, promote
+from mlx_train.report import PUBLISHED, SizePoint, file_name, markdown_table, short_name, size_table, write_report
+
+PNG = b"\x89PNG"
+
+
+@pytest.fixture(scope="module")
+def table():
+    return Tablebase.solve(2)
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory):
+    path = tmp_path_factory.mktemp("report") / "tiny.json"
+    return random_networks.write(path, random_networks.random_document(seed=4))
+
+
+@pytest.mark.parametrize(
+    ("position", "roll", "square", "kind"),
+    [
+        ("...x..........:0|......x.......:0", 3, 4, "capture"),
+        ("...x..........:0|......x.......:0", 4, 4, "rosette"),
+        ("..............:0|...x..........:0", 4, 0, "rosette"),  # private squares are not shared
+        ("..............:0|..x...........:0", 3, 0, "entering"),
+        ("............x.:0|............x.:0", 2, 13, "bearing off"),
+        ("...........x..:0|............x.:0", 1, 12, "other"),
+        ("...........x..:0|............x.:0", 3, 12, "bearing off"),
+    ],
+)
+def test_kinds_of_moves(position, roll, square, kind):
+    packed = np.array([Position.from_notation(position).packed], dtype=np.uint64)
+    found = move_kinds(packed, np.array([roll], dtype=np.uint8), np.array([square], dtype=np.int8))
+    assert KINDS[found[0]] == kind
+
+
+def test_regret_is_divided_by_score_and_kind(table):
+    agent = Agent.parse("greedy")
+    found = regret_shares(agent, table, 500, 1)
+    packed, rolls, squares, regret = decision_regrets(agent, table, 500, 1)
+    score, kind = np.zeros((7, 7)), np.zeros((5, 5))
+    for p, roll, square, lost in zip(packed, rolls, squares, regret, strict=True):
+        position = Position.from_packed(int(p))
+        best = table.best_move(position, int(roll))
+        score[position.own_off, position.opponent_off] += lost
+        kinds = [
+            move_kinds(np.array([p]), np.array([roll]), np.array([moved], dtype=np.int8))[0] for moved in (best, square)
+        ]
+        kind[kinds[0], kinds[1]] += lost
+    assert found.score == pytest.approx(score / regret.sum(), abs=1e-12)
+    assert found.kind == pytest.approx(kind / regret.sum(), abs=1e-12)
+    assert found.score.sum() == pytest.approx(1)
+    assert found.regret.decisions == 500
+    assert not found.score[:5].any()  # two pieces: five are off
+
+
+def test_calibration_by_steps(table, network):
+    agent = Agent.parse(f"net:{network}")
+    found = calibration(agent, table, 2000, 3, steps=4)
+    packed = table.sample(2000, 3)
+    predicted, exact = agent.player.values(packed), table.values(packed)
+    lower = predicted < 0.25
+    assert found.count[0] == lower.sum()
+    assert found.count.sum() == 2000
+    assert found.predicted[0] == pytest.approx(predicted[lower].mean())
+    assert found.exact[0] == pytest.approx(exact[lower].mean())
+    inside = (exact - predicted)[lower]
+    assert ((inside >= found.low[0]) & (inside <= found.high[0])).mean() == pytest.approx(0.9, abs=0.01)
+    with pytest.raises(ValueError, match="no win probabilities"):
+        calibration(Agent.parse("greedy"), table)
+
+
+def test_names():
+    assert short_name("net:weights/card.json") == "card"
+    assert short_name("net:weights/card.json.gz:policy") == "card:policy"
+    assert short_name("emm:3") == "emm:3"
+    assert file_name("net:a b/c d.json@2") == "c-d-2"
+
+
+def test_markdown():
+    assert markdown_table(("a", "bb"), [(1, 2)]) == "| a | bb |\n| - | -- |\n| 1 | 2  |"
+    ours = SizePoint(name="card", parameters=81_921, regret=0.0085, win_rate=49.2)
+    lines = size_table([ours]).splitlines()
+    assert len(lines) == 2 + len(PUBLISHED) + 1
+    assert "this project" in lines[5]
+    assert "0.0085" in lines[5]
+
+
+def test_every_picture_is_written(table, network, tmp_path):
+    agents = [Agent.parse("greedy"), Agent.parse(f"net:{network}")]
+    ours = [SizePoint(name="card", parameters=81_921, regret=0.0085, win_rate=49.2)]
+    shares = [regret_shares(agent, table, 200) for agent in agents]
+    text = write_report(tmp_path / "new", ours, shares, [calibration(agents[1], table, 500)])
+    pictures = {"rate-distortion.png", "greedy-regret.png", "tiny-regret.png", "tiny-calibration.png"}
+    assert {path.name for path in (tmp_path / "new").iterdir()} == pictures | {"report.md"}
+    for name in pictures:
+        assert (tmp_path / "new" / name).read_bytes().startswith(PNG)
+        assert f"({name})" in text
+
+
+def test_pictures_without_anything_to_show(table, tmp_path):
+    report.rate_distortion([], tmp_path / "empty.png")
+    flawless = regret_shares(Agent.parse("greedy"), table, 1, seed=2)
+    flawless.kind[:] = 0
+    flawless.score[:] = 0
+    report.regret_map(flawless, tmp_path / "flawless.png")
+    assert (tmp_path / "flawless.png").read_bytes().startswith(PNG)
+
+
+def test_loss_curve(tmp_path):
+    row = {f"{part}_{name}loss": 0.5 for part in ("train", "validation") for name in ("", "value_", "policy_")}
+    report.loss_curve([row | {"epoch": 1}, row | {"epoch": 2, "validation_loss": 0.4}], tmp_path / "loss.png")
+    assert (tmp_path / "loss.png").read_bytes().startswith(PNG)
+
+
+def test_the_command(table, network, tmp_path):
+    table.save(tmp_path / "two.table")
+    settings = Settings(positions=100, decisions=100, games=4)
+    folder = tmp_path / "weights"
+    promote(network, "tiny", table, what="tiny", command="by hand", folder=folder, settings=settings)
+    common = ("--folder", folder, "--table", tmp_path / "two.table", "--output", tmp_path / "out")
+    shown = call("report", *common)
+    assert shown.returncode == 0, shown.stderr
+    assert "| tiny " in shown.stdout
+    assert (tmp_path / "out/tiny-calibration.png").exists()
+    nothing = call("report", "--folder", tmp_path / "nowhere")
+    assert nothing.returncode == 1
+    assert nothing.stderr.startswith("error: no models in")
