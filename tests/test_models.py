@@ -195,7 +195,7 @@ def test_the_commands(tmp_path, table_file, ranked):
     assert json.loads(listed.stdout)[0]["problem"] is None
     verified = call("models", *common, "--verify")
     assert verified.returncode == 0, verified.stderr
-    assert "all measures of 1 models" in verified.stdout
+    assert "every measure is the manifest" in verified.stdout
     again = call(*promotion)
     assert again.returncode == 1
     assert again.stderr.splitlines()[-1].startswith("error: not better than tiny")
