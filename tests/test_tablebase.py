@@ -1,7 +1,9 @@
 """The exact solution, against a slow referee, published values, and damaged files."""
 
 import itertools
+import signal
 import struct
+import threading
 import zlib
 
 import numpy as np
@@ -386,6 +388,15 @@ def test_an_interrupted_solve_goes_on(bases, tmp_path):
     assert not checkpoint.exists()
 
 
+def test_ctrl_c_in_the_middle_of_a_layer(tmp_path):
+    checkpoint = tmp_path / "solve.partial"
+    timer = threading.Timer(0.5, signal.raise_signal, [signal.SIGINT])
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        Tablebase.solve(5, workers=2, checkpoint=checkpoint)
+    assert checkpoint.exists()
+
+
 @pytest.mark.parametrize("damage", [lambda data: data[:-3], lambda data: data[:-3] + b"xxx"])
 def test_a_checkpoint_of_no_use_is_passed_over(bases, tmp_path, damage):
     checkpoint = tmp_path / "solve.partial"
@@ -508,7 +519,7 @@ def test_rgu_counts():
 
 def test_rgu_keys(bases):
     assert key_of(Position.initial()) == 0x7E000000
-    # Dark on 1 and 14, light on 5: with one piece of each on the lane at most, light on 5 is the rank 2 * 3**7.
+    # Dark on 1 and 14: bits 3 and 4; five in hand.
     assert key_of(Position.from_notation("..............:0|x............x:0")) == 0x7A000000 + 0b011000
     with pytest.raises(ValueError, match="more than 1 pieces"):
         key_of(opening(2), 1)
