@@ -232,16 +232,11 @@ def evaluate(
     if opponents:
         with progress("matches", games * len(opponents), "games") as update:
             for number, opponent in enumerate(opponents):
-                results.append(
-                    win_rate(
-                        player,
-                        opponent,
-                        games,
-                        seed=seed,
-                        workers=workers,
-                        progress=lambda done, before=number * games: update(before + done),
-                    )
-                )
+
+                def on_games(done: int, before: int = number * games) -> None:
+                    update(before + done)
+
+                results.append(win_rate(player, opponent, games, seed=seed, workers=workers, progress=on_games))
     matches = [result.to_dict() for result in results]
     if solution is None:
         print(json.dumps(matches, indent=2) if as_json else f"{agent}\n\n{win_rate_table(results)}")

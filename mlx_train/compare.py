@@ -16,7 +16,7 @@ from engine.agents import Agent
 from engine.tablebase import Tablebase
 from mlx_train.evaluate import Z95, PolicyRegret, WinRate, microseconds_per_move, policy_regret, size, wilson, win_rate
 from mlx_train.files import write_json, write_text
-from mlx_train.progress import progress
+from mlx_train.progress import progress, say
 from mlx_train.report import markdown_table, win_matrix
 
 #: Elo points that make a side ten times as likely to win as to lose, by Elo's definition.
@@ -118,19 +118,21 @@ def compare(
             matches.append(match)
             wins[i, j], wins[j, i] = match.wins, match.games - match.wins
     elo, margins = bradley_terry(wins)
-    standings = [
-        Standing(
-            agent=agent.name,
-            won=int(wins[i].sum()),
-            games=int(wins[i].sum() + wins[:, i].sum()),
-            elo=float(elo[i]),
-            elo_margin=float(margins[i]),
-            regret=None if table is None else policy_regret(agent, table, workers=workers),
-            microseconds_per_move=microseconds_per_move(agent),
-            parameters=size(agent).parameters,
+    standings = []
+    for i, agent in enumerate(agents):
+        say(f"measuring {agent.name}")
+        standings.append(
+            Standing(
+                agent=agent.name,
+                won=int(wins[i].sum()),
+                games=int(wins[i].sum() + wins[:, i].sum()),
+                elo=float(elo[i]),
+                elo_margin=float(margins[i]),
+                regret=None if table is None else policy_regret(agent, table, workers=workers),
+                microseconds_per_move=microseconds_per_move(agent),
+                parameters=size(agent).parameters,
+            )
         )
-        for i, agent in enumerate(agents)
-    ]
     return Comparison(
         games=games, seed=seed, agents=names, wins=wins, matches=tuple(matches), standings=tuple(standings)
     )
