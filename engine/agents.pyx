@@ -15,7 +15,7 @@ import difflib
 
 from engine.agents cimport *
 from engine.dice cimport CHOICES, new_dice, next_below
-from engine.network cimport Network, network_moves, policy_moves
+from engine.network cimport MAX_LOOKAHEAD, Network, network_moves, policy_moves
 from engine.position cimport *
 from engine.search cimport Moves, Search, Searcher, best_index, search_moves
 from engine.tablebase cimport Table, Tablebase, best_source
@@ -105,6 +105,11 @@ def open_table(path=None):
     return _opened[key]
 
 
+def _is_number(text):
+    """Whether the text is a whole number of a few digits."""
+    return text.isascii() and text.isdecimal() and len(text) <= 4
+
+
 cdef class Agent:
     """A player: chooses a move for a position and its roll. Made by `Agent.parse(spelling)`."""
 
@@ -125,7 +130,7 @@ cdef class Agent:
         elif kind in _SEARCH_WEIGHTS:
             agent._take_search(_SEARCH_WEIGHTS[kind], argument)
         elif kind == "perfect":
-            agent._take_table(argument or None)
+            agent._take_table(argument if ":" in spelling else None)
         elif kind == "net":
             agent._take_network(argument)
         else:
@@ -136,7 +141,7 @@ cdef class Agent:
 
     def _take_search(self, weights, depth):
         cdef Search search
-        if not depth.isdecimal():
+        if not _is_number(depth):
             raise ValueError(f"agent {self.name!r} needs a search depth, as in emm:3")
         search = Search(int(depth), weights)
         self.player = search
@@ -159,11 +164,11 @@ cdef class Agent:
         policy = argument.endswith(":policy")
         if policy:
             file = argument[:len(argument) - len(":policy")]
-        elif "@" in argument and argument.rpartition("@")[2].isdecimal():
+        elif "@" in argument and _is_number(argument.rpartition("@")[2]):
             file, _, depth = argument.rpartition("@")
             depth = int(depth)
-            if not 1 <= depth <= 4:
-                raise ValueError(f"agent {self.name!r}: look-ahead must be 1 to 4 turns")
+            if not 1 <= depth <= MAX_LOOKAHEAD:
+                raise ValueError(f"agent {self.name!r}: look-ahead must be 1 to {MAX_LOOKAHEAD} turns")
         if not file:
             raise ValueError(f"agent {self.name!r} needs a weights file, as in net:weights/model.json")
         network = Network.load(file)

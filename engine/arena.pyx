@@ -21,6 +21,7 @@ from engine.search cimport Moves, Search, Searcher, best_index, search_moves
 from engine.tablebase cimport Table, Tablebase, best_source, holds, move_values, opening
 
 from engine.cores import run_parallel, worker_count
+from engine.features import check_rows
 
 cdef enum:
     FIRST_CAPACITY = 8192       # records a chunk's buffer starts with
@@ -282,6 +283,9 @@ def selfplay(games, Search search not None, seed=0, *, double exploration=0.0, i
     """
     if not 0 <= playouts <= 127:
         raise ValueError(f"playouts must be 0 to 127, got {playouts}")
+    _check_games(games)
+    if not 0 <= first <= (1 << 32) - games:
+        raise ValueError(f"game numbers must be below 2**32, got {first} and {games} more")
     if finisher is None:
         finisher = Search(2, search.preset)
     if not 0 <= exploration <= 1:
@@ -646,12 +650,13 @@ def successors(packed, rolls, nth):
     -> (packed successors (n,) uint64, seen by whoever moves next; (n,) bool whether that is the same player).
     ValueError where there is no such move.
     """
-    cdef const uint64_t[::1] positions = np.ascontiguousarray(packed, dtype=np.uint64)
-    cdef const uint8_t[::1] known = np.ascontiguousarray(rolls, dtype=np.uint8)
+    packed, rolls = check_rows(packed, rolls)
+    nth = np.asarray(nth)
+    if nth.shape != packed.shape or (nth.size and not 0 <= nth.min() <= nth.max() < MAX_MOVES):
+        raise ValueError(f"there must be a move from 0 to {MAX_MOVES - 1} for each of {len(packed)} positions")
+    cdef const uint64_t[::1] positions = packed
+    cdef const uint8_t[::1] known = rolls
     cdef const uint8_t[::1] chosen = np.ascontiguousarray(nth, dtype=np.uint8)
-    if not positions.shape[0] == known.shape[0] == chosen.shape[0]:
-        raise ValueError("positions, rolls and moves must be of one length")
-    check_packed(positions)
     after = np.empty(positions.shape[0], dtype=np.uint64)
     same = np.empty(positions.shape[0], dtype=np.bool_)
     cdef uint64_t[::1] out = after
@@ -663,7 +668,7 @@ def successors(packed, rolls, nth):
     with nogil:
         for i in range(positions.shape[0]):
             board = unpack(positions[i])
-            sources = legal_sources(&board, known[i]) if known[i] <= MAX_ROLL else 0
+            sources = 0 if is_over(&board) else legal_sources(&board, known[i])
             for _skipped in range(chosen[i]):
                 sources &= sources - 1
             if sources == 0:
@@ -679,11 +684,9 @@ def successors(packed, rolls, nth):
 
 def policy_slots(packed, rolls):
     """(n, 7) uint8: the policy slot of each legal move by ascending square, for n positions; 255 beyond the last."""
-    cdef const uint64_t[::1] positions = np.ascontiguousarray(packed, dtype=np.uint64)
-    cdef const uint8_t[::1] known = np.ascontiguousarray(rolls, dtype=np.uint8)
-    if positions.shape[0] != known.shape[0]:
-        raise ValueError("positions and rolls must be of one length")
-    check_packed(positions)
+    packed, rolls = check_rows(packed, rolls)
+    cdef const uint64_t[::1] positions = packed
+    cdef const uint8_t[::1] known = rolls
     slots = np.full((positions.shape[0], MAX_MOVES), 255, dtype=np.uint8)
     cdef uint8_t[:, ::1] out = slots
     cdef Py_ssize_t i
@@ -693,7 +696,7 @@ def policy_slots(packed, rolls):
     with nogil:
         for i in range(positions.shape[0]):
             board = unpack(positions[i])
-            sources = legal_sources(&board, known[i]) if known[i] <= MAX_ROLL else 0
+            sources = 0 if is_over(&board) else legal_sources(&board, known[i])
             k = 0
             while sources:
                 out[i, k] = policy_slot(&board, lowest(sources))

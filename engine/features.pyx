@@ -265,7 +265,7 @@ cdef void feature_floats(const Board* board, int roll, const float* scales, floa
         out[i] = row[i] * scales[i]
 
 
-def _check_batch(packed, rolls):
+def check_rows(packed, rolls):
     """-> contiguous (positions, rolls), checked; rolls of length 0 stand for none."""
     packed = np.ascontiguousarray(packed, dtype=np.uint64)
     if packed.ndim != 1:
@@ -304,7 +304,7 @@ def extract_features_batch(packed, rolls=None, *, out=None):
     packed: (n,) uint64. rolls: (n,) integers 0 to 4, or None for positions before their roll.
     out: an array to fill in place of a new one. ValueError for entries that are not positions or rolls.
     """
-    packed, rolls = _check_batch(packed, rolls)
+    packed, rolls = check_rows(packed, rolls)
     out = _output(out, (len(packed), FEATURES), np.float32)
     cdef const uint64_t[::1] positions = packed
     cdef const uint8_t[::1] known = rolls
@@ -321,7 +321,7 @@ def extract_features_batch(packed, rolls=None, *, out=None):
 
 def extract_features_bytes(packed, rolls=None, *, out=None):
     """(n, 150) uint8: the features before scaling. Times `FEATURE_SCALES` they are the float32 features, exactly."""
-    packed, rolls = _check_batch(packed, rolls)
+    packed, rolls = check_rows(packed, rolls)
     out = _output(out, (len(packed), FEATURES), np.uint8)
     cdef const uint64_t[::1] positions = packed
     cdef const uint8_t[::1] known = rolls

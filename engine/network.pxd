@@ -5,6 +5,7 @@ from engine.position cimport Board, MAX_MOVES
 
 cdef enum:
     MAX_LAYERS = 12
+    MAX_LOOKAHEAD = 4           # turns; each multiplies the time by about 20
 
 
 cdef enum Activation:

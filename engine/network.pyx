@@ -6,6 +6,7 @@ all of it; a file of another feature set is readable data but refuses to play.
 
 import gzip
 import json
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from engine.features cimport FEATURES, NO_ROLL, feature_floats, feature_scales
 from engine.network cimport *
 from engine.position cimport *
 
-from engine.features import FEATURE_SET
+from engine.features import FEATURE_SET, check_rows
 
 #: Layout of the flat lists: layer by layer, the matrix input by output row-major, then the biases.
 LAYOUT = "input-output-row-major-v1"
@@ -30,6 +31,7 @@ ACTIVATIONS = ("relu", "silu")
 
 POLICY_OUTPUTS = 7
 _MAX_FILE_BYTES = 256 << 20
+_MAX_WEIGHT = 1e4       # far above any trained network's, and small enough that sums stay finite
 
 # Older files spell their keys in camel case.
 _OLD_KEYS = {
@@ -145,15 +147,16 @@ cdef int policy_moves(
     """The policy's probabilities of the legal moves, ascending squares; returns how many moves there are."""
     cdef float out[LANES]
     cdef unsigned int sources = legal_sources(board, roll)
-    cdef double highest_logit = -1e30, total = 0
+    cdef double highest_logit = 0, total = 0
     cdef int count = 0, i
-    if sources == 0:
+    if sources == 0 or is_over(board):
         return 0
     forward(net, board, roll, out)
     while sources:
         squares[count] = lowest(sources)
         probabilities[count] = out[policy_slot(board, squares[count])]
-        highest_logit = max(highest_logit, probabilities[count])
+        if count == 0 or probabilities[count] > highest_logit:
+            highest_logit = probabilities[count]
         sources &= sources - 1
         count += 1
     for i in range(count):
@@ -214,6 +217,8 @@ def _weights(document, key, expected):
         array = array.astype(np.float32)
     if not np.isfinite(array).all():
         raise ValueError(f"{key} holds a number that is not finite in float32")
+    if array.size and np.abs(array).max() > _MAX_WEIGHT:
+        raise ValueError(f"{key} holds a number above {_MAX_WEIGHT:g} in size")
     return array
 
 
@@ -238,7 +243,7 @@ def read_document(path):
         if not isinstance(document, dict):
             raise ValueError("not a JSON object")
         return _checked(_modern(document))
-    except (ValueError, EOFError, gzip.BadGzipFile) as error:
+    except (ValueError, EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise ValueError(f"{path}: not a usable weights file: {error}") from None
 
 
@@ -263,6 +268,8 @@ def _checked(document):
     if not isinstance(metadata, dict):
         raise ValueError("metadata must be an object")
     document["metadata"] = metadata
+    document["layout"] = layout
+    document.setdefault("value_scale", VALUE_SCALE)
     document["architecture"] = {"activation": activation, **architecture}
     document["network_config"] = {
         "input_size": input_size,
@@ -303,7 +310,7 @@ cdef class Network:
         if self.feature_set != FEATURE_SET:
             raise ValueError(f"made for the feature set {self.feature_set!r}, this engine has {FEATURE_SET!r}: "
                              "it converts, but cannot play")
-        if document.get("value_scale", VALUE_SCALE) != VALUE_SCALE:
+        if document["value_scale"] != VALUE_SCALE:
             raise ValueError(f"value_scale {document['value_scale']!r} is unknown, expected {VALUE_SCALE!r}")
         if config["input_size"] != FEATURES:
             raise ValueError(f"takes {config['input_size']} inputs, the feature set has {FEATURES}")
@@ -405,8 +412,8 @@ cdef class Network:
         cdef int count
         self._need(self.has_value, "value")
         check_roll(roll)
-        if depth < 1:
-            raise ValueError(f"look-ahead must be at least 1 turn, got {depth}")
+        if not 1 <= depth <= MAX_LOOKAHEAD:
+            raise ValueError(f"look-ahead must be 1 to {MAX_LOOKAHEAD} turns, got {depth}")
         if is_over(&position.board):
             raise ValueError(f"the game is over in {position}")
         with nogil:
@@ -428,8 +435,9 @@ cdef class Network:
 
     def policies(self, packed, rolls):
         """(n, 7) float64 probabilities by policy slot of n packed positions with their rolls; illegal ones are 0."""
-        cdef const uint64_t[::1] positions = np.ascontiguousarray(packed, dtype=np.uint64)
-        cdef const uint8_t[::1] known = np.ascontiguousarray(rolls, dtype=np.uint8)
+        packed, rolls = check_rows(packed, rolls)
+        cdef const uint64_t[::1] positions = packed
+        cdef const uint8_t[::1] known = rolls
         cdef double[:, ::1] out
         cdef int squares[MAX_MOVES]
         cdef double probabilities[MAX_MOVES]
@@ -437,11 +445,6 @@ cdef class Network:
         cdef int k, count
         cdef Board board
         self._need(self.has_policy, "policy")
-        check_packed(positions)
-        if known.shape[0] != positions.shape[0]:
-            raise ValueError(f"{positions.shape[0]} positions but {known.shape[0]} rolls")
-        for i in range(known.shape[0]):
-            check_roll(known[i])
         result = np.zeros((positions.shape[0], POLICY_OUTPUTS))
         out = result
         with nogil:

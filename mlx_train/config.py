@@ -29,6 +29,7 @@ class Config:
 
     epochs: int = setting(100, "Passes over the training decisions; with the exact teacher, parts of the steps.")
     steps: int = setting(30_000, "Steps of the exact teacher, whose positions are drawn afresh.")
+    reuse: int = setting(1, "Steps for each batch: more than 1 where a GPU is faster than the data.")
     play_share: float = setting(0.5, "Share of the exact teacher's positions met in optimal play; the rest is uniform.")
     temperature: float = setting(0.01, "Win probability that makes a move e times as probable for the exact teacher.")
     networks: str = setting("both", "Networks to train: both, value or policy.")
@@ -68,6 +69,7 @@ class Config:
             ("patience", 0, 1_000_000),
             ("outcome_blend", 0, 1),
             ("steps", 1, 100_000_000),
+            ("reuse", 1, 100),
             ("play_share", 0, 1),
             ("evaluation_games", 1, 10_000_000),
         ):

@@ -27,16 +27,16 @@ DATASET_VERSION = 1
 
 
 class Batch(NamedTuple):
-    """Rows of one training step. The half of a network that is not trained is None.
+    """Rows of one training step. The part of a network that is not trained may be None.
 
     Inputs are features before scaling (`engine.extract_features_bytes`): a quarter of the bytes to move.
     """
 
-    value_inputs: np.ndarray | None  # (n, 150) uint8: positions before their roll
-    value_targets: np.ndarray | None  # (n,) float32: 2 p - 1 for the side to move
-    policy_inputs: np.ndarray | None  # (n, 150) uint8: decisions with their roll
-    policy_targets: np.ndarray | None  # (n, 7) float32: probabilities by policy slot
-    policy_legal: np.ndarray | None  # (n, 7) bool: which slots are legal moves
+    value_inputs: np.ndarray | None = None  # (n, 150) uint8: positions before their roll
+    value_targets: np.ndarray | None = None  # (n,) float32: 2 p - 1 for the side to move
+    policy_inputs: np.ndarray | None = None  # (n, 150) uint8: decisions with their roll
+    policy_targets: np.ndarray | None = None  # (n, 7) float32: probabilities by policy slot
+    policy_legal: np.ndarray | None = None  # (n, 7) bool: which slots are legal moves
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,10 @@
 
 from collections.abc import Iterator
 
-from engine.teacher import policy_batch, value_batch
-
 from engine.agents import open_table
 from engine.cores import worker_count
 from engine.tablebase import Tablebase
+from engine.teacher import policy_batch, value_batch
 from mlx_train.config import Config
 from mlx_train.dataset import Batch
 from mlx_train.prefetch import made_ahead
@@ -27,7 +26,7 @@ class ExactSource:
         """Raises FileNotFoundError where the game has not been solved yet."""
         self.config = config
         self.table = open_table() if table is None else table
-        self.steps_per_epoch = max(1, config.steps // config.epochs)
+        self.steps_per_epoch = max(1, config.steps // config.epochs // config.reuse)
         self.batch_size = config.batch_size
         self._threads = worker_count(config.workers)
 
@@ -35,12 +34,14 @@ class ExactSource:
         """Batch `number` of the stream of a seed."""
         config = self.config
         share = {"play_share": config.play_share, "exploration": config.exploration}
-        value = policy = (None, None, None)
+        batch = Batch()
         if config.networks != "policy":
-            value = value_batch(self.table, count, seed, number, **share)
+            inputs, targets = value_batch(self.table, count, seed, number, **share)
+            batch = batch._replace(value_inputs=inputs, value_targets=targets)
         if config.networks != "value":
-            policy = policy_batch(self.table, count, seed, number, temperature=config.temperature, **share)
-        return Batch(value[0], value[1], *policy)
+            rows = policy_batch(self.table, count, seed, number, temperature=config.temperature, **share)
+            batch = batch._replace(policy_inputs=rows[0], policy_targets=rows[1], policy_legal=rows[2])
+        return batch
 
     def epoch(self, number: int) -> Iterator[Batch]:
         """The batches of epoch `number`, counted from 1."""

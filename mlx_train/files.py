@@ -6,11 +6,11 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, BinaryIO, cast
 
 
 @contextmanager
-def atomic_file(path: str | Path) -> Iterator[IO[bytes]]:
+def atomic_file(path: str | Path) -> Iterator[BinaryIO]:
     """A binary file that takes its name only when it is complete and on the disk.
 
     It is written beside `path` and renamed; if anything fails, what was there before stays. Raises OSError.
@@ -19,7 +19,7 @@ def atomic_file(path: str | Path) -> Iterator[IO[bytes]]:
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "wb") as file:
-            yield file
+            yield cast(BinaryIO, file)
             file.flush()
             os.fsync(file.fileno())
         umask = os.umask(0)

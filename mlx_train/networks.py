@@ -73,4 +73,5 @@ def parameter_count(module: nn.Module) -> int:
     """Weights and biases of a module."""
     from mlx.utils import tree_flatten
 
-    return sum(array.size for _, array in tree_flatten(module.parameters()))
+    arrays: list[tuple[str, mx.array]] = tree_flatten(module.parameters())  # type: ignore[assignment]
+    return sum(array.size for _, array in arrays)

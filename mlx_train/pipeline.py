@@ -88,7 +88,7 @@ def exact_data(config: Config) -> tuple[Source, dict[str, Any]]:
     from mlx_train.exact import ExactSource
 
     source = ExactSource(config, solved_table(config))
-    samples = config.epochs * source.steps_per_epoch * source.batch_size
+    samples = config.epochs * source.steps_per_epoch * source.batch_size  # distinct draws
     return source, {"num_games": 0, "num_training_samples": samples, "depth": None}
 
 
@@ -113,7 +113,7 @@ def train(config: Config, source: Source, run: Run, made: dict[str, Any]) -> dic
     from mlx_train.weights import save_document, to_document
 
     device = use_device(config.device)
-    steps = config.epochs * source.steps_per_epoch
+    steps = config.epochs * source.steps_per_epoch * config.reuse
     trainer = Trainer(config, steps)
     say(f"training on the {device}: up to {steps:,} steps of {source.batch_size:,} samples")
     history: list[EpochMetrics] = []

@@ -68,7 +68,7 @@ class Run:
 def provenance() -> dict[str, Any]:
     """What a run depends on besides its configuration: versions, machine, source revision."""
     revision, committed = source_revision()
-    packages = {}
+    packages: dict[str, str | None] = {}
     for package in ("mlx", "numpy", "mlx-ur"):
         try:
             packages[package] = version(package)

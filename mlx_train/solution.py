@@ -3,17 +3,17 @@
 import math
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from engine.tablebase import Progress, Tablebase, default_path
 from mlx_train.progress import duration, progress, say
 from mlx_train.report import markdown_table
 
 
-def parse_tolerance(text: str) -> float | str:
+def parse_tolerance(text: str) -> float | Literal["floor"]:
     """The word floor, or a number above 0. Raises ValueError."""
     if text == "floor":
-        return text
+        return "floor"
     try:
         number = float(text)
     except ValueError:
@@ -25,7 +25,7 @@ def parse_tolerance(text: str) -> float | str:
 
 def solve_game(
     pieces: int,
-    tolerance: float | str,
+    tolerance: float | Literal["floor"],
     workers: int | None = None,
     output: Path | None = None,
     rgu: Path | None = None,

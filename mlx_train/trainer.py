@@ -2,11 +2,13 @@
 
 import math
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Protocol
 
+import numpy as np
 from mlx.utils import tree_map
 
 from mlx_train.backend import mx, nn, optim, peak_memory
@@ -69,9 +71,16 @@ class Source(Protocol):
         """The validation batches, the same each time."""
 
 
-def to_mlx(batch: Batch) -> list[mx.array | None]:
-    """The batch's arrays on MLX's device."""
-    return [None if array is None else mx.array(array) for array in batch]
+_RECENT = 64  # batches kept on the device to be trained on again
+
+#: The networks that each choice of `Config.networks` trains.
+TRAINED = {"both": ("value", "policy"), "value": ("value",), "policy": ("policy",)}
+
+
+def to_mlx(batch: Batch, network: str) -> list[mx.array]:
+    """The batch's arrays for the "value" or the "policy" network, on MLX's device."""
+    arrays = batch[:2] if network == "value" else batch[2:]
+    return [mx.array(array) for array in arrays if array is not None]
 
 
 def network_streams() -> tuple[mx.Stream, mx.Stream]:
@@ -108,7 +117,7 @@ class Trainer:
             mx.random.state,
         ]
         mx.eval(self.state)
-        self._step: Callable[[list[mx.array]], list[mx.array]] | None = None
+        self._step: Callable[[list[list[mx.array]]], list[mx.array]] | None = None
 
     @property
     def learning_rate(self) -> float:
@@ -120,34 +129,36 @@ class Trainer:
         """One update -> [value loss, policy loss] of the networks that are trained. The work goes on while it returns;
         `mx.eval` of the losses waits for it.
         """
+        return self._step_on([to_mlx(batch, name) for name in TRAINED[self.config.networks]])
+
+    def _step_on(self, arrays: list[list[mx.array]]) -> list[mx.array]:
+        """The same for arrays that are on the device already."""
         if self._step is None:
             self._step = self._compile()
-        used = {"both": batch, "value": batch[:2], "policy": batch[2:]}[self.config.networks]
-        losses = self._step([mx.array(array) for array in used])
+        losses = self._step(arrays)
         mx.async_eval(losses, self.state)
         return losses
 
-    def _compile(self) -> Callable[[list[mx.array]], list[mx.array]]:
+    def _compile(self) -> Callable[[list[list[mx.array]]], list[mx.array]]:
         model = self.model
         value_stream, policy_stream = network_streams()
-        parts: list[tuple[mx.Stream, MLP, optim.Optimizer, Callable[..., Any], int]] = []
-        if self.config.networks != "policy":
-            gradient = nn.value_and_grad(model.value, partial(value_loss, model.value))
-            parts.append((value_stream, model.value, self.value_optimizer, gradient, 2))
-        if self.config.networks != "value":
-            gradient = nn.value_and_grad(model.policy, partial(policy_loss, model.policy))
-            parts.append((policy_stream, model.policy, self.policy_optimizer, gradient, 3))
+        known = {
+            "value": (value_stream, model.value, self.value_optimizer, partial(value_loss, model.value)),
+            "policy": (policy_stream, model.policy, self.policy_optimizer, partial(policy_loss, model.policy)),
+        }
+        parts = [
+            (stream, network, optimizer, nn.value_and_grad(network, loss))
+            for stream, network, optimizer, loss in (known[name] for name in TRAINED[self.config.networks])
+        ]
 
         @partial(mx.compile, inputs=self.state, outputs=self.state)
-        def step(arrays: list[mx.array]) -> list[mx.array]:
+        def step(batches: list[list[mx.array]]) -> list[mx.array]:
             losses = []
-            taken = 0
-            for stream, network, optimizer, gradient, count in parts:
+            for (stream, network, optimizer, gradient), arrays in zip(parts, batches, strict=True):
                 with mx.stream(stream):
-                    loss, gradients = gradient(*arrays[taken : taken + count])
+                    loss, gradients = gradient(*arrays)
                     optimizer.update(network, gradients)
                 losses.append(loss)
-                taken += count
             return losses
 
         return step
@@ -157,6 +168,8 @@ class Trainer:
         start = time.perf_counter()
         waited = 0.0
         losses: list[list[mx.array]] = []
+        recent: deque[list[list[mx.array]]] = deque(maxlen=_RECENT)
+        rng = np.random.default_rng((self.config.seed, 5, epoch))
         self.model.train()
         mx.random.seed((self.config.seed * 1_000_003 + epoch) % 2**63)
         batches = source.epoch(epoch)
@@ -166,45 +179,53 @@ class Trainer:
             waited += time.perf_counter() - asked
             if batch is None:
                 break
-            losses.append(self.step(batch))
+            arrays = [to_mlx(batch, name) for name in TRAINED[self.config.networks]]
+            losses.append(self._step_on(arrays))
+            for _ in range(self.config.reuse - 1):
+                recent.append(arrays)
+                self._step_on(recent[rng.integers(len(recent))])
             if len(losses) > 1:
-                mx.eval(losses[-2])  # one step ahead of the device, not more
+                mx.eval(losses[-2])  # not much ahead of the device
         mx.eval(losses[-1], self.state)
         seconds = time.perf_counter() - start
         means = [sum(loss.item() for loss in column) / len(losses) for column in zip(*losses, strict=True)]
         return self._named("train", means) | {
-            "samples_per_second": len(losses) * source.batch_size / seconds,
+            "samples_per_second": len(losses) * self.config.reuse * source.batch_size / seconds,
             "waiting": waited / seconds,
             "seconds": seconds,
         }
 
     def _named(self, phase: str, losses: list[float]) -> dict[str, float]:
         """The losses of the networks that are trained, by their names in the metrics."""
-        names = ["value", "policy"] if self.config.networks == "both" else [self.config.networks]
+        names = TRAINED[self.config.networks]
         return {f"{phase}_{name}_loss": loss for name, loss in zip(names, losses, strict=True)}
 
     def validate(self, source: Source) -> dict[str, float]:
         """Losses over all of the validation batches -> the validation part of the metrics."""
         self.model.eval()
-        sums = [0.0, 0.0]
+        sums = dict.fromkeys(TRAINED[self.config.networks], 0.0)
         hits = rows = 0
         for batch in source.validation():
-            arrays = to_mlx(batch)
-            count = len(batch.value_targets if batch.policy_targets is None else batch.policy_targets)
+            for name in sums:
+                arrays = to_mlx(batch, name)
+                count = len(arrays[0])
+                if name == "value":
+                    sums[name] += value_loss(self.model.value, *arrays).item() * count
+                else:
+                    sums[name] += policy_loss(self.model.policy, *arrays).item() * count
+                    hits += self._hits(*arrays)
             rows += count
-            if self.config.networks != "policy":
-                sums[0] += value_loss(self.model.value, *arrays[:2]).item() * count
-            if self.config.networks != "value":
-                sums[1] += policy_loss(self.model.policy, *arrays[2:]).item() * count
-                choice = mx.argmax(log_policies(self.model.policy, arrays[2], arrays[4]), axis=1, keepdims=True)
-                best = mx.max(arrays[3], axis=1, keepdims=True)
-                hits += mx.sum(mx.take_along_axis(arrays[3], choice, axis=1) >= best).item()
-        means = {"both": sums, "value": sums[:1], "policy": sums[1:]}[self.config.networks]
-        means = [total / rows for total in means]
+        means = [total / rows for total in sums.values()]
         measured = self._named("validation", means) | {"validation_loss": sum(means)}
-        if self.config.networks != "value":
+        if "policy" in sums:
             measured["validation_policy_accuracy"] = hits / rows
         return measured
+
+    def _hits(self, inputs: mx.array, targets: mx.array, legal: mx.array) -> int:
+        """In how many rows the most probable move is one of the target's best."""
+        choice = mx.argmax(log_policies(self.model.policy, inputs, legal), axis=1, keepdims=True)
+        chosen = mx.take_along_axis(targets, choice, axis=1)
+        return int(mx.sum(chosen >= mx.max(targets, axis=1, keepdims=True)).item())
 
 
 def train(
@@ -225,7 +246,7 @@ def train(
             measured = trainer.train_epoch(epoch, source) | trainer.validate(source)
             metrics = EpochMetrics(
                 epoch=epoch,
-                step=epoch * source.steps_per_epoch,
+                step=epoch * source.steps_per_epoch * config.reuse,
                 learning_rate=trainer.learning_rate,
                 peak_memory_bytes=peak_memory(),
                 **measured,

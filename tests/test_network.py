@@ -16,6 +16,7 @@ from random_networks import GOLDEN_NETWORK, GOLDEN_VECTOR, forward, random_docum
 
 import mlx_train
 from engine import Agent, Network, Position, extract_features_batch, sample_decisions
+from engine.arena import policy_slots, successors
 from engine.features import FEATURE_SET
 from engine.network import parameter_count, read_document
 from mlx_train.golden import golden_vector, write_vector
@@ -161,9 +162,9 @@ class TestMoves:
             assert dict(moves) == pytest.approx(expected, abs=1e-12)
 
     def test_refusals(self, small):
-        with pytest.raises(ValueError, match="at least 1 turn"):
+        with pytest.raises(ValueError, match="1 to 4 turns, got 0"):
             small.moves(Position.initial(), 1, 0)
-        with pytest.raises(ValueError, match="a roll is 0 to 4"):
+        with pytest.raises(ValueError, match="0 to 4"):
             small.moves(Position.initial(), 5)
         for over in (WON, LOST):
             with pytest.raises(ValueError, match="over"):
@@ -225,17 +226,17 @@ class TestPolicy:
 
     def test_refusals(self, small):
         initial = Position.initial()
-        with pytest.raises(ValueError, match="a roll is 0 to 4"):
+        with pytest.raises(ValueError, match="0 to 4"):
             small.policy(initial, 5)
         with pytest.raises(ValueError, match="over"):
             small.policy(WON, 1)
         with pytest.raises(TypeError):
             small.policy(None, 1)
-        with pytest.raises(ValueError, match="2 positions but 1 rolls"):
+        with pytest.raises(ValueError, match="2 positions but rolls"):
             small.policies([initial.packed] * 2, [1])
         with pytest.raises(ValueError, match="entry 0"):
             small.policies([1], [1])
-        with pytest.raises(ValueError, match="a roll is 0 to 4"):
+        with pytest.raises(ValueError, match="0 to 4"):
             small.policies([initial.packed], [5])
 
 
@@ -648,3 +649,26 @@ class TestNode:
         assert "the vector has" in result.stderr
         assert self.check(write(tmp_path / "w.json", with_number(math.pi)), GOLDEN_VECTOR).returncode == 1
         assert self.check(GOLDEN_NETWORK).returncode == 2
+
+
+def test_damaged_gzip_and_absurd_weights_are_refused(tmp_path):
+    path = tmp_path / "w.json.gz"
+    content = bytearray(gzip.compress(b"{}" * 1000))
+    content[20] ^= 0xFF
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"w\.json\.gz"):
+        Network.load(path)
+    config = {"input_size": 150, "hidden_sizes": [1]}
+    document = {"value_weights": [0.0] * 152 + [1e38], "network_config": config, "feature_set": FEATURE_SET}
+    (tmp_path / "w.json").write_text(json.dumps(document))
+    with pytest.raises(ValueError, match="above 10000"):
+        Network.load(tmp_path / "w.json")
+
+
+def test_finished_games_have_no_policy_moves(tmp_path):
+    lost = Position.from_notation("x.............:0|..............:7").packed
+    assert policy_slots([lost], [1]).tolist() == [[255] * 7]
+    with pytest.raises(ValueError, match="no legal move"):
+        successors([lost], [1], [0])
+    with pytest.raises(ValueError, match="rolls must be"):
+        policy_slots([Position.initial().packed], [257])
