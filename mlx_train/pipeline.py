@@ -76,14 +76,14 @@ def generate(config: Config, run: Run) -> Decisions:
     return data
 
 
-def search_data(config: Config, data: Decisions) -> tuple[Source, dict[str, Any]]:
+def search_data(config: Config, data: Decisions) -> "tuple[Source, dict[str, Any]]":
     """-> (batches of a dataset, what the metadata says of it)."""
     source = SearchSource(config, data)
     made = {"num_games": data.games, "num_training_samples": len(source.training), "depth": data.info.get("depth")}
     return source, made
 
 
-def exact_data(config: Config) -> tuple[Source, dict[str, Any]]:
+def exact_data(config: Config) -> "tuple[Source, dict[str, Any]]":
     """-> (batches of the solved game, what the metadata says of them)."""
     from mlx_train.exact import ExactSource
 
@@ -100,7 +100,7 @@ def solved_table(config: Config) -> Tablebase:
     return open_table()
 
 
-def train(config: Config, source: Source, run: Run, made: dict[str, Any]) -> dict[str, Any]:
+def train(config: Config, source: "Source", run: Run, made: dict[str, Any]) -> dict[str, Any]:
     """Train the networks; writes metrics, the loss curve, the checkpoint and the JSON weights.
 
     made: what the metadata says of the data. Returns a summary. On Ctrl-C the best epoch so far is written, then
