@@ -15,8 +15,6 @@ from engine.tablebase cimport *
 from engine.cores import run_parallel, worker_count
 
 
-
-
 cdef extern from *:
     """
     #define ur_raise(at, from, to) __extension__({                                                          \
@@ -199,7 +197,7 @@ cdef bint reach_share(const Table* table, uint8_t* marks, uint64_t* stack, int* 
                       int64_t first, int64_t end) noexcept nogil:
     """Expands what is seen in a layer; returns whether there was anything."""
     cdef Cursor at
-    cdef int64_t entry, last
+    cdef int64_t entry
     cdef bint any = False
     while not get(stop):
         entry = first + <int64_t> add(next, 1) * SCAN
@@ -391,7 +389,7 @@ cdef class _TurnSweeps(SlabSweeps):
     cdef Turns turns
 
 
-def expected_turns(Tablebase base, int workers, double tolerance=1e-10):
+def expected_turns(Tablebase base, int workers, double tolerance=1e-9):
     """The expected number of turns from the opening, and sums by score.
 
     Returns:
@@ -400,7 +398,7 @@ def expected_turns(Tablebase base, int workers, double tolerance=1e-10):
     """
     cdef _TurnSweeps sweeps
     cdef Turns* turns
-    cdef int p, q, k
+    cdef int p, q
     cdef int pieces = base.table.pieces
     cdef Board start = opening(pieces)
     cdef int64_t largest = max(2 * INDEX.size[p][q] for q in range(1, pieces + 1) for p in range(1, q + 1))
@@ -433,7 +431,7 @@ def expected_turns(Tablebase base, int workers, double tolerance=1e-10):
                 turns.lower[1] = address(lower)
                 turns.lower_size[1] = len(lower) // 2
             sweeps.prepare(p, turns_slab, turns, tolerance, 1.0)
-            sweeps.schedule.noise = 1e-9
+            sweeps.schedule.noise = 1e-10
             sweeps.run(workers)
             totals = np.asarray(sums).sum(axis=0)
             for leader_off, follower_off, total in ((PIECES - p, PIECES - q, totals[0]),

@@ -82,7 +82,8 @@ cdef int list_positions(const Keys* keys, int light_hand, int dark_hand, int pri
     cdef unsigned int own, opp
     cdef int own_left = keys.pieces - light_hand - popcount(private)
     cdef int opp_left = keys.pieces - dark_hand
-    cdef uint32_t high = private << (6 + keys.bits) | dark_hand << (12 + keys.bits) | <uint32_t> light_hand << (15 + keys.bits)
+    cdef uint32_t high = (private << (6 + keys.bits) | dark_hand << (12 + keys.bits)
+                          | <uint32_t> light_hand << (15 + keys.bits))
     for lane in range(keys.lanes):
         if popcount(keys.light[lane]) > own_left or popcount(keys.dark[lane]) > opp_left:
             continue
@@ -128,11 +129,12 @@ def key_of(Position position, int pieces=PIECES):
     cdef Keys keys = keys_of(pieces)
     cdef Board* board = &position.board
     cdef int off = PIECES - pieces
-    cdef int rank, light = 0, dark = 0
+    cdef int rank = 0, light = 0, dark = 0
     if board.own_off < off or board.opp_off < off:
         raise ValueError(f"the position has more than {pieces} pieces a side")
-    rank = next(rank for rank in range(keys.lanes)
-                if keys.light[<int> rank] == (board.own >> 5) & 0xFF and keys.dark[<int> rank] == (board.opp >> 5) & 0xFF)
+    for rank in range(keys.lanes):
+        if keys.light[rank] == (board.own >> 5) & 0xFF and keys.dark[rank] == (board.opp >> 5) & 0xFF:
+            break
     for code in range(64):
         if private_squares(code) == board.own & ~LANE_MASK:
             light = code
@@ -194,7 +196,8 @@ def write(Tablebase base, path, value_type):
             done += len(keys)
 
 
-cdef void store(const Table* table, const uint64_t* packed, const double* values, void* out, Py_ssize_t n) noexcept nogil:
+cdef void store(const Table* table, const uint64_t* packed, const double* values, void* out,
+                Py_ssize_t n) noexcept nogil:
     """Puts win probabilities where the table has them; positions that are over have no place."""
     cdef Py_ssize_t i
     cdef Board board

@@ -6,8 +6,7 @@ from libc.math cimport INFINITY
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
 from libc.string cimport memset
 
-from engine.position cimport (BORNE_OFF, LANE_MASK, MAX_ROLL, PIECES, ROSETTE_MASK, SAFE_MASK, lowest,
-                              popcount)
+from engine.position cimport BORNE_OFF, LANE_MASK, MAX_ROLL, ROSETTE_MASK, SAFE_MASK, lowest, popcount
 from engine.tablebase cimport CONFIGURATIONS, FOLLOWERS, FOLLOWERS_START, INDEX, MASKS, SLABS
 
 from engine.cores import run_parallel
@@ -229,7 +228,8 @@ ctypedef struct View:
     double offset, sign
 
 
-cdef View view_of(const Layer* layer, int leader, int follower, bint follows, unsigned int a, unsigned int b) noexcept nogil:
+cdef View view_of(const Layer* layer, int leader, int follower, bint follows, unsigned int a,
+                  unsigned int b) noexcept nogil:
     """The leader's win probabilities of a block in a finished layer; constant where a side has borne off all."""
     cdef View view
     cdef int height, width

@@ -14,7 +14,17 @@
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
-from engine.position cimport NO_MOVE, PIECES, Board, grants_roll, is_over, legal_sources, lowest, popcount, successor
+from engine.position cimport (
+    NO_MOVE,
+    PIECES,
+    Board,
+    grants_roll,
+    is_over,
+    legal_sources,
+    lowest,
+    popcount,
+    successor,
+)
 
 
 cdef enum:

@@ -18,12 +18,10 @@ import numpy as np
 
 from engine.dice cimport ROLLS, Dice, new_dice, next_roll, next_word
 from engine.position cimport (
-    MAX_ROLL,
     Position,
     check_roll,
     is_packed,
     legal_sources,
-    lowest,
     pack,
     successor,
     swap_sides,
