@@ -41,7 +41,7 @@ def playouts(
 ) -> Playouts: ...
 def selfplay(
     games: int,
-    search: Search,
+    player: Search | Tablebase,
     seed: int = 0,
     *,
     exploration: float = 0.0,
@@ -70,9 +70,7 @@ def choices(
     progress: Callable[[int], object] | None = None,
 ) -> NDArray[np.int8]: ...
 def seconds_to_choose(agent: Agent, packed: ArrayLike, rolls: ArrayLike) -> float: ...
-def regrets(
-    table: Tablebase, packed: ArrayLike, rolls: ArrayLike, squares: ArrayLike
-) -> NDArray[np.float64]: ...
+def regrets(table: Tablebase, packed: ArrayLike, rolls: ArrayLike, squares: ArrayLike) -> NDArray[np.float64]: ...
 def play_against_perfect(
     agent: Agent,
     table: Tablebase,

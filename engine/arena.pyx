@@ -37,7 +37,7 @@ OPENING.own_hand = OPENING.opp_hand = PIECES
 # One decision of a game: a position with its roll and two or more legal moves.
 cdef packed struct Record:
     uint64_t position           # packed, from the view of the side to move
-    float values[MAX_MOVES]     # the search's value of each legal move, ascending squares, in points; then NaN
+    float values[MAX_MOVES]     # of each legal move, ascending squares: points, or 2 p - 1 by a table; then NaN
     uint32_t game
     uint8_t roll
     uint8_t moves               # how many are legal
@@ -213,20 +213,48 @@ cdef void play_out_moves(const Searcher* searcher, const Board* board, int roll,
         sources &= sources - 1
 
 
+# Values every legal move of a decision, ascending squares, for the side to move; returns how many there are.
+ctypedef int (*Valuer)(const void* state, const Board* board, int roll, double* values) noexcept nogil
+
+
+cdef int value_by_search(const void* state, const Board* board, int roll, double* values) noexcept nogil:
+    """In evaluation points; the search's integers are doubled, and scaled by a power of two, so this is exact."""
+    cdef const Searcher* searcher = <const Searcher*> state
+    cdef double scale = 0.5 / (<int64_t> 1 << (4 * (searcher.depth - 1)))
+    cdef Moves moves
+    cdef int i
+    search_moves(searcher, board, roll, &moves)
+    for i in range(moves.count):
+        values[i] = moves.value[i] * scale
+    return moves.count
+
+
+cdef int value_by_table(const void* state, const Board* board, int roll, double* values) noexcept nogil:
+    """As 2 p - 1 for the exact win probability p."""
+    cdef double by_square[16]
+    cdef double best
+    cdef unsigned int sources = move_values(<const Table*> state, board, roll, by_square, &best)
+    cdef int count = 0
+    while sources:
+        values[count] = 2 * by_square[lowest(sources)] - 1
+        sources &= sources - 1
+        count += 1
+    return count
+
+
 cdef int record_game(
-    const Searcher* searcher, const Searcher* finisher, int playouts, uint64_t seed, uint64_t game,
+    Valuer valuer, const void* state, const Searcher* finisher, int playouts, uint64_t seed, uint64_t game,
     double exploration, Record* records, int capacity
 ) noexcept nogil:
-    """Plays one game of the search against itself; returns its decisions, or -1 if they do not fit.
+    """Plays one game of best moves by a valuer; returns its decisions, or -1 if they do not fit.
 
     finisher: the search that plays out every move of every decision, `playouts` times.
     """
     cdef Dice dice = new_dice(seed, game, ROLLS)
     cdef Dice choices = new_dice(seed, game, CHOICES)
     cdef Board board = OPENING
-    cdef Moves moves
+    cdef double values[MAX_MOVES]
     cdef Record* record
-    cdef double scale = 0.5 / (<int64_t> 1 << (4 * (searcher.depth - 1)))      # from doubled, scaled integers
     cdef bint first_moves = True
     cdef int count = 0, roll, chosen, i, _skipped
     cdef unsigned int sources
@@ -237,17 +265,18 @@ cdef int record_game(
         if sources & (sources - 1):
             if count == capacity:
                 return -1
-            search_moves(searcher, &board, roll, &moves)
-            chosen = best_index(&moves)
-            if exploration > 0 and next_unit(&choices) < exploration:
-                chosen = <int> (next_unit(&choices) * moves.count)
             record = &records[count]
+            record.moves = valuer(state, &board, roll, values)
+            for i in range(1, record.moves):
+                if values[i] > values[chosen]:
+                    chosen = i
+            if exploration > 0 and next_unit(&choices) < exploration:
+                chosen = <int> (next_unit(&choices) * record.moves)
             record.position = pack(&board)
             for i in range(MAX_MOVES):
-                record.values[i] = <float> (moves.value[i] * scale) if i < moves.count else <float> NAN
+                record.values[i] = <float> values[i] if i < record.moves else <float> NAN
             record.game = <uint32_t> game
             record.roll = roll
-            record.moves = moves.count
             record.chosen = chosen
             record.outcome = 1 if first_moves else -1           # whose decision it was, until the winner is known
             for i in range(MAX_MOVES):
@@ -272,11 +301,12 @@ cdef int record_game(
     return count
 
 
-def selfplay(games, Search search not None, seed=0, *, double exploration=0.0, int playouts=0,
+def selfplay(games, player not None, seed=0, *, double exploration=0.0, int playouts=0,
              Search finisher=None, first=0, workers=None, progress=None):
-    """Games of a search against itself -> records of all their decisions, (n,) of RECORD_DTYPE, in order.
+    """Games of a search, or of perfect play, against itself -> records of all their decisions, (n,) of RECORD_DTYPE.
 
-    Every legal move of every decision is valued by the search. exploration: the share of decisions where any legal
+    player: a Search, whose values are points, or a Tablebase, whose values are 2 p - 1. Every legal move of every
+    decision is valued. The records are in the order of play. exploration: the share of decisions where any legal
     move is played, each as likely. playouts: how often the game is played out after every legal move of every decision,
     0 to 127, by `finisher`, a search of 2 turns with the same weights by default. first: the number of the first game.
     ValueError for numbers out of range; Interrupted, with the finished games, on Ctrl-C.
@@ -286,8 +316,21 @@ def selfplay(games, Search search not None, seed=0, *, double exploration=0.0, i
     _check_games(games)
     if not 0 <= first <= (1 << 32) - games:
         raise ValueError(f"game numbers must be below 2**32, got {first} and {games} more")
-    if finisher is None:
-        finisher = Search(2, search.preset)
+    cdef Valuer valuer
+    cdef const void* state
+    if isinstance(player, Search):
+        valuer, state = value_by_search, &(<Search> player).searcher
+        if finisher is None:
+            finisher = Search(2, player.preset)
+    elif isinstance(player, Tablebase):
+        valuer, state = value_by_table, &(<Tablebase> player).table
+        if (<Tablebase> player).table.pieces < PIECES:
+            raise ValueError(f"the table holds {player.pieces} pieces a side, games need {PIECES}")
+        if playouts:
+            raise ValueError("games of perfect play are not played out: their values are exact")
+        finisher = Search(1)            # never asked
+    else:
+        raise TypeError(f"expected a Search or a Tablebase, got {type(player).__name__}")
     if not 0 <= exploration <= 1:
         raise ValueError(f"exploration must be between 0 and 1, got {exploration}")
     offset = first
@@ -300,7 +343,7 @@ def selfplay(games, Search search not None, seed=0, *, double exploration=0.0, i
         while game < last:
             with nogil:
                 decisions = record_game(
-                    &search.searcher, &finisher.searcher, playouts, key, game, exploration,
+                    valuer, state, &finisher.searcher, playouts, key, game, exploration,
                     &records[used], records.shape[0] - used)
             if decisions < 0:
                 records = np.concatenate([records, np.empty(records.shape[0], dtype=RECORD_DTYPE)])

@@ -91,9 +91,7 @@ def detect(
         groups = _read(Path("/proc/self/cgroup")) if membership is None else membership
         return _detect_linux(sysfs, allowed, _cgroup_quota(mount, groups))
     total = os.cpu_count() or 1
-    return Cores(
-        system=system, logical=(), count=total, total=total, reason=f"all: no detection for {system}"
-    )
+    return Cores(system=system, logical=(), count=total, total=total, reason=f"all: no detection for {system}")
 
 
 def worker_count(requested: int | None) -> int:

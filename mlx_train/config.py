@@ -46,6 +46,7 @@ class Config:
     policy_points: float = setting(100.0, "Points that make a move e times as probable in the policy target.")
     hidden_sizes: tuple[int, ...] = setting((256, 128, 64, 32), "Units of the hidden layers.")
     activation: str = setting("relu", "Activation of the hidden layers: relu or silu.")
+    init: str = setting("", "Weights file (JSON) to start from; empty for fresh weights from the seed.")
     device: str = setting("auto", "Where to train: auto, cpu or gpu.")
 
     evaluation_games: int = setting(2000, "Games against each opponent in the final table.", "evaluation")

@@ -14,7 +14,7 @@ import numpy as np
 
 from engine.arena import RECORD_DTYPE, policy_slots, successors
 from engine.features import extract_features_bytes
-from engine.network import POLICY_OUTPUTS
+from engine.network import POLICY_OUTPUTS, VALUE_SCALE
 from mlx_train.config import Config
 from mlx_train.files import atomic_file
 from mlx_train.prefetch import made_ahead
@@ -114,15 +114,24 @@ def _blend(records: np.ndarray, values: np.ndarray, share: float) -> np.ndarray:
     return (values + np.float32(share) * (results - values)).astype(np.float32)
 
 
+def _softmax(values: np.ndarray, legal: np.ndarray) -> np.ndarray:
+    """(n, 7) probabilities of the legal moves."""
+    odds = np.where(legal, values, -np.inf)
+    odds = np.exp(odds - odds.max(axis=1, keepdims=True))
+    return odds / odds.sum(axis=1, keepdims=True)
+
+
 class Labels:
     """Training targets of records, by one configuration.
 
     Teacher "search": the value of a successor is the search's, squashed, blended with the results of playing it out;
-    the policy is a softmax over the search's values. Teacher "outcome": the value of the successor that was played is
-    the game's result, and the policy is the move that was played.
+    the policy is a softmax over the search's values. Games of the solved game: its own values, and a softmax over them.
+    Teacher "outcome": the value of the successor that was played is the game's result, and the policy is the
+    move that was played.
     """
 
-    def __init__(self, records: np.ndarray, config: Config):
+    def __init__(self, records: np.ndarray, config: Config, unit: str = "points"):
+        """unit: of the records' values, "points" of a search or "2p-1" of the solved game."""
         self.records = records
         points = records["values"]
         legal = np.arange(points.shape[1]) < records["moves"][:, None]
@@ -132,12 +141,13 @@ class Labels:
         if self.only_played:
             self.values = np.where(played, records["outcome"][:, None], np.nan).astype(np.float32)
             odds = played.astype(np.float32)
+        elif unit == VALUE_SCALE:
+            self.values = points
+            odds = _softmax(points / np.float32(2 * config.temperature), legal)
         else:
             #: (n, 7) from the view of the side to move, by ascending square; NaN beyond the last legal move.
             self.values = _blend(records, np.tanh(points / np.float32(config.value_points)), config.outcome_blend)
-            odds = np.where(legal, points / np.float32(config.policy_points), -np.inf)
-            odds = np.exp(odds - odds.max(axis=1, keepdims=True))
-            odds /= odds.sum(axis=1, keepdims=True)
+            odds = _softmax(points / np.float32(config.policy_points), legal)
         slots = np.where(legal, policy_slots(records["position"], records["roll"]), POLICY_OUTPUTS)
         #: (n, 7) by policy slot.
         self.policy = np.zeros((len(records), POLICY_OUTPUTS + 1), dtype=np.float32)
@@ -175,8 +185,9 @@ class SearchSource:
         """Raises ValueError for a dataset of a single game."""
         training, validation = data.split(config.validation_split, config.seed)
         self.seed = config.seed
-        self.training = Labels(training, config)
-        self.held_out = Labels(validation, config)
+        unit = data.info.get("unit", "points")
+        self.training = Labels(training, config, unit)
+        self.held_out = Labels(validation, config, unit)
         self.batch_size = min(config.batch_size, len(self.training))
         self.steps_per_epoch = len(self.training) // self.batch_size
 

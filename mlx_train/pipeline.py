@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from engine.agents import Agent, open_table
 from engine.arena import Interrupted, selfplay
 from engine.cores import detect, worker_count
+from engine.network import VALUE_SCALE
 from engine.search import Search
 from engine.tablebase import Tablebase, default_path
 from mlx_train.config import Config
@@ -42,25 +43,26 @@ def process_peak_memory() -> int:
 def generate(config: Config, run: Run) -> Decisions:
     """Play the games and write the dataset. On Ctrl-C the finished games are written, then KeyboardInterrupt."""
     workers = worker_count(config.workers)
-    say(f"generating {config.games:,} games at depth {config.depth} on {workers} of {detect().total} cores")
-    info = {
-        "requested_games": config.games,
-        "depth": config.depth,
-        "weights": config.weights,
-        "exploration": config.exploration,
-        "playouts": config.playouts if config.teacher == "search" else 0,
-        "seed": config.seed,
-    }
+    player: Search | Tablebase
+    if config.teacher == "exact":
+        player = solved_table(config)
+        info = {"unit": VALUE_SCALE, "playouts": 0}
+    else:
+        player = Search(config.depth, config.weights)
+        playouts = config.playouts if config.teacher == "search" else 0
+        info = {"unit": "points", "depth": config.depth, "weights": config.weights, "playouts": playouts}
+    info |= {"requested_games": config.games, "exploration": config.exploration, "seed": config.seed}
+    say(f"generating {config.games:,} games on {workers} of {detect().total} cores")
     start = time.perf_counter()
     interrupted = False
     with progress("games", config.games, "games") as update:
         try:
             records = selfplay(
                 config.games,
-                Search(config.depth, config.weights),
+                player,
                 config.seed,
                 exploration=config.exploration,
-                playouts=config.playouts if config.teacher == "search" else 0,
+                playouts=info["playouts"],
                 workers=config.workers,
                 progress=lambda done: update(done, f"{workers} cores"),
             )

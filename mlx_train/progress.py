@@ -22,6 +22,11 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+def speed(rate: float, unit: str) -> str:
+    """A rate as a person reads it: 1,234 games/s, or 6.5 s each where there are few."""
+    return f"{rate:,.0f} {unit}/s" if rate >= 5 or rate == 0 else f"{1 / rate:.1f} s each"
+
+
 @contextmanager
 def progress(title: str, total: int, unit: str) -> Iterator[Callable[..., None]]:
     """Show how far some work is -> `update(done, note="", total=None)`: done so far out of `total`, and a short remark.
@@ -43,7 +48,7 @@ def progress(title: str, total: int, unit: str) -> Iterator[Callable[..., None]]
             last = now
             rate = done / (now - start)
             left = f", {duration((total - done) / rate)} left" if rate else ""
-            say(f"{title}: {done:,}/{total:,} {unit}, {rate:,.0f} {unit}/s{left}{'  ' + note if note else ''}")
+            say(f"{title}: {done:,}/{total:,} {unit}, {speed(rate, unit)}{left}{'  ' + note if note else ''}")
 
     yield plain
     say(f"{title}: done in {duration(time.perf_counter() - start)}")
@@ -68,6 +73,6 @@ def _bar(title: str, total: int, unit: str) -> Iterator[Callable[..., None]]:
 
         def update(done: int, note: str = "", total: int = total) -> None:
             rate = done / max(1e-9, time.perf_counter() - start)
-            bar.update(task, completed=done, total=total, rate=f"{rate:,.0f} {unit}/s", note=note)
+            bar.update(task, completed=done, total=total, rate=speed(rate, unit), note=note)
 
         yield update

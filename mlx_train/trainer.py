@@ -15,6 +15,7 @@ from mlx_train.backend import mx, nn, optim, peak_memory
 from mlx_train.config import Config
 from mlx_train.dataset import Batch
 from mlx_train.networks import MLP, Networks, log_policies, values
+from mlx_train.weights import load_into
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,10 +100,15 @@ class Trainer:
     """
 
     def __init__(self, config: Config, steps: int):
-        """Make a fresh model for `steps` steps of `config`; its initial weights follow from the seed."""
+        """Make a model for `steps` steps of `config`; its weights follow from the seed, or are read from `init`.
+
+        Raises ValueError if that file is no weights file or of other sizes.
+        """
         mx.random.seed(config.seed)
         self.config = config
         self.model = Networks(config.hidden_sizes, config.activation, config.dropout)
+        if config.init:
+            load_into(self.model, config.init)
         schedule = learning_rate_schedule(config, steps)
         self.value_optimizer = optim.Adam(learning_rate=schedule, bias_correction=True)
         self.policy_optimizer = optim.Adam(learning_rate=schedule, bias_correction=True)

@@ -27,14 +27,15 @@ def restore(network: MLP, flat: np.ndarray) -> None:
     """The inverse of `flatten`, into a network of the same sizes. Raises ValueError for another number of weights."""
     taken = 0
     layers = []
+    expected = sum(layer.weight.size + layer.bias.size for layer in network.layers)
+    if expected != len(flat):
+        raise ValueError(f"{len(flat)} weights for a network of {expected}")
     for layer in network.layers:
         outputs, inputs = layer.weight.shape
         end = taken + inputs * outputs
         matrix = flat[taken:end].reshape(inputs, outputs).T
         layers.append({"weight": mx.array(matrix), "bias": mx.array(flat[end : end + outputs])})
         taken = end + outputs
-    if taken != len(flat):
-        raise ValueError(f"{len(flat)} weights for a network of {taken}")
     network.update({"layers": layers})
     mx.eval(network.parameters())
 
@@ -63,10 +64,22 @@ def from_document(document: dict[str, Any]) -> Networks:
     """The networks of a document of `engine.network.read_document`; one that is missing keeps fresh weights."""
     config = document["network_config"]
     model = Networks(config["hidden_sizes"], document["architecture"]["activation"], inputs=config["input_size"])
+    _restore_all(model, document)
+    return model
+
+
+def load_into(model: Networks, path: str | Path) -> None:
+    """Put the weights of a file into networks of the same sizes; one that the file lacks stays as it is.
+
+    Raises ValueError, OSError.
+    """
+    _restore_all(model, read_document(path))
+
+
+def _restore_all(model: Networks, document: dict[str, Any]) -> None:
     for network, key in ((model.value, "value_weights"), (model.policy, "policy_weights")):
         if document[key] is not None:
             restore(network, document[key])
-    return model
 
 
 def _numbers(flat: np.ndarray) -> str:

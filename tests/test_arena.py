@@ -434,7 +434,7 @@ class TestRefusals:
         """The calls that play games, with these options."""
         return [
             lambda: playouts(**{"games": 4} | options),
-            lambda: selfplay(search=Search(1), **{"games": 4} | options),
+            lambda: selfplay(player=Search(1), **{"games": 4} | options),
             lambda: play_match(RANDOM, GREEDY, **{"games": 4} | options),
         ]
 

@@ -1,5 +1,7 @@
 """The training step and loop."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from mlx.utils import tree_flatten
@@ -11,6 +13,7 @@ from mlx_train.dataset import Decisions, Labels, SearchSource
 from mlx_train.networks import Networks, log_policies, parameter_count, values
 from mlx_train.prefetch import made_ahead
 from mlx_train.trainer import Trainer, train
+from mlx_train.weights import save_document, to_document
 
 SMALL = resolve("quick", hidden_sizes=(16, 8), batch_size=64, epochs=4, dropout=0.2, learning_rate=0.01)
 
@@ -136,6 +139,23 @@ def test_training_lowers_the_validation_loss(games):
     history = train(trainer, source)
     assert history[-1].validation_loss < 0.8 * before
     assert [metrics.step for metrics in history] == [source.steps_per_epoch * n for n in range(1, 5)]
+
+
+def test_training_goes_on_from_a_file(source, tmp_path):
+    first = Trainer(SMALL, steps(source))
+    first.train_epoch(1, source)
+    save_document(tmp_path / "w.json", to_document(first.model, {}))
+    config = dataclasses.replace(SMALL, init=str(tmp_path / "w.json"))
+    assert_same_bits(weights(Trainer(config, 10)), weights(first))
+    with pytest.raises(ValueError, match="weights for a network of"):
+        Trainer(dataclasses.replace(config, hidden_sizes=(8,)), 10)
+
+
+def test_batches_can_be_trained_on_again(source):
+    config = dataclasses.replace(SMALL, reuse=3, epochs=2)
+    trainer = Trainer(config, 2 * 3 * source.steps_per_epoch)
+    history = train(trainer, source)
+    assert history[-1].step == trainer.value_optimizer.step.item() == 2 * 3 * source.steps_per_epoch
 
 
 @pytest.mark.parametrize("networks", ["value", "policy"])
