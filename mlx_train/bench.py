@@ -12,13 +12,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
-from engine import Agent, Position, Search, extract_features_batch, playouts, sample_decisions, selfplay
+from engine import Agent, Network, Position, Search, extract_features_batch, playouts, sample_decisions, selfplay
 from engine.arena import play_match
+from mlx_train.pipeline import process_peak_memory
 from mlx_train.progress import say
 from mlx_train.report import markdown_table
 from mlx_train.runs import provenance
@@ -89,9 +92,9 @@ def bench_search() -> list[Row]:
         (4, 800, "350; reach for 2,000"),
     ):
         search, plain = Search(depth), Search(depth, tables=False)
-        tabled = games / median_seconds(lambda s=search, n=games: selfplay(n, s, workers=1))
+        tabled = games / median_seconds(partial(selfplay, games, search, workers=1))
         few = games // 8
-        slow = few / median_seconds(lambda s=plain, n=few: selfplay(n, s, workers=1))
+        slow = few / median_seconds(partial(selfplay, few, plain, workers=1))
         command = f"engine.selfplay({games}, Search({depth}), workers=1)"
         rows.append((f"classic self-play, depth {depth}, one core", f"{tabled:,.0f} games/s", goal, command))
         rows.append(("the same by the plain search", f"{slow:,.0f} games/s", "", f"Search({depth}, tables=False)"))
@@ -136,12 +139,11 @@ def bench_network() -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "card.json"
         save_document(path, to_document(Networks(), {}))
-        agent = Agent.parse(f"net:{path}")
+        agent, network = Agent.parse(f"net:{path}"), Network.load(path)
         memory = subprocess.run(
             [sys.executable, "-c", _MEMORY_PROGRAM, str(path)], capture_output=True, text=True, check=True
         ).stdout
     positions, rolls = sample_decisions(20_000)
-    network = agent.player
     one = median_seconds(lambda: network.values(positions)) / len(positions) * 1e6
     asked = [(Position.from_packed(int(p)), int(r)) for p, r in zip(positions[:5000], rolls[:5000], strict=True)]
 
@@ -246,6 +248,41 @@ def torch_speed(batch_size: int) -> float:
     return 30 * batch_size / median_seconds(steps)
 
 
+def bench_solver() -> list[Row]:
+    """The exact solution. Seven pieces once each: the median of five would take as many minutes."""
+    import tempfile
+
+    from engine.tablebase import Tablebase
+
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+
+        def solve(pieces: int, workers: int, tolerance: float | Literal["floor"] = 1e-12) -> Tablebase:
+            return Tablebase.solve(pieces, tolerance, workers, checkpoint=Path(folder) / "checkpoint")
+
+        five = median_seconds(lambda: solve(5, 1))
+        rows.append(("solve five pieces, one worker", f"{five:.2f} s", "6 s", "Tablebase.solve(5, workers=1)"))
+        for workers, tolerance, goal in ((1, 1e-12, "55 s"), (2, 1e-12, "35 s"), (2, "floor", "60 s")):
+            start = time.perf_counter()
+            table = solve(7, workers, tolerance)  # type: ignore[arg-type]
+            seconds = time.perf_counter() - start
+            what = f"solve seven pieces to {tolerance}, {workers} worker{'s' * (workers > 1)}"
+            rows.append((what, f"{seconds:.1f} s (once)", goal, f"Tablebase.solve(7, {tolerance!r}, {workers})"))
+        start = time.perf_counter()
+        found = table.verify(2)
+        seconds = time.perf_counter() - start
+        rows.append(
+            ("verify every position, two workers", f"{seconds:.1f} s (once), {found.residual:.1e}", "90 s", "verify(2)")
+        )
+        asked = table.sample(5_000_000, 1)
+        seconds = median_seconds(lambda: table.values(asked))
+        rows.append(
+            ("look-ups of random positions, one core", f"{5 / seconds:.1f} million/s", "15 million", "Tablebase.values")
+        )
+    peak = process_peak_memory() / 2**30
+    return [*rows, ("peak memory of this process so far", f"{peak:.2f} GiB", "2 GiB", "ru_maxrss")]
+
+
 def bench_matches() -> list[Row]:
     """Whole games, all cores."""
     one, two = Agent.parse("emm:3"), Agent.parse("emm:2")
@@ -261,6 +298,7 @@ BENCHES: dict[str, Callable[[], list[Row]]] = {
     "network": bench_network,
     "training": bench_training,
     "matches": bench_matches,
+    "solver": bench_solver,
 }
 
 

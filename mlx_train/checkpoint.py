@@ -74,7 +74,8 @@ def restore(trainer: Trainer, folder: str | Path) -> dict[str, Any]:
     _, position = read_meta(folder)
     try:
         trainer.model.load_weights(str(Path(folder) / _MODEL), strict=True)
-        state = tree_unflatten(list(dict(mx.load(str(Path(folder) / _OPTIMIZER))).items()))
+        arrays: dict[str, mx.array] = mx.load(str(Path(folder) / _OPTIMIZER))  # type: ignore[assignment]
+        state = tree_unflatten(list(arrays.items()))
     except (RuntimeError, ValueError, OSError) as error:
         raise ValueError(f"{folder}: damaged checkpoint: {error}") from None
     trainer.value_optimizer.state.update(state["value"])

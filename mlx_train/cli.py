@@ -87,10 +87,10 @@ def config_options(*phases: str) -> Callable[[Callable[..., None]], Callable[...
             )
         ]
         for field in fields:
-            kind = {int | None: int, tuple[int, ...]: str}.get(field.type, field.type)  # type: ignore[call-overload]
-            default = field.default
-            if isinstance(default, tuple):
-                default = ",".join(map(str, default))
+            default: Any = field.default
+            kind: Any = int if default is None else type(default)
+            if kind is tuple:
+                kind, default = str, ",".join(map(str, default))
             parameters.append(
                 inspect.Parameter(
                     field.name,
@@ -110,7 +110,7 @@ def config_options(*phases: str) -> Callable[[Callable[..., None]], Callable[...
         parameters += [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own]
         wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         wrapper.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-        del wrapper.__wrapped__  # type: ignore[attr-defined]
+        del wrapper.__wrapped__
         return wrapper
 
     return decorate
@@ -216,7 +216,7 @@ def evaluate(
 ) -> None:
     """Play matches, seats alternated and dice paired, and measure against the exact solution."""
     from engine.agents import Agent, open_table
-    from mlx_train.evaluate import exactness, win_rate
+    from mlx_train.evaluate import exactness, win_rates
     from mlx_train.progress import progress
     from mlx_train.report import exactness_table, win_rate_table
 
@@ -231,12 +231,7 @@ def evaluate(
     results = []
     if opponents:
         with progress("matches", games * len(opponents), "games") as update:
-            for number, opponent in enumerate(opponents):
-
-                def on_games(done: int, before: int = number * games) -> None:
-                    update(before + done)
-
-                results.append(win_rate(player, opponent, games, seed=seed, workers=workers, progress=on_games))
+            results = win_rates(player, opponents, games, seed=seed, workers=workers, progress=update)
     matches = [result.to_dict() for result in results]
     if solution is None:
         print(json.dumps(matches, indent=2) if as_json else f"{agent}\n\n{win_rate_table(results)}")

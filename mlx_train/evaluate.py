@@ -6,7 +6,7 @@ A smaller game's table works as well: its positions have more pieces borne off, 
 
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -98,6 +98,26 @@ def win_rate(
     start = time.perf_counter()
     result = play_match(agent, opponent, games, seed, workers=workers, progress=progress)
     return summarize_match(agent, opponent, result, seed, time.perf_counter() - start)
+
+
+def win_rates(
+    agent: Agent,
+    opponents: Sequence[Agent],
+    games: int,
+    *,
+    seed: int = 0,
+    workers: int | None = None,
+    progress: Callable[[int, str], None] = lambda done, note: None,
+) -> list[WinRate]:
+    """Play a match against each opponent. progress: told the games finished of all matches, and against whom."""
+    results = []
+    for number, opponent in enumerate(opponents):
+
+        def on_games(done: int, before: int = number * games, name: str = opponent.name) -> None:
+            progress(before + done, f"against {name}")
+
+        results.append(win_rate(agent, opponent, games, seed=seed, workers=workers, progress=on_games))
+    return results
 
 
 def summarize_match(agent: Agent, opponent: Agent, result: MatchResult, seed: int, seconds: float) -> WinRate:

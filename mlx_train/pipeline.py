@@ -15,7 +15,7 @@ from engine.search import Search
 from engine.tablebase import Tablebase, default_path
 from mlx_train.config import Config
 from mlx_train.dataset import Decisions, SearchSource
-from mlx_train.evaluate import WinRate, microseconds_per_move, win_rate
+from mlx_train.evaluate import WinRate, microseconds_per_move, win_rates
 from mlx_train.files import write_json
 from mlx_train.progress import duration, progress, say
 from mlx_train.report import loss_curve
@@ -44,6 +44,7 @@ def generate(config: Config, run: Run) -> Decisions:
     """Play the games and write the dataset. On Ctrl-C the finished games are written, then KeyboardInterrupt."""
     workers = worker_count(config.workers)
     player: Search | Tablebase
+    info: dict[str, Any]
     if config.teacher == "exact":
         player = solved_table(config)
         info = {"unit": VALUE_SCALE, "playouts": 0}
@@ -179,22 +180,11 @@ def train(config: Config, source: "Source", run: Run, made: dict[str, Any]) -> d
 def evaluate(config: Config, run: Run) -> list[WinRate]:
     """Match the run's value network against every opponent; writes evaluation.json and the weights' metadata."""
     agent = Agent.parse(f"net:{run.weights}" + (":policy" if config.networks == "policy" else ""))
-    results = []
-    total = config.evaluation_games * len(OPPONENTS)
-    with progress("matches", total, "games") as update:
-        for number, name in enumerate(OPPONENTS):
-            results.append(
-                win_rate(
-                    agent,
-                    Agent.parse(name),
-                    config.evaluation_games,
-                    seed=config.seed,
-                    workers=config.workers,
-                    progress=lambda done, number=number, name=name: update(
-                        number * config.evaluation_games + done, f"against {name}"
-                    ),
-                )
-            )
+    opponents = [Agent.parse(name) for name in OPPONENTS]
+    with progress("matches", config.evaluation_games * len(opponents), "games") as update:
+        results = win_rates(
+            agent, opponents, config.evaluation_games, seed=config.seed, workers=config.workers, progress=update
+        )
     speed = microseconds_per_move(agent)
     evaluation = {
         "matches": [result.to_dict() for result in results],

@@ -216,9 +216,9 @@ class Trainer:
                 arrays = to_mlx(batch, name)
                 count = len(arrays[0])
                 if name == "value":
-                    sums[name] += value_loss(self.model.value, *arrays).item() * count
+                    sums[name] += float(np.array(value_loss(self.model.value, *arrays))) * count
                 else:
-                    sums[name] += policy_loss(self.model.policy, *arrays).item() * count
+                    sums[name] += float(np.array(policy_loss(self.model.policy, *arrays))) * count
                     hits += self._hits(*arrays)
             rows += count
         means = [total / rows for total in sums.values()]
@@ -231,7 +231,7 @@ class Trainer:
         """In how many rows the most probable move is one of the target's best."""
         choice = mx.argmax(log_policies(self.model.policy, inputs, legal), axis=1, keepdims=True)
         chosen = mx.take_along_axis(targets, choice, axis=1)
-        return int(mx.sum(chosen >= mx.max(targets, axis=1, keepdims=True)).item())
+        return int(np.array(mx.sum(chosen >= mx.max(targets, axis=1, keepdims=True))))
 
 
 def train(
