@@ -12,8 +12,8 @@ from mlx_train.prefetch import made_ahead
 
 #: Batches ahead of the step, for each thread.
 _DEPTH = 3
-_VALIDATION_BATCHES = 8
-_VALIDATION_BATCH = 8192
+_VALIDATION_BATCHES = 4
+_VALIDATION_BATCH = 4096
 
 
 class ExactSource:

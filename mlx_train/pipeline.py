@@ -111,7 +111,7 @@ def train(config: Config, source: "Source", run: Run, made: dict[str, Any]) -> d
     """
     from mlx_train.backend import use_device
     from mlx_train.checkpoint import save_checkpoint
-    from mlx_train.trainer import EpochMetrics, Trainer
+    from mlx_train.trainer import EpochMetrics, Trainer, best_epochs
     from mlx_train.trainer import train as train_networks
     from mlx_train.weights import save_document, to_document
 
@@ -140,7 +140,9 @@ def train(config: Config, source: "Source", run: Run, made: dict[str, Any]) -> d
     if not history:
         say("interrupted before the first epoch ended: no model was written")
         raise KeyboardInterrupt
-    best = min(history, key=lambda metrics: metrics.validation_loss)
+    best = best_epochs(history)
+    best_loss = sum(row.to_dict()[f"validation_{name}_loss"] for name, row in best.items())
+    best_epoch = {name: row.epoch for name, row in best.items()}
     seconds = time.perf_counter() - start
     revision, committed = source_revision()
     metadata = {
@@ -155,13 +157,13 @@ def train(config: Config, source: "Source", run: Run, made: dict[str, Any]) -> d
         "source_revision": revision,
         "source_committed_at": committed,
         "training_time_seconds": round(seconds, 3),
-        "best_validation_loss": best.validation_loss,
-        "best_epoch": best.epoch,
+        "best_validation_loss": best_loss,
+        "best_epoch": best_epoch,
         "teacher": config.teacher,
         "device": device,
         "config": config.to_dict(),
     }
-    save_checkpoint(run.checkpoint, trainer, {"epoch": best.epoch, "metadata": metadata})
+    save_checkpoint(run.checkpoint, trainer, {"epoch": best_epoch, "metadata": metadata})
     save_document(run.weights, to_document(trainer.model, metadata, config.networks))
     loss_curve([metrics.to_dict() for metrics in history], run.loss_curve)
     if interrupted:
@@ -169,8 +171,8 @@ def train(config: Config, source: "Source", run: Run, made: dict[str, Any]) -> d
         raise KeyboardInterrupt
     return {
         "epochs": len(history),
-        "best_epoch": best.epoch,
-        "best_validation_loss": best.validation_loss,
+        "best_epoch": best_epoch,
+        "best_validation_loss": best_loss,
         "training_seconds": seconds,
         "samples_per_second": sum(m.samples_per_second for m in history) / len(history),
         "peak_memory_bytes": {"mlx": history[-1].peak_memory_bytes, "process": process_peak_memory()},
@@ -221,7 +223,8 @@ def summary(run: Run, results: list[WinRate], trained: dict[str, Any], seconds: 
         [
             win_rate_table(results),
             "",
-            f"best epoch {trained['best_epoch']} of {trained['epochs']}, "
+            f"best epochs {', '.join(f'{name} {n}' for name, n in trained['best_epoch'].items())} "
+            f"of {trained['epochs']}, "
             f"validation loss {trained['best_validation_loss']:.4f}, "
             f"{trained['samples_per_second']:,.0f} samples/s, {speed:.1f} microseconds a move",
             f"peak memory {memory['process'] / 2**20:,.0f} MiB (MLX {memory['mlx'] / 2**20:,.0f} MiB), "

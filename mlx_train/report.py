@@ -44,23 +44,20 @@ def save_figure(figure: Any, path: Path) -> None:
 
 
 def loss_curve(history: Sequence[dict[str, float]], path: Path) -> None:
-    """Losses of both networks by epoch, training and validation, the best epoch marked; as PNG."""
+    """Losses by epoch of each network that was trained, in training and validation, the best epoch marked; a PNG."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
     epochs = [row["epoch"] for row in history]
-    best = min(history, key=lambda row: row["validation_loss"])["epoch"]
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
-    for axes, name, unit in zip(
-        figure.subplots(1, 2),
-        ("value", "policy"),
-        ("mean squared error of 2p - 1", "cross entropy (nats)"),
-        strict=True,
-    ):
+    units = {"value": "mean squared error of 2p - 1", "policy": "cross entropy (nats)"}
+    trained = [name for name in units if f"train_{name}_loss" in history[0]]
+    figure = Figure(figsize=(4.5 * len(trained), 3.6), layout="constrained")
+    for axes, name in zip(figure.subplots(1, len(trained), squeeze=False)[0], trained, strict=True):
+        best = min(history, key=lambda row, key=f"validation_{name}_loss": row[key])["epoch"]  # type: ignore[misc]
         axes.plot(epochs, [row[f"train_{name}_loss"] for row in history], color=ORANGE, label="training")
         axes.plot(epochs, [row[f"validation_{name}_loss"] for row in history], color=BLUE, label="validation")
         axes.axvline(best, color=GREY, linewidth=1, linestyle=":", label=f"best epoch ({best})")
-        axes.set(title=f"{name.capitalize()} network", xlabel="epoch", ylabel=unit)
+        axes.set(title=f"{name.capitalize()} network", xlabel="epoch", ylabel=units[name])
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)

@@ -3,10 +3,10 @@
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from mlx.utils import tree_map
@@ -237,16 +237,15 @@ class Trainer:
 def train(
     trainer: Trainer, source: Source, on_epoch: Callable[[EpochMetrics], None] = lambda metrics: None
 ) -> list[EpochMetrics]:
-    """Train until the last epoch or until `patience` epochs brought nothing; the best epoch's weights are kept.
+    """Train until the last epoch, or until no network has become better for `patience` epochs.
 
-    on_epoch: called after every epoch. KeyboardInterrupt leaves the best weights in the model and goes on to the
-    caller. Raises FloatingPointError if the loss is no number any more.
+    The networks share nothing, so each ends with the weights of its own best epoch (`best_epochs`). on_epoch: called
+    after every epoch. KeyboardInterrupt leaves the best weights in the model and goes on to the caller. Raises
+    FloatingPointError if the loss is no number any more.
     """
     config = trainer.config
     history: list[EpochMetrics] = []
-    best = math.inf
-    best_weights = None
-    best_epoch = 0
+    best_weights: dict[str, Any] = {}
     try:
         for epoch in range(1, config.epochs + 1):
             measured = trainer.train_epoch(epoch, source) | trainer.validate(source)
@@ -263,14 +262,25 @@ def train(
                 )
             history.append(metrics)
             on_epoch(metrics)
-            if metrics.validation_loss < best:
-                best, best_epoch = metrics.validation_loss, epoch
-                best_weights = tree_map(mx.array, trainer.model.parameters())
-                mx.eval(best_weights)
-            elif config.patience and epoch - best_epoch >= config.patience:
+            best = best_epochs(history)
+            for name, row in best.items():
+                if row.epoch == epoch:
+                    best_weights[name] = tree_map(mx.array, trainer.model[name].parameters())
+            mx.eval(best_weights)
+            if config.patience and epoch - max(row.epoch for row in best.values()) >= config.patience:
                 break
     finally:
-        if best_weights is not None:
-            trainer.model.update(best_weights)
+        for name, weights in best_weights.items():
+            trainer.model[name].update(weights)
         trainer.model.eval()
     return history
+
+
+def best_epochs(history: Sequence[EpochMetrics]) -> dict[str, EpochMetrics]:
+    """The epoch of the lowest validation loss of each network that is trained, the first among equals."""
+    rows = [row.to_dict() for row in history]
+    return {
+        name: history[min(range(len(rows)), key=lambda i, key=key: rows[i][key])]  # type: ignore[misc]
+        for name in ("value", "policy")
+        if (key := f"validation_{name}_loss") in rows[0]
+    }
