@@ -629,6 +629,12 @@ class TestNode:
         assert result.returncode == 0, result.stderr
         assert "96 probabilities agree" in result.stdout
 
+    def test_the_shipped_network(self):
+        vector = Path(random_networks.__file__).with_name("card_vector.json")
+        result = self.check(vector.parents[1] / "weights/card.json", vector)
+        assert result.returncode == 0, result.stderr
+        assert "160 probabilities agree" in result.stdout
+
     @pytest.mark.parametrize(
         ("document", "count"),
         [(random_document(8, (33, 17), "silu"), 40), (random_document(9, (3,), heads=("policy",)), 35)],
