@@ -28,7 +28,7 @@ class Config:
     playouts: int = setting(3, "Times that every legal move of every decision is played out.", "games")
 
     epochs: int = setting(100, "Passes over the training decisions; with the exact teacher, parts of the steps.")
-    steps: int = setting(60_000, "Steps of the exact teacher, whose positions are drawn afresh.")
+    steps: int = setting(30_000, "Steps of the exact teacher, whose positions are drawn afresh.")
     reuse: int = setting(1, "Steps for each batch: more than 1 where a GPU is faster than the data.")
     play_share: float = setting(0.5, "Share of the exact teacher's positions met in optimal play; the rest is uniform.")
     temperature: float = setting(0.01, "Win probability that makes a move e times as probable for the exact teacher.")
