@@ -135,7 +135,8 @@ def test_seven_pieces(tmp_path):
 @pytest.mark.slow
 def test_expected_length_of_seven_pieces(tmp_path):
     statistics = Tablebase.solve(7, checkpoint=tmp_path / "none").statistics()
-    assert statistics["expected_turns"] == pytest.approx(209.810273, abs=5e-7)
+    # Three million games played by the table: 209.872, standard error 0.019.
+    assert statistics["expected_turns"] == pytest.approx(209.869874, abs=1e-5)
 
 
 def test_a_smaller_game_is_nested_in_the_larger(bases):
