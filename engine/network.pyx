@@ -339,7 +339,7 @@ cdef class Network:
         """Copies a flat list into padded layers of the storage; returns the offset behind them."""
         cdef Layer* layer
         cdef Py_ssize_t taken = 0
-        cdef int row, column
+        cdef int _row, column
         net.layers = 0
         net.activation = SILU if self.activation == "silu" else RELU
         net.scales = &feature_scales()[0]
@@ -347,7 +347,7 @@ cdef class Network:
             layer = &net.layer[net.layers]
             layer.inputs, layer.outputs, layer.width = inputs, size, _padded(size)
             layer.weights = &self.storage[offset]
-            for row in range(layer.inputs + 1):             # the biases are one more row
+            for _row in range(layer.inputs + 1):            # the biases are one more row
                 for column in range(layer.outputs):
                     self.storage[offset + column] = flat[taken]
                     taken += 1

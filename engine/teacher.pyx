@@ -1,7 +1,7 @@
 """Training rows with exact labels, streamed from the solved game.
 
-A batch is a function of (seed, its number) alone. Its positions are drawn afresh: a share of them from optimal play with
-a little exploration, the rest uniformly from all positions that are not over.
+A batch is a function of (seed, its number) alone. Its positions are drawn afresh: a share of them from optimal play
+with a little exploration, the rest uniformly from all positions that are not over.
 """
 
 import numpy as np
