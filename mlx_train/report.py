@@ -170,8 +170,11 @@ def _by_size(
         axes.plot([point.parameters for point in points], [worth(point) for point in points], **style)
     for point in ours:
         place = (point.parameters, worth(point))
+        # Names stand to the left, but for a point whose left neighbour is so near that they would meet.
+        crowded = any(point.parameters / 1.3 < other.parameters < point.parameters for other in ours)
+        offset, side = (8, "left") if crowded else (-8, "right")
         axes.annotate(
-            point.name, place, xytext=(-8, -3), textcoords="offset points", ha="right", color=BLUE, fontsize=8
+            point.name, place, xytext=(offset, -3), textcoords="offset points", ha=side, color=BLUE, fontsize=8
         )
     axes.set(xscale="log", yscale="log", xlabel="parameters")
     axes.margins(x=0.15, y=0.1)
