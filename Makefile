@@ -59,7 +59,7 @@ bench: $(INSTALLED) $(DEVELOP)
 debug-test: $(INSTALLED) $(DEVELOP) $(DEBUG)/.built
 	@rm -rf $(DEBUG)/tests && cp -R tests $(DEBUG)/tests
 	@for folder in weights docs; do ln -sfn ../../$$folder $(DEBUG)/$$folder; done
-	@cp engine/*.py $(DEBUG)/engine/ && cp mlx_train/*.py $(DEBUG)/mlx_train/ && cp pyproject.toml $(DEBUG)/
+	@cp engine/*.py $(DEBUG)/engine/ && cp mlx_train/*.py mlx_train/*.json $(DEBUG)/mlx_train/ && cp pyproject.toml $(DEBUG)/
 	@cd $(DEBUG) && ../../$(PY) -c 'import engine; assert "$(DEBUG)" in engine.__file__, engine.__file__'
 	cd $(DEBUG) && ../../$(PY) -m pytest $(ENGINE_TESTS) $(ARGS)
 

@@ -1,8 +1,14 @@
 """What several test files share."""
 
+import signal
+
 import pytest
 
 from engine import Search, selfplay
+
+# A shell's background job starts with Ctrl-C ignored, and so would the programs that the tests interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
