@@ -75,7 +75,7 @@ cdef inline unsigned int nth_source(unsigned int sources, uint32_t word) noexcep
     return lowest(sources)
 
 
-cdef int next_decision(const Table* table, Dice* dice, double exploration, Board* board, double* values,
+cdef int next_decision(const Table* table, Dice* dice, Board* board, double* values,
                        double* best) noexcept nogil:
     """Plays on to the next decision (two or more legal moves) and returns its roll; `board` is the position there.
 
@@ -125,7 +125,7 @@ cdef void value_rows(const Table* table, Dice* dice, double exploration, Py_ssiz
     cdef int roll
     for i in range(count):
         if i < played:
-            roll = next_decision(table, dice, exploration, &board, values, &best)
+            roll = next_decision(table, dice, &board, values, &best)
             drawn = successor(board, nth_source(legal_sources(&board, roll), next_word(dice)), roll)
             play_decision(table, dice, exploration, &board, roll, values, best)
             value = lookup(table, &drawn)
@@ -148,7 +148,7 @@ cdef void policy_rows(const Table* table, Dice* dice, double exploration, double
     cdef int roll, slot
     for i in range(count):
         if i < played:
-            roll = next_decision(table, dice, exploration, &board, values, &best)
+            roll = next_decision(table, dice, &board, values, &best)
             drawn = board
             play_decision(table, dice, exploration, &board, roll, values, best)
         else:
