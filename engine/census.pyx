@@ -9,7 +9,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from engine.dice cimport ways
 from engine.position cimport *
-from engine.solver cimport SlabSweeps, add, get
+from engine.solver cimport SlabSweeps, add, get, schedule_slabs
 from engine.tablebase cimport *
 
 from engine.cores import run_parallel, worker_count
@@ -430,7 +430,7 @@ def expected_turns(Tablebase base, int workers, double tolerance=1e-9):
                 lower = layers[min(p, q - 1), max(p, q - 1)]
                 turns.lower[1] = address(lower)
                 turns.lower_size[1] = len(lower) // 2
-            sweeps.prepare(p, turns_slab, turns, tolerance, 1.0)
+            schedule_slabs(&sweeps.schedule, p, turns_slab, turns, tolerance, 1.0)
             sweeps.schedule.noise = 1e-10
             sweeps.run(workers)
             totals = np.asarray(sums).sum(axis=0)

@@ -51,9 +51,8 @@ cdef enum:
     PLAYOUTS = 2                # and on: one for each decision of a game
 
 
-cdef inline int ways(int roll) noexcept nogil:
-    """How many of the sixteen outcomes of four binary dice sum to `roll`."""
-    return (0x14641 >> (4 * roll)) & 15
+cdef extern from "rules.h":
+    int ways "ur_ways"(int roll) noexcept nogil     # of the sixteen outcomes of the dice that sum to `roll`
 
 
 cdef inline Dice new_dice(uint64_t seed, uint64_t game, uint32_t stream) noexcept nogil:

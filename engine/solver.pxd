@@ -36,11 +36,31 @@ ctypedef struct Schedule:
     double change[MAX_WORKERS * CACHE_LINE]     # the largest of the running sweep, by worker
 
 
+# What the update of a layer's slabs needs.
+ctypedef struct Layer:
+    int leader, follower        # pieces left
+    double* leader_turn         # the layer's values: the leader's win probability
+    double* follower_turn
+    const double* leader_off    # the follower's turn of the layer (leader - 1, follower); NULL: won
+    const double* follower_off  # the leader's turn of the layer (leader, follower - 1); NULL: lost
+    const double* values        # of all layers, in the table's order
+    Schedule* schedule
+
+
 cdef class SlabSweeps:
     cdef Schedule schedule
     cdef object buffers         # what the context points to: the threads keep it alive
 
-    cdef int prepare(self, int leader, SlabPass run, void* context, double tolerance, double omega) except -1
+
+cdef void fill_constants() noexcept nogil
+cdef void schedule_slabs(
+    Schedule* schedule, int leader, SlabPass run, void* context, double tolerance, double omega
+) noexcept nogil
+cdef void prepare_layer(
+    Layer* layer, int leader, int follower, double* values, double* diagonal, double* mirrored, Schedule* schedule,
+    double tolerance
+) noexcept nogil
+cdef void work(Schedule* schedule, int worker) noexcept nogil
 
 
 cdef int add(int* at, int n) noexcept nogil

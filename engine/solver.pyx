@@ -11,8 +11,6 @@ from engine.tablebase cimport CONFIGURATIONS, FOLLOWERS, FOLLOWERS_START, INDEX,
 
 from engine.cores import run_parallel
 
-OMEGA = 1.045        # over-relaxation; at five pieces 1.0 needs half as many sweeps again, 1.1 too
-
 
 cdef extern from "tablebase_sweep.h" nogil:
     enum:
@@ -44,6 +42,7 @@ cdef extern from "tablebase_sweep.h" nogil:
 cdef extern from *:
     """
     #include <sched.h>
+    #define UR_OMEGA 1.045  /* over-relaxation; at five pieces 1.0 needs half as many sweeps again, 1.1 too */
     #define ur_add(at, n) __atomic_fetch_add(at, n, __ATOMIC_ACQ_REL)
     #define ur_get(at) __atomic_load_n(at, __ATOMIC_ACQUIRE)
     #define ur_set(at, n) __atomic_store_n(at, n, __ATOMIC_RELEASE)
@@ -52,6 +51,7 @@ cdef extern from *:
     int atomic_get "ur_get"(const int* at) noexcept nogil
     void put "ur_set"(int* at, int n) noexcept nogil
     int sched_yield() noexcept nogil
+    const double OMEGA "UR_OMEGA"
 
 
 SLACK = UR_SLACK
@@ -65,24 +65,20 @@ cdef int get(const int* at) noexcept nogil:
     return atomic_get(at)
 
 
-# What the update of a layer's slabs needs.
-ctypedef struct Layer:
-    int leader, follower        # pieces left
-    double* leader_turn         # the layer's values: the leader's win probability
-    double* follower_turn
-    const double* leader_off    # the follower's turn of the layer (leader - 1, follower); NULL: won
-    const double* follower_off  # the leader's turn of the layer (leader, follower - 1); NULL: lost
-    const double* values        # of all layers, in the table's order
-    Schedule* schedule
-
-
-ur_fill_steps()
-
 cdef double[16] WON
 cdef double[16] LOST
-for _k in range(16):
-    WON[<int> _k] = 1.0
-    LOST[<int> _k] = 0.0
+
+
+cdef void fill_constants() noexcept nogil:
+    """What the kernels read and nobody writes; once, before the first layer."""
+    cdef int k
+    ur_fill_steps()
+    for k in range(16):
+        WON[k] = 1.0
+        LOST[k] = 0.0
+
+
+fill_constants()
 
 
 cdef inline int64_t block_start(const uint32_t* slabs, const uint16_t* blocks, int height, unsigned int a,
@@ -353,36 +349,38 @@ cdef void work(Schedule* schedule, int worker) noexcept nogil:
         add(&schedule.done, 1)
 
 
+cdef void schedule_slabs(
+    Schedule* schedule, int leader, SlabPass run, void* context, double tolerance, double omega
+) noexcept nogil:
+    """Lists the slabs of a layer whose leader has so many pieces left; for one worker unless told otherwise."""
+    cdef int k, square, progress
+    cdef int last = -1
+    cdef int level = 0
+    memset(schedule, 0, sizeof(Schedule))
+    schedule.run = run
+    schedule.context = context
+    schedule.tolerance = tolerance
+    schedule.noise = 1e-13
+    schedule.omega = omega
+    schedule.best = INFINITY
+    schedule.workers = 1
+    for k in range(CONFIGURATIONS):
+        if popcount(SLABS[k]) > leader:
+            continue
+        progress = 0
+        for square in range(10):
+            if SLABS[k] >> square & 1:
+                progress += square + 5
+        if progress != last:
+            last = progress
+            level = schedule.slabs
+        schedule.slab[schedule.slabs] = k
+        schedule.before[schedule.slabs] = level
+        schedule.slabs += 1
+
+
 cdef class SlabSweeps:
     """The sweeps over one layer. The threads hold it, so that what they use lives as long as they do."""
-
-    cdef int prepare(self, int leader, SlabPass run, void* context, double tolerance, double omega) except -1:
-        """Lists the slabs of a layer whose leader has so many pieces left."""
-        cdef Schedule* schedule = &self.schedule
-        cdef int k, square, progress
-        cdef int last = -1
-        cdef int level = 0
-        memset(schedule, 0, sizeof(Schedule))
-        schedule.run = run
-        schedule.context = context
-        schedule.tolerance = tolerance
-        schedule.noise = 1e-13
-        schedule.omega = omega
-        schedule.best = INFINITY
-        for k in range(CONFIGURATIONS):
-            if popcount(SLABS[k]) > leader:
-                continue
-            progress = 0
-            for square in range(10):
-                if SLABS[k] >> square & 1:
-                    progress += square + 5
-            if progress != last:
-                last = progress
-                level = schedule.slabs
-            schedule.slab[schedule.slabs] = k
-            schedule.before[schedule.slabs] = level
-            schedule.slabs += 1
-        return 0
 
     def run(self, int workers):
         """Sweeps until done, or until Ctrl-C."""
@@ -403,7 +401,7 @@ cdef void mirror(const double* source, double* out, int leader, int follower) no
     cdef int i, j, height, width
     cdef int64_t here, there
     cdef int k
-    for a in range(CONFIGURATIONS):
+    for a in range(<unsigned int> CONFIGURATIONS):
         if popcount(a) > leader:
             continue
         height = width_of(leader, a)
@@ -423,10 +421,38 @@ cdef class LayerSweeps(SlabSweeps):
     cdef Layer layer
 
 
+cdef void prepare_layer(
+    Layer* layer, int leader, int follower, double* values, double* diagonal, double* mirrored, Schedule* schedule,
+    double tolerance
+) noexcept nogil:
+    """Points a layer at its values and at those of the layers solved before it, and schedules its slabs.
+
+    values: of all layers, in the table's order. diagonal, mirrored: room for one side's turn of the layers
+    (leader, leader) and (leader, leader - 1). Each of the three is followed by UR_SLACK doubles.
+    """
+    cdef int p = leader
+    cdef int q = follower
+    layer.leader = p
+    layer.follower = q
+    layer.values = values
+    layer.leader_turn = values + INDEX.start[p][q]
+    layer.follower_turn = values + INDEX.start[p][q] + INDEX.size[p][q] if p < q else diagonal
+    layer.leader_off = NULL
+    layer.follower_off = NULL
+    if p > 1:
+        layer.leader_off = values + INDEX.start[p - 1][q] + INDEX.size[p - 1][q]
+    if p < q:
+        layer.follower_off = values + INDEX.start[p][q - 1]
+    elif p > 1:
+        mirror(values + INDEX.start[p - 1][p] + INDEX.size[p - 1][p], mirrored, p, p - 1)
+        layer.follower_off = mirrored
+    layer.schedule = schedule
+    schedule_slabs(schedule, p, solve_slab, layer, tolerance, OMEGA)
+
+
 def solve_layers(double[::1] values, order, int first, double tolerance, int workers):
     """Solves the layers order[first:] in turn, in `values`; yields (sweeps, residual) after each."""
     cdef LayerSweeps sweeps
-    cdef Layer* layer
     cdef int p, q
     cdef int pieces = max(q for _, q in order)
     cdef double[::1] diagonal = np.empty(INDEX.size[pieces][pieces] + SLACK)
@@ -434,20 +460,6 @@ def solve_layers(double[::1] values, order, int first, double tolerance, int wor
     for p, q in order[first:]:
         sweeps = LayerSweeps()
         sweeps.buffers = values, diagonal, mirrored
-        layer = &sweeps.layer
-        layer.leader = p
-        layer.follower = q
-        layer.values = &values[0]
-        layer.leader_turn = &values[INDEX.start[p][q]]
-        layer.follower_turn = &values[INDEX.start[p][q] + INDEX.size[p][q]] if p < q else &diagonal[0]
-        if p > 1:
-            layer.leader_off = &values[INDEX.start[p - 1][q] + INDEX.size[p - 1][q]]
-        if p < q:
-            layer.follower_off = &values[INDEX.start[p][q - 1]]
-        elif p > 1:
-            mirror(&values[INDEX.start[p - 1][p] + INDEX.size[p - 1][p]], &mirrored[0], p, p - 1)
-            layer.follower_off = &mirrored[0]
-        layer.schedule = &sweeps.schedule
-        sweeps.prepare(p, solve_slab, layer, tolerance, OMEGA)
+        prepare_layer(&sweeps.layer, p, q, &values[0], &diagonal[0], &mirrored[0], &sweeps.schedule, tolerance)
         sweeps.run(workers)
         yield sweeps.schedule.sweep - 1, sweeps.schedule.residual

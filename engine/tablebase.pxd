@@ -164,6 +164,7 @@ ctypedef struct Cursor:
     int height, width
 
 
+cdef void fill_index() noexcept nogil
 cdef int64_t count_of(int pieces) noexcept nogil
 cdef Cursor cursor_at(int64_t entry) noexcept nogil
 cdef void advance(Cursor* at) noexcept nogil

@@ -10,6 +10,14 @@ from engine.census import Verification
 from engine.position import Position
 
 DTYPES: tuple[str, str, str]
+CHUNK: int
+HEADER_BYTES: int
+PARTIAL_MAGIC: bytes
+
+def pack_header(
+    magic: bytes, pieces: int, count: int, tolerance: float, residual: float, checksum: int, dtype: int = 0
+) -> bytes: ...
+def parse_header(path: object, start: bytes, expected: bytes) -> tuple[int, int, int, float, float, int]: ...
 
 class Progress(NamedTuple):
     layer: tuple[int, int]
@@ -40,6 +48,8 @@ class Tablebase:
         workers: int | None = None,
         progress: Callable[[Progress], object] | None = None,
         checkpoint: str | PathLike[str] | None = None,
+        output: str | PathLike[str] | None = None,
+        say: Callable[[str], object] | None = None,
     ) -> Tablebase: ...
     @staticmethod
     def open(path: str | PathLike[str], check: bool = True) -> Tablebase: ...

@@ -39,7 +39,7 @@ ROUNDING = {"float64": 2e-15, "float32": 2e-7, "uint16": 1.001 / 65535}
 
 # The file: this header, padded to HEADER_BYTES, then the values; everything little-endian.
 MAGIC = b"UrTable\n"
-PARTIAL_MAGIC = b"UrPart\n\0"       # the finished layers of an interrupted solve: never opens as a table
+PARTIAL_MAGIC = b"UrPart\n\0"       # the finished layers of a solve (partial.py): never opens as a table
 VERSION = 1
 RULES = b"finkel"
 HEADER = struct.Struct("<8sII16sIIQddI")    # then the CRC-32 of these bytes
@@ -64,30 +64,54 @@ cdef Index INDEX
 cdef uint16_t[CONFIGURATIONS] SLABS         # squares 5 to 14 of one side, by descending progress
 cdef uint16_t[BLOCKS] FOLLOWERS             # those that share no lane square with a leader's lane: the blocks
 cdef int[257] FOLLOWERS_START               # of a slab, in order, by that lane
+cdef uint8_t[16] MASKS                      # entry masks by rank
 
 
-def _fill_index():
+cdef int progress_of(int far) noexcept nogil:
+    """The sum of the squares of a configuration."""
+    cdef int square, progress = 0
+    for square in range(10):
+        if far >> square & 1:
+            progress += square + 5
+    return progress
+
+
+cdef void fill_index() noexcept nogil:
     """The index of all layers, from its definition in tablebase.pxd."""
-    cdef int p, q, k, far
-    cdef unsigned int lane
+    cdef int p, q, k, far, square, progress, ternary, power
+    cdef unsigned int lane, mask
     cdef int64_t start = 0
     cdef unsigned int positions
     cdef unsigned int[PIECES + 1][256] columns
-    masks = sorted(range(16), key=lambda mask: (mask.bit_count(), mask))
-    for k in range(16):
-        INDEX.rank[<int> masks[k]] = k
+    k = 0
+    for p in range(5):
+        for mask in range(16):
+            if popcount(mask) == p:
+                MASKS[k] = mask
+                INDEX.rank[mask] = k
+                k += 1
     for p in range(PIECES + 1):
-        INDEX.prefix[p] = sum(mask.bit_count() <= p for mask in masks)
-    progress = [sum(square + 5 for square in range(10) if far >> square & 1) for far in range(CONFIGURATIONS)]
-    order = sorted(range(CONFIGURATIONS), key=lambda far: (-progress[far], far))
-    for k in range(CONFIGURATIONS):
-        SLABS[k] = order[k]
+        INDEX.prefix[p] = 0
+        for mask in range(16):
+            INDEX.prefix[p] += popcount(mask) <= p
+    k = 0
+    for progress in range(progress_of(CONFIGURATIONS - 1), -1, -1):
+        for far in range(CONFIGURATIONS):
+            if progress_of(far) == progress:
+                SLABS[k] = far
+                k += 1
     for far in range(CONFIGURATIONS):
-        ternary = sum(3 ** square for square in range(8) if far >> square & 1)
+        ternary = 0
+        power = 1
+        for square in range(8):
+            if far >> square & 1:
+                ternary += power
+            power *= 3
         if far < 256:
             INDEX.leader_key[far] = 4 * ternary
         INDEX.follower_key[far] = 8 * ternary + (far >> 8)
     # A configuration with more pieces than there are takes no room: it starts where the next one does.
+    FOLLOWERS_START[0] = 0
     for lane in range(256):
         FOLLOWERS_START[lane + 1] = FOLLOWERS_START[lane]
         for q in range(1, PIECES + 1):
@@ -116,7 +140,7 @@ def _fill_index():
             start += INDEX.size[p][q] * (2 if p < q else 1)
 
 
-_fill_index()
+fill_index()
 
 
 cdef int64_t count_of(int pieces) noexcept nogil:
@@ -217,12 +241,6 @@ cdef uint64_t packed_at(const Cursor* at) noexcept nogil:
     return leader | follower << 16 | leader_off << 32 | follower_off << 40
 
 
-# Entry masks by rank.
-cdef uint8_t[16] MASKS
-for _mask in range(16):
-    MASKS[INDEX.rank[<int> _mask]] = _mask
-
-
 # Public types
 
 class Progress(NamedTuple):
@@ -311,7 +329,7 @@ cdef class Tablebase:
         return self
 
     @staticmethod
-    def solve(pieces=7, tolerance=1e-12, workers=None, progress=None, checkpoint=None):
+    def solve(pieces=7, tolerance=1e-12, workers=None, progress=None, checkpoint=None, output=None, say=None):
         """Solves the game with so many pieces a side.
 
         Args:
@@ -320,13 +338,16 @@ cdef class Tablebase:
                 far as float64 goes.
             workers: threads; one for each performance core unless told. The result does not depend on it.
             progress: called with a `Progress` after each layer.
-            checkpoint: the file that keeps the finished layers when Ctrl-C interrupts, and from which the next
-                call with the same arguments goes on; unless told, beside `default_path(pieces)`.
+            checkpoint: the file that keeps the finished layers, written every few seconds and on Ctrl-C, from
+                which the next call with the same arguments goes on; unless told, beside `default_path(pieces)`.
+            output: where to save the table before the checkpoint is deleted.
+            say: called with one line where a checkpoint is gone on from, or is of no use.
 
         Raises:
             ValueError: pieces, tolerance or workers out of range.
             KeyboardInterrupt: after the finished layers have been written.
         """
+        from engine.partial import Layers
         from engine.solver import SLACK, solve_layers
 
         _check_pieces(pieces)
@@ -335,13 +356,14 @@ cdef class Tablebase:
         if checkpoint is None:
             default = default_path(pieces)
             checkpoint = default.with_name(f"{default.stem}-{tolerance}.partial")
-        checkpoint = Path(checkpoint)
+        layers = Layers(Path(checkpoint), pieces, limit, say)
         order = [(p, q) for q in range(1, pieces + 1) for p in range(1, q + 1)]
         total = count_of(pieces)
         values = np.empty(total + SLACK)
         began = time.monotonic()
-        done, residual = _read_checkpoint(checkpoint, values, pieces, limit)
-        resumed = _layers_end(order, done)
+        ends = [_layers_end(order, done) for done in range(len(order) + 1)]
+        done, residual = layers.read(values, ends)
+        resumed = ends[done]
         try:
             for sweeps, change in solve_layers(values, order, done, limit, workers):
                 done += 1
@@ -349,19 +371,20 @@ cdef class Tablebase:
                 if progress is not None:
                     p, q = order[done - 1]
                     elapsed = time.monotonic() - began
-                    positions = _layers_end(order, done)
+                    positions = ends[done]
                     left = elapsed * (total - positions) / (positions - resumed)
                     progress(Progress((PIECES - p, PIECES - q), done, len(order), positions, total, sweeps,
                                       change, elapsed, left))
-        except KeyboardInterrupt:
-            if done:
-                with suppress(OSError):     # the interrupt is what the caller must hear of
-                    _write_file(checkpoint, PARTIAL_MAGIC, values[:_layers_end(order, done)], FLOAT64, pieces,
-                                limit, residual)
+                layers.keep(values[:ends[done]], residual)
+            table = Tablebase.wrap(values[:total], pieces, limit, residual)
+            if output is not None:
+                table.save(output)
+        except BaseException:
+            layers.keep(values[:ends[done]], residual, now=True)
+            layers.close()
             raise
-        with suppress(OSError):
-            checkpoint.unlink(missing_ok=True)
-        return Tablebase.wrap(values[:total], pieces, limit, residual)
+        layers.remove()
+        return table
 
     @staticmethod
     def open(path, check=True):
@@ -703,16 +726,29 @@ def _write_file(path, magic, array, dtype, pieces, tolerance, residual):
             part = _convert(array[first:first + CHUNK], source, dtype)
             checksum = zlib.crc32(part.view(np.uint8), checksum)
             file.write(part.data)
-        header = HEADER.pack(magic, VERSION, HEADER_BYTES, RULES, pieces, dtype, len(array), tolerance, residual,
-                             checksum)
         file.seek(0)
-        file.write(header + struct.pack("<I", zlib.crc32(header)))
+        file.write(pack_header(magic, pieces, len(array), tolerance, residual, checksum, dtype))
+
+
+def pack_header(magic, pieces, count, tolerance, residual, checksum, dtype=FLOAT64):
+    """The bytes that a file begins with."""
+    header = HEADER.pack(magic, VERSION, HEADER_BYTES, RULES, pieces, dtype, count, tolerance, residual, checksum)
+    return header + struct.pack("<I", zlib.crc32(header))
 
 
 def _read_header(path, expected):
     """-> (pieces, dtype code, count, tolerance, residual, checksum). ValueError says what is wrong."""
     with path.open("rb") as file:
-        start = file.read(HEADER.size + 4)
+        found = parse_header(path, file.read(HEADER.size + 4), expected)
+    size = HEADER_BYTES + found[2] * np.dtype(DTYPES[found[1]]).itemsize
+    if path.stat().st_size != size:
+        raise ValueError(f"{path}: truncated or damaged: {path.stat().st_size} bytes instead of {size}")
+    return found
+
+
+def parse_header(path, start, expected):
+    """The same of the bytes that what should be the file at `path` begins with."""
+    start = start[:HEADER.size + 4]
     if len(start) < HEADER.size + 4 or start[:8] != expected:
         raise ValueError(f"{path}: not a table of the Royal Game of Ur")
     (_, version, offset, rules, pieces, dtype, count, tolerance, residual, checksum) = HEADER.unpack(
@@ -725,27 +761,9 @@ def _read_header(path, expected):
         raise ValueError(f"{path}: a table of other rules: {rules.rstrip(bytes(1)).decode(errors='replace')}")
     if offset != HEADER_BYTES or not 1 <= pieces <= PIECES or dtype >= len(DTYPES):
         raise ValueError(f"{path}: damaged: the header makes no sense")
-    size = HEADER_BYTES + count * np.dtype(DTYPES[dtype]).itemsize
-    if path.stat().st_size != size:
-        raise ValueError(f"{path}: truncated or damaged: {path.stat().st_size} bytes instead of {size}")
     return pieces, dtype, count, tolerance, residual, checksum
 
 
 def _map_values(path, dtype, count):
     return np.memmap(path, dtype=np.dtype(DTYPES[dtype]).newbyteorder("<"), mode="r", offset=HEADER_BYTES,
                      shape=(count,)).view(np.ndarray)
-
-
-def _read_checkpoint(path, values, pieces, tolerance):
-    """Puts the finished layers of a checkpoint into `values` -> (layers, their residual); (0, 0) without one."""
-    try:
-        found, dtype, count, found_tolerance, residual, checksum = _read_header(path, PARTIAL_MAGIC)
-        array = _map_values(path, dtype, count)
-        order = [(p, q) for q in range(1, pieces + 1) for p in range(1, q + 1)]
-        ends = [_layers_end(order, done) for done in range(len(order) + 1)]
-        if (found, found_tolerance) != (pieces, tolerance) or count not in ends or _checksum(array) != checksum:
-            return 0, 0.0
-    except (OSError, ValueError):           # none, or one that is of no use: start afresh
-        return 0, 0.0
-    values[:count] = array
-    return ends.index(count), residual

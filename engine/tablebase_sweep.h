@@ -17,7 +17,7 @@
 #define UR_CLONES
 #endif
 
-#define UR_INLINE static inline __attribute__((always_inline))
+#define UR_ALWAYS static inline __attribute__((always_inline))
 
 enum {
     UR_ROW = 16,    /* entry masks: the length of the longest row */
@@ -116,7 +116,7 @@ static const double UR_SPREAD[16][UR_LANES] = {
 
 /* out[row] = the best over the moves to other blocks, by one roll; `none` without any. */
 #define UR_FAR(name, BEST, none)                                                                          \
-    UR_INLINE void name(double *out, const ur_moves *moves, int roll, int height, const int vectors) {    \
+    UR_ALWAYS void name(double *out, const ur_moves *moves, int roll, int height, const int vectors) {    \
         const int count = moves->count[roll];                                                             \
         const double *const *to = moves->to[roll];                                                        \
         const ptrdiff_t *stride = moves->stride[roll];                                                    \
@@ -143,7 +143,7 @@ UR_FAR(ur_far_max, UR_MAX, 0.0)
 UR_FAR(ur_far_min, UR_MIN, UR_NONE)
 
 /* The rows (columns), as bits by rank, from which a side has a move by a roll. */
-UR_INLINE unsigned ur_movable(const ur_moves *moves, int free, int roll) {
+UR_ALWAYS unsigned ur_movable(const ur_moves *moves, int free, int roll) {
     unsigned masks = moves->count[roll] ? 0xFFFF : UR_INSIDE[free < 5 ? free : 5][roll];
     for (int t = 5; t <= 4 + roll; t++)
         if (moves->lane[t - 5]) masks |= UR_WITH_BITS[t - roll];
@@ -169,7 +169,7 @@ typedef struct {
     UR_TRY(best, (mask & (1 << (s - 1))) && !(mask & (1 << (t - 1))),         \
            turn[UR_RANK[mask ^ (1 << (s - 1)) ^ (1 << (t - 1))]])
 
-UR_INLINE void ur_relax_pair(const ur_row *row, double *restrict leader, double *restrict follower, const int j,
+UR_ALWAYS void ur_relax_pair(const ur_row *row, double *restrict leader, double *restrict follower, const int j,
                              const int hand) {
     const unsigned mask = UR_MASK[j];
     double b1 = row->best[1][j], b2 = row->best[2][j], b3 = row->best[3][j], b4 = row->best[4][j];
@@ -190,7 +190,7 @@ UR_INLINE void ur_relax_pair(const ur_row *row, double *restrict leader, double 
 }
 
 /* `vectors` and the range of `free` belong together: see ur_relax_block. */
-UR_INLINE double ur_relax_rows(const ur_block *block, double omega, const int vectors) {
+UR_ALWAYS double ur_relax_rows(const ur_block *block, double omega, const int vectors) {
     const int lanes = UR_LANES * vectors;
     const int width = block->width, height = block->height;
     const int free = vectors < 4 ? vectors - 1 : block->follower_free;
@@ -305,7 +305,7 @@ UR_INLINE double ur_relax_rows(const ur_block *block, double omega, const int ve
 }
 
 /* Asks for the start of every run of successors; the rest follows in order, which the hardware sees by itself. */
-UR_INLINE void ur_fetch(const ur_moves *moves) {
+UR_ALWAYS void ur_fetch(const ur_moves *moves) {
     for (int roll = 1; roll <= 4; roll++)
         for (int m = 0; m < moves->count[roll]; m++)
             for (int line = 0; line < UR_FETCH; line++) __builtin_prefetch(moves->to[roll][m] + 8 * line);

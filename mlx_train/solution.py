@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from engine.tablebase import Progress, Tablebase, default_path
-from mlx_train.progress import duration, progress, say
+from mlx_train.memory import gibibytes, peaks
+from mlx_train.progress import progress, say
 from mlx_train.report import markdown_table
 
 
@@ -34,38 +35,41 @@ def solve_game(
 ) -> dict[str, Any]:
     """Solve, save, verify and describe the game -> plain JSON values.
 
-    An interrupted call leaves its finished layers to the next one. Raises RuntimeError if the verification fails,
-    ValueError and OSError otherwise.
+    An interrupted or killed call leaves its finished layers to the next one. Raises RuntimeError if the verification
+    fails, ValueError and OSError otherwise.
     """
     output = default_path(pieces) if output is None else output
     output.parent.mkdir(parents=True, exist_ok=True)
     start = time.perf_counter()
+    seconds = 0.0  # without the writing of the table
     with progress(f"solving {pieces} pieces", 0, "positions") as update:
 
         def on_layer(state: Progress) -> None:
+            nonlocal seconds
+            seconds = time.perf_counter() - start
             update(
                 state.positions_done,
-                f"layer {state.layer}, {state.sweeps} sweeps, {duration(state.left)} left",
+                f"layer {state.layer}, {state.sweeps} sweeps",
                 total=state.positions_total,
+                left=state.left,
             )
 
-        table = Tablebase.solve(pieces, tolerance, workers, on_layer)
-    seconds = time.perf_counter() - start
-    table.save(output)
+        table = Tablebase.solve(pieces, tolerance, workers, on_layer, output=output, say=say)
     result: dict[str, Any] = {
         "table": str(output),
         "bytes": output.stat().st_size,
         "seconds": round(seconds, 2),
         "tolerance": tolerance,
         "residual": table.residual,
+        "peak_memory_bytes": peaks(),
     }
     if rgu is not None:
         table.to_rgu(rgu)
         result["rgu"] = str(rgu)
     if verify:
-        say("verifying every position by the rules")
         start = time.perf_counter()
-        found = table.verify(workers)
+        with progress("verifying every position by the rules", 0, "positions"):
+            found = table.verify(workers)
         result["verification"] = found._asdict() | {"seconds": round(time.perf_counter() - start, 2)}
         if not found.passed:
             raise RuntimeError(
@@ -73,16 +77,16 @@ def solve_game(
             )
     if not describe:
         return result
-    say("statistics")
-    return result | {"statistics": table.statistics(workers)}
+    with progress("statistics", 0, "positions"):
+        return result | {"statistics": table.statistics(workers)}
 
 
 def table(result: dict[str, Any]) -> str:
     """The solved game's facts for a person."""
     facts = result["statistics"]
     rows: list[tuple[str, object]] = [
-        ("table", result["table"]),
         ("solved in", f"{result['seconds']} s, residual {result['residual']:.2e}"),
+        ("peak memory", gibibytes(result["peak_memory_bytes"]["process"])),
         ("positions that are not over", f"{facts['positions']:,}"),
         ("the first player wins", f"{facts['first_player_wins']:.12f}"),
         ("expected turns", f"{facts['expected_turns']:.6f}"),
