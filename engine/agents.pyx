@@ -12,6 +12,7 @@
 """
 
 import difflib
+import os
 
 from engine.agents cimport *
 from engine.dice cimport CHOICES, new_dice, next_below
@@ -110,6 +111,31 @@ def _is_number(text):
     return text.isascii() and text.isdecimal() and len(text) <= 4
 
 
+def _meant(spelling):
+    """The end of a message about a mistyped agent: `; did you mean emm:3?`, or nothing where none is near."""
+    kind, colon, argument = spelling.partition(":")
+    if spelling.endswith((".json", ".json.gz")) and os.path.exists(spelling):
+        return f"; did you mean net:{spelling}?"
+    if os.path.exists(f"weights/{spelling}.json"):
+        return f"; did you mean net:weights/{spelling}.json?"
+    forms = {known.partition(":")[0]: known for known in reversed(SPELLINGS)}
+    near = difflib.get_close_matches(kind, forms, n=1, cutoff=0.5)
+    if not near:
+        return ""
+    if colon and near[0] not in ("random", "greedy"):
+        return f"; did you mean {near[0]}:{argument}?"
+    return f"; did you mean {forms[near[0]]}?"
+
+
+def _meant_file(path):
+    """The same for a file that is not there: the file of its folder whose name is nearest."""
+    folder, name = os.path.split(path)
+    if not os.path.isdir(folder or "."):
+        return ""
+    near = difflib.get_close_matches(name, os.listdir(folder or "."), n=1)
+    return f"; did you mean {os.path.join(folder, near[0])}?" if near else ""
+
+
 cdef class Agent:
     """A player: chooses a move for a position and its roll. Made by `Agent.parse(spelling)`."""
 
@@ -134,9 +160,7 @@ cdef class Agent:
         elif kind == "net":
             agent._take_network(argument)
         else:
-            near = difflib.get_close_matches(spelling, SPELLINGS, n=1, cutoff=0.5)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            raise ValueError(f"unknown agent {spelling!r}{hint} (known: {', '.join(SPELLINGS)})")
+            raise ValueError(f"unknown agent {spelling!r}{_meant(spelling)} (known: {', '.join(SPELLINGS)})")
         return agent
 
     def _take_search(self, weights, depth):
@@ -171,7 +195,10 @@ cdef class Agent:
                 raise ValueError(f"agent {self.name!r}: look-ahead must be 1 to {MAX_LOOKAHEAD} turns")
         if not file:
             raise ValueError(f"agent {self.name!r} needs a weights file, as in net:weights/model.json")
-        network = Network.load(file)
+        try:
+            network = Network.load(file)
+        except FileNotFoundError:
+            raise FileNotFoundError(f"no weights file {file}{_meant_file(file)}") from None
         if not (network.has_policy if policy else network.has_value):
             raise ValueError(f"{file} has no {'policy' if policy else 'value'} network")
         self.player = network

@@ -13,6 +13,17 @@ ctypedef struct Weights:
     int32_t square[16]          # a piece on each path square, doubled: 0 = hand (0), 15 = borne off
 
 
+# The weights as they are published, in evaluation points: what a preset says.
+ctypedef struct Points:
+    double win                  # a won position
+    double borne_off            # each piece borne off
+    double advancement          # each path square walked by a piece on the path
+    double rosette              # each piece on a rosette
+    double lane                 # each piece on squares 5 to 12
+    double exit                 # each piece on squares 13 and 14
+    double started              # each piece that has left the hand, borne off included
+
+
 cdef inline int32_t side_value(const Weights* weights, unsigned int mask, int off) noexcept nogil:
     cdef int32_t total = off * weights.square[BORNE_OFF]
     while mask:
@@ -36,4 +47,5 @@ cdef inline int32_t move_gain(const Weights* weights, const Board* board, int so
     return gain
 
 
+cdef void weigh(const Points* points, Weights* weights) noexcept nogil
 cdef Weights load_weights(str preset) except *

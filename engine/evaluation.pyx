@@ -14,23 +14,30 @@ PRESETS = {
 }
 
 
+cdef void weigh(const Points* points, Weights* weights) noexcept nogil:
+    """The doubled weights by square."""
+    cdef double value
+    cdef int square
+    weights.win = <int32_t> (2 * points.win)
+    weights.square[0] = 0
+    for square in range(1, BORNE_OFF):
+        value = points.advancement * square + points.started
+        if ROSETTE_MASK >> square & 1:
+            value += points.rosette
+        if LANE_MASK >> square & 1:
+            value += points.lane
+        elif square >= 13:
+            value += points.exit
+        weights.square[square] = <int32_t> (2 * value)
+    weights.square[BORNE_OFF] = <int32_t> (2 * (points.borne_off + points.started))
+
+
 cdef Weights load_weights(str preset) except *:
     """The doubled weights by square of a preset. ValueError for an unknown name."""
+    cdef Points points
     cdef Weights weights
-    cdef int square
     if preset not in PRESETS:
         raise ValueError(f"unknown weights {preset!r}; known: {', '.join(PRESETS)}")
     points = PRESETS[preset]
-    weights.win = int(2 * points["win"])
-    weights.square[0] = 0
-    for square in range(1, BORNE_OFF):
-        value = points["advancement"] * square + points["started"]
-        if ROSETTE_MASK >> square & 1:
-            value += points["rosette"]
-        if LANE_MASK >> square & 1:
-            value += points["lane"]
-        elif square >= 13:
-            value += points["exit"]
-        weights.square[square] = int(2 * value)
-    weights.square[BORNE_OFF] = int(2 * (points["borne_off"] + points["started"]))
+    weigh(&points, &weights)
     return weights

@@ -1,19 +1,17 @@
 """The 150 features: 84 about the squares, 66 about the state of the game.
 
-`GROUPS` is the one table of them: name, one name for each feature of the group, and the scale. The kernel writes
-them in the table's order. Each feature but the roll's own comes once for the side to move ("own") and once for the
-opponent, by the same definition with the sides exchanged. "Next roll" is the roll a side would make were it its
-turn now; probabilities are over the sixteen outcomes of the dice.
+`GROUPS` is the one table of them: name, one name for each feature of the group, and the scale. The kernel
+(feature_bytes.h) writes them in the table's order. Each feature but the roll's own comes once for the side to move
+("own") and once for the opponent, by the same definition with the sides exchanged. "Next roll" is the roll a side would
+make were it its turn now; probabilities are over the sixteen outcomes of the dice.
 """
 
 import numpy as np
 
-from engine.dice cimport ways
 from engine.features cimport *
 from engine.position cimport *
 
 from libc.stdint cimport uint64_t
-from libc.string cimport memcpy
 
 #: Version of the table below: networks trained on one feature set refuse to play on another.
 FEATURE_SET = "ur-150-v1"
@@ -81,179 +79,14 @@ cdef const float[::1] feature_scales():
     return _scales
 
 
-cdef extern from *:
-    """
-    #define UR_LOW_BYTES 0x0101010101010101ULL
-    """
-    const uint64_t LOW_BYTES "UR_LOW_BYTES"         # eight bytes of 1
-
-
-# What the features of one side are made of. Byte i of a low word is square i + 1, of a high word square i + 9.
-ctypedef struct Side:
-    uint64_t low                # pieces on squares 1 to 8, one byte each
-    uint64_t high               # pieces on squares 9 to 14
-    uint64_t reach_low          # sixteenths of probability to land on 1 to 8
-    uint64_t reach_high         # and on 9 to 14
-    unsigned int targets[5]     # for each roll, where its legal moves end
-    unsigned int reached        # where any roll's moves end
-    unsigned int covered        # where any roll carries a piece, its own side's pieces not heeded
-
-
-cdef inline uint64_t spread(unsigned int bits) noexcept nogil:
-    """Eight bits as eight bytes of 0 or 1, the lowest bit in the lowest byte."""
-    cdef uint64_t picked = (bits * LOW_BYTES) & <uint64_t> 0x8040201008040201
-    return ((picked + <uint64_t> 0x7F7F7F7F7F7F7F7F) >> 7) & LOW_BYTES
-
-
-cdef inline uint64_t contested(uint64_t low, uint64_t high) noexcept nogil:
-    """The bytes of squares 5, 6, 7 and 9 to 12, side by side."""
-    return (low >> 32 & 0xFFFFFF) | (high & <uint64_t> 0xFFFFFFFF) << 24
-
-
-cdef inline int squares_walked(const Side* side) noexcept nogil:
-    """The sum of the path squares of the pieces on the path."""
-    cdef uint64_t low = (side.low * 0xFF) & <uint64_t> 0x0807060504030201
-    cdef uint64_t high = (side.high * 0xFF) & <uint64_t> 0x00000E0D0C0B0A09
-    return <int> (((low + high) * LOW_BYTES) >> 56)
-
-
-cdef inline Side view_side(const Board* board) noexcept nogil:
-    """The parts for the side to move of `board`."""
-    cdef Side side
-    cdef int roll
-    side.low = spread(board.own >> 1 & 0xFF)
-    side.high = spread(board.own >> 9)
-    side.reach_low = side.reach_high = 0
-    side.reached = side.covered = 0
-    side.targets[0] = 0
-    for roll in range(1, MAX_ROLL + 1):
-        side.targets[roll] = legal_sources(board, roll) << roll
-        side.reached |= side.targets[roll]
-        side.covered |= (board.own | (board.own_hand != 0)) << roll
-        side.reach_low += ways(roll) * spread(side.targets[roll] >> 1 & 0xFF)
-        side.reach_high += ways(roll) * spread(side.targets[roll] >> 9 & 0x3F)
-    return side
-
-
-cdef inline uint8_t* write(uint8_t* out, uint64_t word, int count) noexcept nogil:
-    """Writes the lowest `count` bytes and returns the place behind them; up to eight are overwritten."""
-    memcpy(out, &word, 8)
-    return out + count
-
-
-cdef inline uint8_t* write_squares(uint8_t* out, uint64_t low, uint64_t high) noexcept nogil:
-    return write(write(out, low, 8), high, 6)
-
-
-cdef inline uint8_t* write_threats(uint8_t* out, const Side* side, const Side* other) noexcept nogil:
-    return write(out, contested(side.reach_low & (other.low * 0xFF), side.reach_high & (other.high * 0xFF)), 7)
-
-
-cdef inline uint8_t* write_followups(uint8_t* out, const Side* side, const Side* other) noexcept nogil:
-    """From rosette 4 the rolls 1, 2, 3 lead to 5, 6, 7; from rosette 8 the rolls 1 to 4 lead to 9 to 12."""
-    cdef uint64_t first = (side.reach_low >> 24 & 0xFF) * 0x040604
-    cdef uint64_t second = (side.reach_low >> 56) * 0x01040604
-    return write(out, (first | second << 24) & (contested(other.low, other.high) * 0xFF), 7)
-
-
-cdef inline uint8_t* write_count(uint8_t* out, int count, int levels) noexcept nogil:
-    """Whether the count, 7 at most, is at least 1, 2, ... `levels`."""
-    return write(out, LOW_BYTES & (((<uint64_t> 1) << (8 * count)) - 1), levels)
-
-
-cdef inline uint8_t* write_state(
-    uint8_t* out, const Side* side, const Side* other, const Board* board, int walked, int other_walked
-) noexcept nogil:
-    """The state features of the side to move of `board`, given the squares that each side has walked."""
-    cdef unsigned int prey = board.opp & LANE_MASK
-    cdef unsigned int danger = other.reached & LANE_MASK & ~<unsigned int> SAFE_MASK
-    cdef unsigned int targets, exposed, behind
-    cdef int stuck = 0, forced = 0, safe = 0, advance = 0, capture = 0, clean = 0, rosette = 0, blocked = 0
-    cdef int capture_stake = 0, loss_stake = 0, attacks = 0, stake
-    cdef int roll, weight, square, pieces
-    for roll in range(1, MAX_ROLL + 1):
-        weight = ways(roll)
-        targets = side.targets[roll]
-        blocked += weight * ((board.opp & SAFE_MASK) >> 8 & (board.own >> (8 - roll)))
-        if targets == 0:
-            stuck += weight
-            continue
-        forced += weight * (targets & (targets - 1) == 0)
-        safe += weight * (targets & ~danger != 0)
-        advance += weight * highest(targets)
-        rosette += weight * (targets & ROSETTE_MASK != 0)
-        if targets & prey:
-            capture += weight
-            clean += weight * (targets & prey & ~other.covered != 0)
-            capture_stake += weight * highest(targets & prey)
-            attacks += popcount(targets & prey)
-    exposed = board.own & danger
-    pieces = popcount(exposed)
-    while exposed:
-        square = lowest(exposed)
-        if square <= 8:
-            stake = square * <int> (other.reach_low >> (8 * (square - 1)) & 0xFF)
-        else:
-            stake = square * <int> (other.reach_high >> (8 * (square - 9)) & 0xFF)
-        loss_stake = max(loss_stake, stake)
-        exposed &= exposed - 1
-    out[0] = stuck
-    out[1] = forced
-    out[2] = safe
-    out[3] = advance
-    out[4] = capture
-    out[5] = clean
-    out[6] = rosette
-    out[7] = blocked
-    out[8] = capture_stake
-    out[9] = loss_stake
-    out[10] = attacks
-    out[11] = pieces
-    out[12] = highest(board.own) if board.own else 0
-    out[13] = lowest(board.own) if board.own else 0
-    out[14] = max(0, walked - other_walked - MAX_ROLL)
-    out[15] = max(0, walked - (PIECES * BORNE_OFF - 40))
-    # Passed: on the lane with every opponent's piece in front of it.
-    behind = board.opp | 1u << BORNE_OFF
-    out[16] = 0 if board.opp_hand else popcount(board.own & LANE_MASK & ((1u << lowest(behind)) - 1))
-    pieces = PIECES - board.own_off - board.own_hand
-    out[17] = pieces * pieces
-    return out + 18
+cdef extern from "feature_bytes.h":
+    void write_features "ur_feature_bytes"(unsigned int own, unsigned int opp, int own_off, int opp_off, int roll,
+                                           uint8_t* out) noexcept nogil
 
 
 cdef void feature_bytes(const Board* board, int roll, uint8_t* out) noexcept nogil:
     """Writes the 150 bytes of a position, with the roll's own features unless `roll` is NO_ROLL."""
-    cdef Board turned = swap_sides(board[0])
-    cdef Side own = view_side(board)
-    cdef Side opp = view_side(&turned)
-    cdef unsigned int targets
-    cdef int own_walked = squares_walked(&own) + BORNE_OFF * board.own_off
-    cdef int opp_walked = squares_walked(&opp) + BORNE_OFF * board.opp_off
-    out = write_squares(out, own.low, own.high)
-    out = write_squares(out, opp.low, opp.high)
-    out = write_squares(out, own.reach_low, own.reach_high)
-    out = write_squares(out, opp.reach_low, opp.reach_high)
-    out = write_threats(out, &own, &opp)
-    out = write_threats(out, &opp, &own)
-    out = write_followups(out, &own, &opp)
-    out = write_followups(out, &opp, &own)
-    out = write_count(out, board.own_hand, 5)
-    out = write_count(out, board.opp_hand, 5)
-    out = write_count(out, board.own_off, 5)
-    out = write_count(out, board.opp_off, 5)
-    out = write_state(out, &own, &opp, board, own_walked, opp_walked)
-    out = write_state(out, &opp, &own, &turned, opp_walked, own_walked)
-    targets = own.targets[roll] if roll > 0 else 0
-    out[0] = roll == 1
-    out[1] = roll == 2
-    out[2] = roll == 3
-    out[3] = roll == 4
-    out[4] = popcount(targets & PATH_MASK) + (targets >> BORNE_OFF)
-    out[5] = targets & board.opp & LANE_MASK != 0
-    out[6] = targets & ROSETTE_MASK != 0
-    out[7] = targets >> BORNE_OFF
-    out[8] = board.own_hand != 0 and targets >> roll & 1 if roll > 0 else 0
-    out[9] = targets & ~(opp.reached & LANE_MASK & ~<unsigned int> SAFE_MASK) != 0
+    write_features(board.own, board.opp, board.own_off, board.opp_off, roll, out)
 
 
 cdef void feature_floats(const Board* board, int roll, const float* scales, float* out) noexcept nogil:

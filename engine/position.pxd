@@ -16,11 +16,20 @@ cdef enum:
     MAX_ROLL = 4
     MAX_MOVES = 7               # no roll gives more legal moves than there are pieces
     NO_MOVE = -1
-    PATH_MASK = 0x7FFE          # path squares 1 to 14
-    LANE_MASK = 0x1FE0          # path squares 5 to 12, shared with the opponent
-    TARGET_MASK = 0xFFFE        # where a move can end: the path or borne off
-    ROSETTE_MASK = 0x4110       # path squares 4, 8 and 14
-    SAFE_MASK = 0x0100          # path square 8: no capture there
+
+
+# Sets of path squares, and what the rules need of bits; rules.h says what each is.
+cdef extern from "rules.h":
+    enum:
+        PATH_MASK "UR_PATH_MASK"
+        LANE_MASK "UR_LANE_MASK"
+        TARGET_MASK "UR_TARGET_MASK"
+        ROSETTE_MASK "UR_ROSETTE_MASK"
+        SAFE_MASK "UR_SAFE_MASK"
+    int popcount "ur_popcount"(unsigned int mask) noexcept nogil     # of 16 bits
+    int lowest "ur_lowest"(unsigned int mask) noexcept nogil         # index of the lowest set bit; mask != 0
+    int highest "ur_highest"(unsigned int mask) noexcept nogil       # index of the highest set bit; mask != 0
+    unsigned int targets_of "ur_targets"(unsigned int own, unsigned int opp, int has_hand, int roll) noexcept nogil
 
 
 # A position from the view of the side to move. The hands follow from the rest; they are kept because every
@@ -34,22 +43,6 @@ ctypedef struct Board:
     uint8_t opp_hand            # pieces in hand of the opponent
 
 
-cdef extern from *:
-    """
-    static inline int ur_popcount(unsigned int x) {
-        x = x - ((x >> 1) & 0x5555u);
-        x = (x & 0x3333u) + ((x >> 2) & 0x3333u);
-        x = (x + (x >> 4)) & 0x0F0Fu;
-        return (int)((x + (x >> 8)) & 0x1Fu);
-    }
-    #define ur_lowest(x) __builtin_ctz(x)
-    #define ur_highest(x) (31 - __builtin_clz(x))
-    """
-    int popcount "ur_popcount"(unsigned int mask) noexcept nogil     # of 16 bits
-    int lowest "ur_lowest"(unsigned int mask) noexcept nogil         # index of the lowest set bit; mask != 0
-    int highest "ur_highest"(unsigned int mask) noexcept nogil       # index of the highest set bit; mask != 0
-
-
 cdef inline bint is_over(const Board* board) noexcept nogil:
     """Whether a side has borne off all its pieces."""
     return board.own_off == PIECES or board.opp_off == PIECES
@@ -57,9 +50,7 @@ cdef inline bint is_over(const Board* board) noexcept nogil:
 
 cdef inline unsigned int legal_sources(const Board* board, int roll) noexcept nogil:
     """The squares a piece can be moved from, as a mask: bit 0 is the hand. Empty when the turn passes."""
-    cdef unsigned int sources = board.own | (board.own_hand != 0)
-    cdef unsigned int blocked = board.own | (board.opp & SAFE_MASK)
-    return ((sources << roll) & ~blocked & TARGET_MASK) >> roll
+    return targets_of(board.own, board.opp, board.own_hand, roll) >> roll
 
 
 cdef inline Board swap_sides(Board board) noexcept nogil:

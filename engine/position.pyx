@@ -6,6 +6,13 @@ seen from the side to move.
 
 from engine.position cimport *
 
+cdef extern from *:
+    """
+    #if UR_PIECES != 7 || UR_BORNE_OFF != 15 || UR_MAX_ROLL != 4
+    #error "rules.h and position.pxd are of different games"
+    #endif
+    """
+
 
 cdef Board INITIAL
 INITIAL.own = INITIAL.opp = 0
@@ -166,6 +173,32 @@ cdef class Position:
             raise ValueError(f"no own piece on square {square} in {self}")
         return policy_slot(&self.board, square)
 
+    def svg(self, roll=None, player=None, *, last=None, int seat=0, str theme="auto", int width=560):
+        """A picture of the position: a string with an SVG document, which a notebook shows as a picture.
+
+        Args:
+            roll: the dice to show, 0 to 4; its legal moves are marked: a ring around the piece, a dashed one where it
+                would land.
+            player: an Agent, Tablebase, Network or Search whose values of the moves are written beside them, in
+                percent (points for a search) of the side to move after the move; the best one's in white on black.
+            last: the move that led here, (square moved from, roll), to be framed.
+            seat: where the side to move sits: 0 is blue along the lower edge, 1 is orange along the upper.
+            theme: "light", "dark", or "auto": as the reader's system prefers.
+            width: of the picture, in pixels.
+
+        Raises:
+            ValueError: a roll, seat or theme that does not exist.
+        """
+        from engine.drawing import svg
+        return svg(self, roll, player, last=last, seat=seat, theme=theme, width=width)
+
+    def _repr_svg_(self):
+        return self.svg()
+
+    def __rich__(self):
+        from engine.drawing import Board
+        return Board(self)
+
     def __str__(self):
         return (_side_text(self.board.own, self.board.own_off) + "|"
                 + _side_text(self.board.opp, self.board.opp_off))
@@ -185,6 +218,12 @@ cdef class Position:
 
 cdef list _squares(unsigned int mask):
     return [s for s in range(16) if mask >> s & 1]
+
+
+#: Path squares that grant another roll.
+ROSETTES = tuple(_squares(ROSETTE_MASK))
+#: Path squares that both sides walk.
+SHARED = tuple(_squares(LANE_MASK))
 
 
 cdef uint64_t _perft(Board board, int depth) noexcept nogil:

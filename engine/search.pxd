@@ -30,6 +30,8 @@ ctypedef struct Moves:
 
 cdef void search_moves(const Searcher* searcher, const Board* board, int roll, Moves* moves) noexcept nogil
 cdef int best_index(const Moves* moves) noexcept nogil
+cdef void fill_ternary(uint16_t* ternary) noexcept nogil
+cdef bint fill_last_table(const Searcher* searcher, int16_t* table) noexcept nogil
 
 
 cdef class Search:

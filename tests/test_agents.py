@@ -106,7 +106,7 @@ class TestRefusals:
             ("greed", r"unknown agent 'greed'; did you mean greedy\?"),
             ("Random", r"did you mean random\?"),
             ("random:3", r"did you mean random\?"),
-            ("emm-evolve:3", r"did you mean emm-evolved:N\?"),
+            ("emm-evolve:3", r"did you mean emm-evolved:3\?"),
             ("alphabeta:3", r"unknown agent .*\(known: random, greedy, emm:N"),
             ("two\nlines", "unknown agent"),
             ("emm", "'emm' needs a search depth, as in emm:3"),

@@ -18,7 +18,7 @@ import mlx_train
 from engine import Agent, Network, Position, extract_features_batch, sample_decisions
 from engine.arena import policy_slots, successors
 from engine.features import FEATURE_SET
-from engine.network import parameter_count, read_document
+from engine.network import MOVE_FILTER, parameter_count, read_document
 from mlx_train.golden import golden_vector, write_vector
 
 TOLERANCE = 1e-5
@@ -156,10 +156,21 @@ class TestMoves:
             if referee.legal_moves(state, roll)
         ]
         for position, roll in (turns + endings)[::step]:
-            expected = dict(slow_moves(small, position, roll, depth))
+            expected = slow_moves(small, position, roll, depth)
             moves = small.moves(position, roll, depth)
             assert [square for square, _ in moves] == list(expected)
-            assert dict(moves) == pytest.approx(expected, abs=1e-12)
+            assert dict(moves) == pytest.approx(expected, abs=1e-6)
+
+    def test_the_move_filter_leaves_moves_out(self, small, turns):
+        left_out = 0
+        for position, roll in turns:
+            plain, ahead = dict(small.moves(position, roll)), dict(small.moves(position, roll, 2))
+            kept = [square for square in plain if ahead[square] == plain[square]]
+            left_out += len(kept)
+            for square in kept:
+                assert plain[square] < max(plain.values()) - MOVE_FILTER
+                assert plain[square] <= max(value for other, value in ahead.items() if other not in kept)
+        assert left_out
 
     def test_refusals(self, small):
         with pytest.raises(ValueError, match="1 to 4 turns, got 0"):
@@ -173,12 +184,24 @@ class TestMoves:
             small.moves(None, 1)
 
 
-def slow_moves(network, position, roll, depth):
-    """Expectiminimax over `network.value`, from the definition."""
-    for square in position.legal_moves(roll):
+def slow_moves(network, position, roll, depth, best_alone=False):
+    """Expectiminimax over `network.value` with a move filter, from the definition: {square: value}."""
+
+    def value_after(square, depth):
         after, same_player = position.play(roll, square)
-        value = slow_value(network, after, depth - 1)
-        yield square, value if same_player else 1 - value
+        value = slow_value(network, after, depth)
+        return value if same_player else 1 - value
+
+    looks = {square: value_after(square, 0) for square in position.legal_moves(roll)}
+    if depth == 1 or not looks:
+        return looks
+    limit = max(looks.values()) - MOVE_FILTER
+    deep = {}
+    for square in sorted(looks, key=looks.get, reverse=True):
+        if looks[square] < limit and looks[square] <= max(deep.values()):
+            break
+        deep[square] = value_after(square, depth - 1)
+    return deep if best_alone else looks | deep
 
 
 def slow_value(network, position, depth):
@@ -186,7 +209,7 @@ def slow_value(network, position, depth):
         return network.value(position)
     total = 0.0
     for roll, ways in enumerate(referee.WAYS):
-        values = [value for _, value in slow_moves(network, position, roll, depth)]
+        values = slow_moves(network, position, roll, depth, best_alone=True).values()
         total += ways / 16 * (max(values) if values else 1 - slow_value(network, position.swapped, depth - 1))
     return total
 
