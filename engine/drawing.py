@@ -1,0 +1,429 @@
+"""Pictures of a position: SVG for notebooks and pages, characters for terminals.
+
+The players have seats: seat 0 is blue, a disc, and plays along the lower edge; seat 1 is orange, a ring, and plays
+along the upper one. Colour and shape say the same, so neither is needed. rich is imported only where a terminal asks
+for a board.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from math import cos, pi, sin
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from engine.position import ROSETTES, SHARED, Position
+from engine.search import Search
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions
+    from rich.text import Text
+
+#: The players by seat.
+SEATS = ("blue", "orange")
+#: Their colours in a terminal: Okabe and Ito's blue and vermilion, which can be read on black and on white.
+SEAT_STYLES = ("bold #0072B2", "bold #D55E00")
+THEMES = ("auto", "light", "dark")
+
+HAND, OFF = 0, 15
+_PIECES = 7
+_ROLL = 4
+
+
+class Player(Protocol):
+    """Whoever values moves: an Agent, Tablebase, Network or Search."""
+
+    def moves(self, position: Position, roll: int, /) -> Sequence[tuple[Any, ...]]:
+        """The legal moves, each with its square first and its value second."""
+
+
+class Drawing(str):
+    """An SVG document that a notebook shows as the picture it is."""
+
+    def _repr_svg_(self) -> str:
+        return str(self)
+
+
+class Mark(NamedTuple):
+    """A legal move in a picture: from `square` to `target`, `label` its value as text, `best` if it is the highest."""
+
+    square: int
+    target: int
+    label: str
+    best: bool
+
+
+def square_name(square: int) -> str:
+    """A path square in words: the hand and borne off have names, the rest are numbers."""
+    return {HAND: "hand", OFF: "off"}.get(square, str(square))
+
+
+def value_text(value: float, player: Player) -> str:
+    """A move's value as a person reads it: points for a search, else a probability in percent."""
+    points = isinstance(player, Search) or getattr(player, "unit", "") == "points"
+    return f"{value:.0f}" if points else f"{100 * value:.1f}"
+
+
+def marks(position: Position, roll: int | None, player: Player | None = None) -> list[Mark]:
+    """The legal moves of a roll with the player's values; none without a roll."""
+    if roll is None:
+        return []
+    squares = position.legal_moves(roll)
+    values = {} if player is None else {move[0]: move[1] for move in player.moves(position, roll)}
+    known = [value for value in values.values() if value is not None]
+    best = max(known, default=None)
+    return [
+        Mark(
+            square,
+            square + roll,
+            "" if player is None or values[square] is None else value_text(values[square], player),
+            best is not None and values[square] == best,
+        )
+        for square in squares
+    ]
+
+
+class _Side(NamedTuple):
+    """What one seat has on the board."""
+
+    seat: int
+    squares: list[int]
+    hand: int
+    off: int
+
+
+def _sides(position: Position, seat: int) -> tuple[_Side, _Side]:
+    """The side to move, which sits at `seat`, and its opponent."""
+    if seat not in (0, 1):
+        raise ValueError(f"a seat is 0 or 1, not {seat}")
+    return (
+        _Side(seat, position.own_squares, position.own_hand, position.own_off),
+        _Side(1 - seat, position.opponent_squares, position.opponent_hand, position.opponent_off),
+    )
+
+
+def _last_move(last: tuple[int, int] | None, seat: int) -> tuple[int, int, int] | None:
+    """The last move (square, roll) -> (seat, from, to): after a rosette the same player is to move, else the other."""
+    if last is None:
+        return None
+    square, target = last[0], sum(last)
+    return (seat if target in ROSETTES else 1 - seat), square, target
+
+
+def _cell(seat: int, square: int) -> tuple[int, int]:
+    """The column and row of a path square on the board of 8 by 3."""
+    if square in SHARED:
+        return square - SHARED[0], 1
+    return (4 - square if square < SHARED[0] else 20 - square), 0 if seat else 2
+
+
+def _cells() -> Iterator[tuple[int, int, int, int]]:
+    """Every square of the board once, as (seat, path square, column, row); shared squares under seat 0."""
+    for seat in (0, 1):
+        for square in range(1, OFF):
+            if seat == 0 or square not in SHARED:
+                yield seat, square, *_cell(seat, square)
+
+
+# --- SVG. One cell is 60 units; the trays of hand and borne off lie above and below the board.
+
+_CELL = 60
+_MARGIN = 12
+_TRAY = 46
+_WIDTH = 8 * _CELL + 2 * _MARGIN
+_HEIGHT = 3 * _CELL + 2 * (_TRAY + _MARGIN)
+
+_WOOD, _ROSETTE_WOOD, _LINE, _PETALS = "#f4ecdc", "#e3d2b0", "#7a6a55", "#b59a6c"
+_OUTLINE, _LAST = "#222222", "#CC79A7"
+_COLOURS = ("#0072B2", "#D55E00")  # Okabe and Ito's blue and vermilion, as in the charts
+_PANEL, _INK = ("#ffffff", "#1f232b"), ("#333333", "#e8e8e8")  # light, dark
+
+_STYLE = (
+    "<style>@media (prefers-color-scheme: dark) {"
+    f".ur-panel {{fill: {_PANEL[1]}}} .ur-ink {{fill: {_INK[1]}}} .ur-wire {{stroke: {_INK[1]}}}"
+    "}</style>"
+)
+
+
+class _Theme:
+    """Attributes of what differs between a light and a dark page; `auto` leaves the choice to the reader's system."""
+
+    def __init__(self, name: str) -> None:
+        if name not in THEMES:
+            raise ValueError(f"a theme is one of {', '.join(THEMES)}, not {name!r}")
+        dark = name == "dark"
+        auto = name == "auto"
+        self.style = _STYLE if auto else ""
+        self.panel = f'fill="{_PANEL[dark]}"' + ' class="ur-panel"' * auto
+        self.ink = f'fill="{_INK[dark]}"' + ' class="ur-ink"' * auto
+        self.wire = f'fill="none" stroke="{_INK[dark]}"' + ' class="ur-wire"' * auto
+
+
+def svg(
+    position: Position,
+    roll: int | None = None,
+    player: Player | None = None,
+    *,
+    last: tuple[int, int] | None = None,
+    seat: int = 0,
+    theme: str = "auto",
+    width: int = 560,
+) -> Drawing:
+    """The position as an SVG document; what the arguments mean stands at `Position.svg`."""
+    mover, other = _sides(position, seat)
+    style = _Theme(theme)
+    moves = marks(position, roll, player)
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" width="{width}" role="img" '
+        'font-family="Helvetica, Arial, DejaVu Sans, sans-serif" text-anchor="middle">',
+        f"<title>{position}{'' if roll is None else f', roll {roll}'}, {SEATS[seat]} to move</title>",
+        style.style,
+        f'<rect width="{_WIDTH}" height="{_HEIGHT}" rx="10" {style.panel}/>',
+        *(_square(column, row, square) for _, square, column, row in _cells()),
+        *_last_marks(_last_move(last, seat)),
+        *(_tray(side, style, side is mover and not position.is_over) for side in (mover, other)),
+        *(
+            _piece(*_centre(side.seat, square), _RADIUS, side.seat)
+            for side in (mover, other)
+            for square in side.squares
+        ),
+        *(_target(seat, mark, mover.off) for mark in moves),
+        *(_label(seat, mark, mover.hand) for mark in moves),
+    ]
+    if roll is not None:
+        parts.append(_dice(roll, seat, style))
+    return Drawing("\n".join(part for part in parts if part) + "\n</svg>\n")
+
+
+def _text(x: float, y: float, size: int, text: str, attributes: str) -> str:
+    return f'<text x="{x:g}" y="{y:g}" font-size="{size}" {attributes}>{text}</text>'
+
+
+def _corner(column: int, row: int) -> tuple[int, int]:
+    return _MARGIN + column * _CELL, _MARGIN + _TRAY + row * _CELL
+
+
+def _centre(seat: int, square: int) -> tuple[float, float]:
+    x, y = _corner(*_cell(seat, square))
+    return x + _CELL / 2, y + _CELL / 2
+
+
+def _square(column: int, row: int, square: int) -> str:
+    x, y = _corner(column, row)
+    wood = _ROSETTE_WOOD if square in ROSETTES else _WOOD
+    drawn = f'<rect x="{x}" y="{y}" width="{_CELL}" height="{_CELL}" fill="{wood}" stroke="{_LINE}" stroke-width="2"/>'
+    if square in ROSETTES:
+        drawn += _rosette(x + _CELL / 2, y + _CELL / 2)
+    return drawn + _text(x + 5, y + 13, 10, str(square), f'fill="{_LINE}" text-anchor="start"')
+
+
+def _rosette(x: float, y: float) -> str:
+    """Eight petals around a centre, as on the board in the British Museum."""
+    petals = []
+    for i in range(8):
+        angle = i * pi / 4
+        outer = x + 26 * cos(angle), y + 26 * sin(angle)
+        sides = [(x + 15 * cos(angle + turn), y + 15 * sin(angle + turn)) for turn in (-0.42, 0.42)]
+        petals.append(
+            f"M{x:g} {y:g}Q{sides[0][0]:.1f} {sides[0][1]:.1f} {outer[0]:.1f} {outer[1]:.1f}"
+            f"Q{sides[1][0]:.1f} {sides[1][1]:.1f} {x:g} {y:g}"
+        )
+    return f'<path d="{"".join(petals)}" fill="{_PETALS}"/>'
+
+
+def _piece(x: float, y: float, radius: float, seat: int) -> str:
+    drawn = (
+        f'<circle cx="{x:g}" cy="{y:g}" r="{radius:g}" fill="{_COLOURS[seat]}" stroke="{_OUTLINE}" '
+        f'stroke-width="{radius / 10:g}"/>'
+    )
+    if seat:
+        drawn += (
+            f'<circle cx="{x:g}" cy="{y:g}" r="{radius * 0.42:g}" fill="{_WOOD}" stroke="{_OUTLINE}" '
+            f'stroke-width="{radius / 10:g}"/>'
+        )
+    return drawn
+
+
+_RADIUS, _SMALL = 18, 10  # of a piece on the board and in a tray
+_SLOT = 24  # between two pieces of a tray
+_TRAY_X = {HAND: _MARGIN + 68, OFF: _MARGIN + 4 * _CELL + 72}  # the first piece of each tray
+
+
+def _tray_y(seat: int) -> float:
+    return _MARGIN + (_TRAY / 2 - 4 if seat else 3 * _CELL + 3 * _TRAY / 2 + 4)
+
+
+def _tray(side: _Side, style: _Theme, to_move: bool) -> str:
+    """Hand at the left, borne off at the right, and a pointer at the side to move."""
+    y = _tray_y(side.seat)
+    words = f'{style.ink} text-anchor="end"'
+    drawn = [
+        _text(_TRAY_X[HAND] - 16, y + 4, 12, "hand", words),
+        _text(_TRAY_X[OFF] - 16, y + 4, 12, f"off {side.off}", words),
+    ]
+    for name, count in ((HAND, side.hand), (OFF, side.off)):
+        drawn += [_piece(_TRAY_X[name] + i * _SLOT, y, _SMALL, side.seat) for i in range(count)]
+    if to_move:
+        x = _MARGIN + 2
+        drawn.append(f'<path d="M{x} {y - 6:g}l9 6l-9 6z" {style.ink}/>')
+    return "".join(drawn)
+
+
+def _place(seat: int, square: int, off: int = 0) -> tuple[float, float]:
+    """Where a mark for a path square, the hand or the next piece borne off is drawn."""
+    if square in (HAND, OFF):
+        return _TRAY_X[square] + (off * _SLOT if square == OFF else 0), _tray_y(seat)
+    return _centre(seat, square)
+
+
+def _last_marks(last: tuple[int, int, int] | None) -> Iterator[str]:
+    """Frames around the squares of the last move, dashed where it came from."""
+    if last is None:
+        return
+    seat, source, target = last
+    for square, dash in ((source, ' stroke-dasharray="6 4"'), (target, "")):
+        if square in (HAND, OFF):
+            continue
+        x, y = _corner(*_cell(seat, square))
+        yield (
+            f'<rect x="{x + 3}" y="{y + 3}" width="{_CELL - 6}" height="{_CELL - 6}" rx="3" fill="none" '
+            f'stroke="{_LAST}" stroke-width="4"{dash}/>'
+        )
+
+
+def _target(seat: int, mark: Mark, off: int) -> str:
+    x, y = _place(seat, mark.target, off)
+    radius = _SMALL if mark.target == OFF else _RADIUS + 3
+    return (
+        f'<circle cx="{x:g}" cy="{y:g}" r="{radius}" fill="none" stroke="{_COLOURS[seat]}" stroke-width="3" '
+        'stroke-dasharray="5 4"/>'
+    )
+
+
+def _label(seat: int, mark: Mark, hand: int) -> str:
+    """A ring around the piece that may move; its value at its foot, of the hand beside it. The best: white on black."""
+    x, y = _place(seat, mark.square)
+    radius = _SMALL if mark.square == HAND else _RADIUS
+    ring = f'<circle cx="{x:g}" cy="{y:g}" r="{radius + 1}" fill="none" stroke="{_OUTLINE}" stroke-width="3"/>'
+    if not mark.label:
+        return ring
+    wide = 9 + 7 * len(mark.label)
+    ground, ink = (_OUTLINE, "#ffffff") if mark.best else ("#ffffff", _OUTLINE)
+    middle, top = (x + hand * _SLOT + wide / 2 - 8, y - 8.5) if mark.square == HAND else (x, y + 11)
+    return (
+        f'{ring}<rect x="{middle - wide / 2:g}" y="{top:g}" width="{wide}" height="17" rx="8" fill="{ground}" '
+        f'stroke="{ink}"/>' + _text(middle, top + 12.5, 12, mark.label, f'fill="{ink}" font-weight="bold"')
+    )
+
+
+def _dice(roll: int, seat: int, style: _Theme) -> str:
+    """Four pyramids in the gap of the mover's edge, as many tips marked as were rolled."""
+    left, top = _corner(4, 0 if seat else 2)
+    drawn = []
+    for i in range(_ROLL):
+        x, y = left + 15 + i * 30, top + 16
+        drawn.append(f'<path d="M{x} {y}l-12 21h24z" {style.wire} stroke-width="2" stroke-linejoin="round"/>')
+        if i < roll:
+            drawn.append(f'<path d="M{x} {y}l-5.5 9.6h11z" {style.ink}/>')
+    return "".join(drawn) + _text(left + _CELL, top + 54, 12, f"roll {roll}", style.ink)
+
+
+# --- Characters. A cell is seven wide and two high: its number, then its piece and the value of moving it.
+
+_INNER = 7
+_PIECE_SIGNS = ("●", "○")
+_ROSETTE_SIGN = "✿"
+_TOP = "┌───────┬───────┬───────┬───────┐               ┌───────┬───────┐"
+_UPPER = "├───────┼───────┼───────┼───────┼───────┬───────┼───────┼───────┤"
+_LOWER = "├───────┼───────┼───────┼───────┼───────┴───────┼───────┼───────┤"
+_BOTTOM = "└───────┴───────┴───────┴───────┘               └───────┴───────┘"
+_ASCII = str.maketrans("┌┬┐├┼┤└┴┘─│●○✿▶·▲△", "+++++++++-|xo*>.^-")
+
+
+class Board:
+    """A position as rich draws it; plain ASCII where the terminal has no more."""
+
+    def __init__(
+        self,
+        position: Position,
+        roll: int | None = None,
+        player: Player | None = None,
+        *,
+        last: tuple[int, int] | None = None,
+        seat: int = 0,
+    ) -> None:
+        self.position = position
+        self.roll = roll
+        self.seat = seat
+        self.last = _last_move(last, seat)
+        self.mover, self.other = _sides(position, seat)
+        self.marks = {mark.square: mark for mark in marks(position, roll, player)}
+
+    def text(self) -> Text:
+        """The board as styled text of 12 lines, 65 wide."""
+        from rich.text import Text
+
+        text = Text(no_wrap=True)
+        upper, lower = (self.mover, self.other) if self.seat else (self.other, self.mover)
+        self._tray(text, upper)
+        for border, row in ((_TOP, 0), (_UPPER, 1), (_LOWER, 2)):
+            text.append(border + "\n", style="dim")
+            self._row(text, row)
+        text.append(_BOTTOM + "\n", style="dim")
+        self._tray(text, lower)
+        text.rstrip()
+        return text
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
+        text = self.text()
+        if options.ascii_only:
+            text.plain = text.plain.translate(_ASCII)
+        yield text
+
+    def _tray(self, text: Text, side: _Side) -> None:
+        to_move = side is self.mover and not self.position.is_over
+        hand = self.marks.get(HAND) if to_move else None
+        text.append("▶ " if to_move else "  ", style="bold")
+        text.append(f"{SEATS[side.seat]:<7}", style=SEAT_STYLES[side.seat])
+        text.append("hand ", style="reverse" if hand else "dim")
+        text.append(f"{_PIECE_SIGNS[side.seat] * side.hand:<7} ", style=SEAT_STYLES[side.seat])
+        text.append(f"{hand.label if hand else '':<7}", style="bold" if hand and hand.best else "")
+        text.append("off ", style="dim")
+        text.append(f"{_PIECE_SIGNS[side.seat] * side.off:<7} ", style=SEAT_STYLES[side.seat])
+        text.append(f"{side.off}")
+        if to_move and self.roll is not None:
+            text.append("   roll ", style="dim")
+            text.append("▲" * self.roll + "△" * (_ROLL - self.roll), style="bold")
+            text.append(f" {self.roll}", style="bold")
+        text.append("\n")
+
+    def _row(self, text: Text, row: int) -> None:
+        seat = 1 if row == 0 else 0
+        at = {column: square for _, square, column, line in _cells() if line == row}
+        for line in (self._heading, self._content):
+            text.append("│", style="dim")
+            for column in range(8):
+                if column in at:
+                    line(text, seat, at[column], row == 1)
+                    text.append("│", style="dim")
+                elif column == 4:
+                    text.append(" " * (2 * _INNER + 1))
+                    text.append("│", style="dim")
+            text.append("\n")
+
+    def _heading(self, text: Text, seat: int, square: int, shared: bool) -> None:
+        movable = square in self.marks and (shared or seat == self.seat)
+        text.append(" ")
+        text.append(f"{square}", style="reverse bold" if movable else "dim")
+        text.append(f"{_ROSETTE_SIGN if square in ROSETTES else '':>{_INNER - 2 - len(str(square))}} ", style="magenta")
+
+    def _content(self, text: Text, seat: int, square: int, shared: bool) -> None:
+        owners = [side for side in (self.mover, self.other) if square in side.squares and (shared or side.seat == seat)]
+        if owners:
+            side = owners[0]
+            mark = self.marks.get(square) if side is self.mover else None
+            text.append(f" {_PIECE_SIGNS[side.seat]}", style=SEAT_STYLES[side.seat])
+            label = mark.label if mark else ""
+            text.append(f"{label:<{_INNER - 2}.{_INNER - 2}}", style="bold" if mark and mark.best else "")
+            return
+        left = self.last is not None and self.last[1] == square and (shared or self.last[0] == seat)
+        text.append(f"{' ·' if left else '':<{_INNER}}", style="dim")

@@ -1,0 +1,165 @@
+"""Pictures of positions, read back as XML and as text."""
+
+import io
+from xml.etree import ElementTree
+
+import pytest
+from rich.console import Console
+
+from engine import Agent, Position, Search
+from engine.drawing import Board, marks
+
+MIDDLE = Position.from_notation("..xx...x.x..x.:1|x..x..x...x...:2")
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def texts(drawing):
+    return [element.text for element in ElementTree.fromstring(drawing).iter(f"{SVG}text")]
+
+
+def pieces(drawing, colour):
+    return [
+        (float(element.get("cx")), float(element.get("cy")))
+        for element in ElementTree.fromstring(drawing).iter(f"{SVG}circle")
+        if element.get("fill") == colour
+    ]
+
+
+def plain(board, encoding="utf-8"):
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding=encoding)
+    Console(file=stream, width=100).print(board)
+    stream.flush()
+    return raw.getvalue().decode(encoding)
+
+
+BLUE, ORANGE = "#0072B2", "#D55E00"
+
+
+class TestSvg:
+    def test_a_notebook_shows_every_piece(self):
+        drawing = MIDDLE._repr_svg_()
+        assert drawing.startswith("<svg ")
+        assert len(pieces(drawing, BLUE)) == len(pieces(drawing, ORANGE)) == 7
+        assert {"off 1", "off 2"} <= set(texts(drawing))
+        assert "blue to move" in ElementTree.fromstring(drawing).find(f"{SVG}title").text
+
+    def test_a_drawing_shows_itself(self):
+        drawing = MIDDLE.svg(2)
+        assert drawing._repr_svg_() == drawing
+
+    def test_the_squares_are_those_of_the_board(self):
+        """The board's twenty squares: shared ones once, private ones for each side."""
+        numbers = [int(text) for text in texts(Position().svg()) if text.isdecimal()]
+        assert sorted(numbers) == sorted([*range(1, 5), 13, 14] * 2 + [*range(5, 13)])
+
+    def test_seats_mirror_each_other(self):
+        """The same position from the other seat: each side's pieces stand where the other's stood, mirrored."""
+        below, above = MIDDLE.svg(seat=0), MIDDLE.svg(seat=1)
+        height = float(ElementTree.fromstring(below).get("viewBox").split()[3])
+        for mine, theirs in ((BLUE, ORANGE), (ORANGE, BLUE)):
+            mirrored = sorted((x, height - y) for x, y in pieces(below, mine))
+            assert mirrored == sorted(pieces(above, theirs))
+
+    def test_legal_moves_have_their_values(self):
+        search = Search(2)
+        shown = texts(MIDDLE.svg(2, search))
+        assert "roll 2" in shown
+        assert {f"{value:.0f}" for _, value in search.moves(MIDDLE, 2)} <= set(shown)
+        assert len(texts(MIDDLE.svg(2))) == len(shown) - len(MIDDLE.legal_moves(2))
+
+    def test_every_legal_move_has_its_target(self):
+        for roll in range(5):
+            dashed = [
+                element
+                for element in ElementTree.fromstring(MIDDLE.svg(roll)).iter(f"{SVG}circle")
+                if element.get("stroke-dasharray")
+            ]
+            assert len(dashed) == len(MIDDLE.legal_moves(roll))
+
+    def test_the_last_move_is_framed_where_it_was_made(self):
+        before = Position.from_notation("...x..........:0|......x.......:0")
+        after, again = before.play(3, 4)
+        assert not again
+        frames = [
+            (float(element.get("x")), float(element.get("y")))
+            for element in ElementTree.fromstring(after.svg(seat=1, last=(4, 3))).iter(f"{SVG}rect")
+            if element.get("fill") == "none"
+        ]
+        corners = {
+            element.text: (float(element.get("x")), float(element.get("y")))
+            for element in ElementTree.fromstring(Position().svg()).iter(f"{SVG}text")
+        }  # seat 0's squares come first, so of the private ones the upper edge's remain
+        source, target = frames
+        assert target == (corners["7"][0] - 2, corners["7"][1] - 10)
+        assert source[0] == corners["4"][0] - 2
+        assert source[1] > target[1]  # blue made it, along the lower edge
+        rolled, again = before.play(4, 4)
+        assert again
+        frames = ElementTree.fromstring(rolled.svg(seat=0, last=(4, 4))).iter(f"{SVG}rect")
+        assert any(frame.get("stroke-dasharray") and float(frame.get("y")) == source[1] for frame in frames)
+
+    def test_themes(self):
+        light, dark, auto = (MIDDLE.svg(theme=theme) for theme in ("light", "dark", "auto"))
+        assert len({light, dark, auto}) == 3
+        assert "prefers-color-scheme" in auto
+        assert "<style>" not in light + dark
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            ({"theme": "pink"}, "theme"),
+            ({"seat": 2}, "seat"),
+            ({"roll": 5}, "roll"),
+        ],
+    )
+    def test_refusals(self, arguments, message):
+        with pytest.raises(ValueError, match=message):
+            MIDDLE.svg(**arguments)
+
+
+class TestTerminal:
+    def test_the_board_is_a_rectangle_that_fits(self):
+        lines = plain(MIDDLE).splitlines()
+        assert len(lines) == 12
+        assert {len(line) for line in lines[1:-1]} == {65}
+        assert lines[0].startswith("  orange hand ○")
+        assert lines[-1].startswith("▶ blue   hand ●")
+
+    def test_every_piece_is_there(self):
+        board = plain(MIDDLE)
+        assert (board.count("●"), board.count("○")) == (7, 7)
+        assert plain(Position()).count("✿") == 5
+
+    def test_seats(self):
+        lines = plain(Board(MIDDLE, seat=1)).splitlines()
+        assert lines[0].startswith("▶ orange hand ○       ")
+        assert lines[0].endswith("1")
+
+    def test_dice_and_values(self):
+        board = plain(Board(MIDDLE, 2, Search(2)))
+        assert "roll ▲▲△△ 2" in board
+        for mark in marks(MIDDLE, 2, Search(2)):
+            assert mark.label in board
+
+    def test_the_last_move_leaves_a_trace(self):
+        after, _ = Position.from_notation("...x..........:0|......x.......:0").play(3, 4)
+        assert plain(Board(after, seat=1, last=(4, 3))).count("·") == 1
+        assert plain(Board(after, seat=1)).count("·") == 0
+
+    def test_a_terminal_without_unicode(self):
+        board = plain(Board(MIDDLE, 2), "ascii")
+        assert board.count("x") == 7
+        assert board.startswith("  orange hand o ")
+        assert "+-------+" in board
+        assert "^^-- 2" in board
+
+
+def test_an_agent_without_values_leaves_moves_unmarked():
+    assert [mark.label for mark in marks(MIDDLE, 2, Agent.parse("greedy"))] == [""] * len(MIDDLE.legal_moves(2))
+    assert not any(mark.best for mark in marks(MIDDLE, 2, Agent.parse("random")))
+
+
+def test_the_best_move_is_marked():
+    best = [mark.square for mark in marks(MIDDLE, 2, Search(3)) if mark.best]
+    assert Search(3).best_move(MIDDLE, 2) in best
