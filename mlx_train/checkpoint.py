@@ -1,84 +1,174 @@
-"""What a run needs to go on: model, optimizers and the position of the loop."""
+"""What a run needs to go on: the networks, the optimizers, the best weights so far, and the position of the loop.
 
+A checkpoint is one safetensors file, `<number>-<CRC-32 of its bytes>.safetensors` in a folder of checkpoints: it
+appears by one rename, and what it holds can be checked against its name. The two newest are kept, so that there is one
+left when the disk has lost a part of the other.
+
+    model.*  optimizer.value.*  optimizer.policy.*  best.value.*  best.policy.*     arrays
+    metadata: version, config, position, run                                        JSON texts
+"""
+
+import io
 import json
-import shutil
-import tempfile
+import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from mlx.utils import tree_flatten, tree_unflatten
 
 from mlx_train.backend import mx
-from mlx_train.config import Config
+from mlx_train.config import CHANGEABLE, Config
+from mlx_train.faults import moment
+from mlx_train.files import atomic_file
 from mlx_train.networks import Networks
-from mlx_train.trainer import Trainer
+from mlx_train.progress import say
+from mlx_train.trainer import Position, Trainer
 
-#: Version of the folder's layout; checkpoints of another are refused.
-CHECKPOINT_VERSION = 1
+#: Version of the file's layout; checkpoints of another are refused.
+CHECKPOINT_VERSION = 2
 
-_MODEL = "model.safetensors"
-_OPTIMIZER = "optimizer.safetensors"
-_META = "meta.json"
+#: How many checkpoints are kept.
+KEPT = 2
 
-
-def save_checkpoint(folder: str | Path, trainer: Trainer, position: dict[str, Any]) -> None:
-    """Write a checkpoint folder: a temporary one beside it, then a rename. `position` is plain JSON."""
-    folder = Path(folder)
-    fresh = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
-    try:
-        mx.save_safetensors(str(fresh / _MODEL), dict(tree_flatten(trainer.model.parameters())))
-        state = {"value": trainer.value_optimizer.state, "policy": trainer.policy_optimizer.state}
-        mx.save_safetensors(str(fresh / _OPTIMIZER), dict(tree_flatten(state)))
-        meta = {"version": CHECKPOINT_VERSION, "config": trainer.config.to_dict(), "position": position}
-        (fresh / _META).write_text(json.dumps(meta, indent=2) + "\n")
-        retired = folder.with_name(f".{folder.name}.old")
-        shutil.rmtree(retired, ignore_errors=True)
-        if folder.exists():
-            folder.rename(retired)
-        fresh.rename(folder)
-        shutil.rmtree(retired, ignore_errors=True)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
+_SUFFIX = ".safetensors"
 
 
-def read_meta(folder: str | Path) -> tuple[Config, dict[str, Any]]:
-    """-> (configuration, position of the loop) of a checkpoint. Raises ValueError for a folder that is none."""
-    path = Path(folder) / _META
-    try:
-        meta = json.loads(path.read_text())
-        version, config, position = meta["version"], meta["config"], meta["position"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{folder}: not a checkpoint: {error}") from None
-    if version != CHECKPOINT_VERSION:
-        raise ValueError(f"{folder}: checkpoint of version {version}, this is version {CHECKPOINT_VERSION}")
-    return Config.from_dict(config), position
+class Damaged(ValueError):
+    """A checkpoint whose bytes are not those that were written."""
 
 
-def load_model(folder: str | Path) -> tuple[Networks, Config, dict[str, Any]]:
-    """-> (networks, configuration, position). Raises ValueError for a damaged checkpoint."""
-    config, position = read_meta(folder)
-    model = Networks(config.hidden_sizes, config.activation, config.dropout)
-    try:
-        model.load_weights(str(Path(folder) / _MODEL), strict=True)
-        mx.eval(model.parameters())
-    except (RuntimeError, ValueError, OSError) as error:
-        raise ValueError(f"{folder}: damaged checkpoint: {error}") from None
-    return model, config, position
+class Checkpoint(NamedTuple):
+    """What a file holds."""
+
+    arrays: dict[str, Any]  # nested by the dots of the names
+    config: Config
+    position: dict[str, Any]
+    run: dict[str, Any]  # the metadata of the weights, once the training is over
 
 
-def restore(trainer: Trainer, folder: str | Path) -> dict[str, Any]:
-    """Put a checkpoint into a trainer that has not made a step; returns the position of the loop.
+def save_checkpoint(folder: str | Path, trainer: Trainer, run: dict[str, Any] | None = None) -> Path:
+    """Write a checkpoint of a trainer and delete all but the newest; returns its path. `run` is plain JSON.
 
-    Raises ValueError for a damaged checkpoint.
+    Raises OSError, with the former checkpoints left as they were.
     """
-    _, position = read_meta(folder)
+    trainer.settle()
+    arrays = {
+        "model": trainer.model.parameters(),
+        "optimizer": {"value": trainer.value_optimizer.state, "policy": trainer.policy_optimizer.state},
+        "best": trainer.best,
+    }
+    metadata = {
+        "version": str(CHECKPOINT_VERSION),
+        "config": json.dumps(trainer.config.to_dict()),
+        "position": json.dumps(trainer.position.to_dict()),
+        "run": json.dumps(run or {}),
+    }
+    buffer = io.BytesIO()
+    mx.save_safetensors(buffer, dict(tree_flatten(arrays)), metadata)
+    data = buffer.getbuffer()
+    folder = Path(folder)
+    folder.mkdir(exist_ok=True)
+    former = checkpoints(folder)
+    number = 1 + int(former[-1].name.partition("-")[0]) if former else 1
+    path = folder / f"{number:06}-{zlib.crc32(data):08x}{_SUFFIX}"
+    with atomic_file(path) as file:
+        file.write(data[: len(data) // 2])
+        file.flush()
+        moment("checkpoint half written")
+        file.write(data[len(data) // 2 :])
+        file.flush()
+        moment("checkpoint written")
+    moment("checkpoint named")
+    for old in former[: 1 - KEPT]:
+        old.unlink()
+    moment("checkpoint done")
+    return path
+
+
+def checkpoints(folder: str | Path) -> list[Path]:
+    """The checkpoints in a folder, the newest last."""
+    return sorted(path for path in Path(folder).glob(f"*-????????{_SUFFIX}") if not path.name.startswith("."))
+
+
+def read_bytes(path: Path) -> bytes:
+    """A checkpoint's bytes. Raises Damaged if they are not those that its name speaks of, OSError."""
+    data = path.read_bytes()
+    if f"{zlib.crc32(data):08x}" != path.stem.rpartition("-")[2]:
+        raise Damaged(f"{path}: damaged checkpoint: its checksum is not the one in its name")
+    return data
+
+
+def newest(folder: str | Path) -> tuple[Path, bytes] | None:
+    """The newest checkpoint of a folder that is whole, and its bytes; None where there is none.
+
+    Damaged ones are passed over, which is said.
+    """
+    for path in reversed(checkpoints(folder)):
+        try:
+            return path, read_bytes(path)
+        except Damaged as error:
+            say(f"{error}; going on from the one before it")
+    return None
+
+
+def parse(data: bytes, name: object) -> Checkpoint:
+    """What a checkpoint's bytes hold. Raises ValueError, which names it, for another version or no checkpoint."""
+    flat: Any
+    metadata: Any
     try:
-        trainer.model.load_weights(str(Path(folder) / _MODEL), strict=True)
-        arrays: dict[str, mx.array] = mx.load(str(Path(folder) / _OPTIMIZER))  # type: ignore[assignment]
-        state = tree_unflatten(list(arrays.items()))
-    except (RuntimeError, ValueError, OSError) as error:
-        raise ValueError(f"{folder}: damaged checkpoint: {error}") from None
-    trainer.value_optimizer.state.update(state["value"])
-    trainer.policy_optimizer.state.update(state["policy"])
-    mx.eval(trainer.state)
-    return position
+        flat, metadata = mx.load(io.BytesIO(data), format="safetensors", return_metadata=True)
+        version = metadata["version"]
+        arrays: Any = tree_unflatten(list(flat.items()))
+    except (RuntimeError, ValueError, KeyError, AttributeError) as error:
+        raise ValueError(f"{name}: not a checkpoint: {error}") from None
+    if version != str(CHECKPOINT_VERSION):
+        raise ValueError(f"{name}: checkpoint of version {version}, this is version {CHECKPOINT_VERSION}")
+    config, position, run = (json.loads(metadata[key]) for key in ("config", "position", "run"))
+    return Checkpoint(arrays, Config.from_dict(config), position, run)
+
+
+def load_model(source: str | Path) -> tuple[Networks, Config, dict[str, Any]]:
+    """-> (networks, configuration, the weights' metadata) of a checkpoint, or of the newest whole one in a folder.
+
+    Each network has the weights of its best epoch so far. Raises ValueError for a damaged checkpoint or none.
+    """
+    path = Path(source)
+    if path.is_dir():
+        found = newest(path)
+        if found is None:
+            raise ValueError(f"{source}: no checkpoint in this folder")
+        path, data = found
+    else:
+        data = read_bytes(path)
+    checkpoint = parse(data, path)
+    config = checkpoint.config
+    model = Networks(config.hidden_sizes, config.activation, config.dropout)
+    _load(model, checkpoint.arrays["model"] | checkpoint.arrays.get("best", {}), path)
+    return model, config, checkpoint.run
+
+
+def restore(trainer: Trainer, data: bytes, name: object = "checkpoint") -> dict[str, Any]:
+    """Put a checkpoint into a trainer that has not made a step; returns what was saved beside it as `run`.
+
+    Raises ValueError for a checkpoint of another version, architecture or configuration.
+    """
+    checkpoint = parse(data, name)
+    own, other = trainer.config.to_dict(), checkpoint.config.to_dict()
+    for setting in own.keys() - set(CHANGEABLE):
+        if own[setting] != other[setting]:
+            raise ValueError(f"{name}: a checkpoint with {setting} {other[setting]}, not {own[setting]}")
+    _load(trainer.model, checkpoint.arrays["model"], name)
+    trainer.value_optimizer.state.update(checkpoint.arrays["optimizer"]["value"])
+    trainer.policy_optimizer.state.update(checkpoint.arrays["optimizer"]["policy"])
+    trainer.best = checkpoint.arrays.get("best", {})
+    trainer.position = Position.from_dict(checkpoint.position)
+    mx.eval(trainer.state, trainer.best)
+    return checkpoint.run
+
+
+def _load(model: Networks, arrays: dict[str, Any], name: object) -> None:
+    try:
+        model.load_weights(tree_flatten(arrays), strict=True)  # type: ignore[arg-type]
+        mx.eval(model.parameters())
+    except (RuntimeError, ValueError) as error:
+        raise ValueError(f"{name}: a checkpoint of another architecture: {error}") from None

@@ -1,20 +1,25 @@
 """The training loop: batches in, better weights out. Nothing here saves, draws or plays."""
 
+import itertools
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
-from functools import partial
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass, field
+from functools import cache, partial
 from typing import Any, Protocol
 
 import numpy as np
-from mlx.utils import tree_map
+from mlx.utils import tree_flatten, tree_map, tree_unflatten
 
 from mlx_train.backend import mx, nn, optim, peak_memory
 from mlx_train.config import Config
-from mlx_train.dataset import Batch
+from mlx_train.dataset import Batch, Share
+from mlx_train.device_features import feature_bytes
+from mlx_train.memory import process_peak_memory
 from mlx_train.networks import MLP, Networks, log_policies, values
+from mlx_train.ranks import ALONE, Ranks
 from mlx_train.weights import load_into
 
 
@@ -30,7 +35,8 @@ class EpochMetrics:
     waiting: float  # share of the epoch that the step waited for data
     seconds: float
     peak_memory_bytes: int  # MLX's
-    train_value_loss: float | None = None  # mean squared error of 2 p - 1
+    process_peak_memory_bytes: int  # all that was resident
+    train_value_loss: float | None = None  # mean squared (or absolute, by configuration) error of 2 p - 1
     train_policy_loss: float | None = None  # cross entropy, nats
     validation_value_loss: float | None = None
     validation_policy_loss: float | None = None
@@ -49,29 +55,39 @@ def learning_rate_schedule(config: Config, steps: int) -> Callable[[mx.array], m
     return optim.join_schedules([rise, fall], [warmup])
 
 
-def value_loss(network: MLP, inputs: mx.array, targets: mx.array) -> mx.array:
-    """Mean squared error of 2 p - 1."""
-    return mx.mean(mx.square(values(network, inputs) - targets))
+def value_loss(
+    network: MLP, inputs: mx.array, targets: mx.array, kind: str = "squared", keys: mx.array | None = None
+) -> mx.array:
+    """Mean squared, or mean absolute, error of 2 p - 1. keys: (n, 2) uint32, for dropout."""
+    error = values(network, inputs, keys) - targets
+    return mx.mean(mx.square(error) if kind == "squared" else mx.abs(error))
 
 
-def policy_loss(network: MLP, inputs: mx.array, targets: mx.array, legal: mx.array) -> mx.array:
-    """Cross entropy against the target policy, in nats."""
-    return -mx.mean(mx.sum(targets * log_policies(network, inputs, legal), axis=1))
+def policy_loss(
+    network: MLP, inputs: mx.array, targets: mx.array, legal: mx.array, keys: mx.array | None = None
+) -> mx.array:
+    """Cross entropy against the target policy, in nats. keys: (n, 2) uint32, for dropout."""
+    return -mx.mean(mx.sum(targets * log_policies(network, inputs, legal, keys), axis=1))
 
 
 class Source(Protocol):
-    """Where batches come from: numpy arrays, all of one size but for the last of the validation."""
+    """Where batches come from: numpy arrays, all of one size but for the last of the validation.
 
-    batch_size: int
+    With several processes each makes its `share` of the rows of every batch, in order.
+    """
+
+    batch_size: int  # of all processes together
     steps_per_epoch: int
+    share: Share
 
-    def epoch(self, number: int) -> Iterator[Batch]:
-        """The training batches of an epoch, counted from 1; the same for the same number."""
+    def epoch(self, number: int, first: int = 0) -> Generator[Batch, None, None]:
+        """The training batches of an epoch, counted from 1; the same for the same number. first: batches left out."""
 
     def validation(self) -> Iterator[Batch]:
         """The validation batches, the same each time."""
 
 
+_CPU_PIECES = 2  # of a batch, unless told
 _RECENT = 64  # batches kept on the device to be trained on again
 
 #: The networks that each choice of `Config.networks` trains.
@@ -79,9 +95,27 @@ TRAINED = {"both": ("value", "policy"), "value": ("value",), "policy": ("policy"
 
 
 def to_mlx(batch: Batch, network: str) -> list[mx.array]:
-    """The batch's arrays for the "value" or the "policy" network, on MLX's device."""
-    arrays = batch[:2] if network == "value" else batch[2:]
-    return [mx.array(array) for array in arrays if array is not None]
+    """The batch's arrays for the "value" or the "policy" network, on MLX's device, packed positions as features."""
+    arrays = [mx.array(array) for array in (batch[:2] if network == "value" else batch[2:]) if array is not None]
+    if arrays[0].dtype == mx.uint32:
+        arrays = to_gpu(arrays)
+    return arrays
+
+
+def to_gpu(arrays: list[mx.array]) -> list[mx.array]:
+    """Rows of packed positions and what belongs to them -> features and the rest, by a stream of their own: what the
+    host wrote moves to the GPU's memory beside the step before.
+    """
+    stream = transfer_stream()
+    moved = [feature_bytes(arrays[0], stream), *(mx.where(True, array, array, stream=stream) for array in arrays[1:])]
+    mx.async_eval(moved)
+    return moved
+
+
+@cache
+def transfer_stream() -> mx.Stream:
+    """The stream of `to_gpu`."""
+    return mx.new_stream(mx.gpu)
 
 
 def network_streams() -> tuple[mx.Stream, mx.Stream]:
@@ -94,21 +128,50 @@ def network_streams() -> tuple[mx.Stream, mx.Stream]:
     return mx.new_stream(device), mx.new_stream(device)
 
 
+@dataclass(kw_only=True)
+class Position:
+    """How far the training is. With the trainer's arrays and the best weights, all that the rest of it depends on."""
+
+    epoch: int = 1  # under way, counted from 1
+    step: int = 0  # batches of it that were trained on
+    updates: int = 0  # steps of the optimizers in all
+    loss_sums: list[float] = field(default_factory=list)  # of each network, over those batches
+    history: list[EpochMetrics] = field(default_factory=list)  # of the epochs that are done
+    seconds: float = 0.0  # that the training has taken
+    finished: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        return asdict(self) | {"history": [metrics.to_dict() for metrics in self.history]}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "Position":
+        """The inverse of `to_dict`. Raises TypeError for anything else."""
+        return cls(**values | {"history": [EpochMetrics(**row) for row in values["history"]]})
+
+
 class Trainer:
-    """A model, its optimizers and the compiled step. Restore a checkpoint into them before the first call of `step`:
-    what is replaced afterwards is silently not what is trained.
+    """A model, its optimizers, the compiled step, and how far the training is.
+
+    Restore a checkpoint into them before the first call of `step`: what is replaced afterwards is silently not what is
+    trained.
     """
 
-    def __init__(self, config: Config, steps: int):
+    def __init__(self, config: Config, steps: int, ranks: Ranks = ALONE):
         """Make a model for `steps` steps of `config`; its weights follow from the seed, or are read from `init`.
 
-        Raises ValueError if that file is no weights file or of other sizes.
+        ranks: the processes that train it together, each on its share of every batch. Raises ValueError if `init` is no
+        weights file or of other sizes.
         """
         mx.random.seed(config.seed)
         self.config = config
+        self.pieces = config.pieces or (1 if mx.default_device() == mx.Device(mx.gpu) else _CPU_PIECES)
+        self.ranks = ranks
         self.model = Networks(config.hidden_sizes, config.activation, config.dropout)
-        if config.init:
+        if config.init and ranks.share.rank == 0:
             load_into(self.model, config.init)
+        if ranks.share.size > 1:  # the random numbers of one device are not quite those of another
+            self.model.update(ranks.first_arrays(self.model.parameters()))
         schedule = learning_rate_schedule(config, steps)
         self.value_optimizer = optim.Adam(learning_rate=schedule, bias_correction=True)
         self.policy_optimizer = optim.Adam(learning_rate=schedule, bias_correction=True)
@@ -116,14 +179,13 @@ class Trainer:
         self.policy_optimizer.init(self.model.policy.trainable_parameters())
         # Everything that a step changes. The compiled step has it as input and as output: what is left out there
         # would silently stay as it is.
-        self.state = [
-            self.model.state,
-            self.value_optimizer.state,
-            self.policy_optimizer.state,
-            mx.random.state,
-        ]
+        self.state = [self.model.state, self.value_optimizer.state, self.policy_optimizer.state]
+        self.position = Position(loss_sums=[0.0] * len(TRAINED[config.networks]))
+        #: The weights of each network's best epoch so far.
+        self.best: dict[str, Any] = {}
         mx.eval(self.state)
-        self._step: Callable[[list[list[mx.array]]], list[mx.array]] | None = None
+        self._step: Callable[..., list[mx.array]] | None = None
+        self._losses: list[list[mx.array]] = []  # of batches that are not in the position's sums yet
 
     @property
     def learning_rate(self) -> float:
@@ -131,25 +193,38 @@ class Trainer:
         optimizer = self.policy_optimizer if self.config.networks == "policy" else self.value_optimizer
         return optimizer.learning_rate.item()
 
-    def step(self, batch: Batch) -> list[mx.array]:
+    def step(self, batch: Batch, rows: int | None = None, stop: bool = False) -> list[mx.array]:
         """One update -> [value loss, policy loss] of the networks that are trained. The work goes on while it returns;
-        `mx.eval` of the losses waits for it.
-        """
-        return self._step_on([to_mlx(batch, name) for name in TRAINED[self.config.networks]])
+        `mx.eval` of the result waits for it.
 
-    def _step_on(self, arrays: list[list[mx.array]]) -> list[mx.array]:
+        batch: this process's share of `rows` rows. Among several processes the result ends with the number of those
+        that said `stop`.
+        """
+        return self._step_on([to_mlx(batch, name) for name in TRAINED[self.config.networks]], rows, stop)
+
+    def _step_on(self, arrays: list[list[mx.array]], rows: int | None = None, stop: bool = False) -> list[mx.array]:
         """The same for arrays that are on the device already."""
         if self._step is None:
             self._step = self._compile()
-        losses = self._step(arrays)
-        mx.async_eval(losses, self.state)
-        return losses
+        key = None
+        if self.config.dropout:
+            key = mx.random.key((self.config.seed * 1_000_003 + self.position.updates) % 2**63)
+        flag = mx.array([float(stop)]) if self.ranks.share.size > 1 else None
+        results = self._step(arrays, rows or len(arrays[0][0]), key, flag)
+        self.position.updates += 1
+        mx.async_eval(results, self.state)
+        return results
 
-    def _compile(self) -> Callable[[list[list[mx.array]]], list[mx.array]]:
+    def _compile(self) -> Callable[..., list[mx.array]]:
         model = self.model
         value_stream, policy_stream = network_streams()
         known = {
-            "value": (value_stream, model.value, self.value_optimizer, partial(value_loss, model.value)),
+            "value": (
+                value_stream,
+                model.value,
+                self.value_optimizer,
+                partial(value_loss, model.value, kind=self.config.value_loss),
+            ),
             "policy": (policy_stream, model.policy, self.policy_optimizer, partial(policy_loss, model.policy)),
         }
         parts = [
@@ -158,48 +233,163 @@ class Trainer:
         ]
 
         @partial(mx.compile, inputs=self.state, outputs=self.state)
-        def step(batches: list[list[mx.array]]) -> list[mx.array]:
-            losses = []
-            for (stream, network, optimizer, gradient), arrays in zip(parts, batches, strict=True):
+        def step(
+            batches: list[list[mx.array]], rows: int, key: mx.array | None, stop: mx.array | None
+        ) -> list[mx.array]:
+            losses, slopes = [], []
+            for (stream, _, _, gradient), arrays, keys in zip(parts, batches, self._keys(rows, key), strict=True):
                 with mx.stream(stream):
-                    loss, gradients = gradient(*arrays)
-                    optimizer.update(network, gradients)
+                    loss, slope = self._in_pieces(gradient, arrays, keys, rows)
                 losses.append(loss)
-            return losses
+                slopes.append(slope)
+            results = losses
+            if stop is not None:
+                results, slopes = self._over_all_ranks(losses, slopes, stop)
+            for (stream, network, optimizer, _), slope in zip(parts, slopes, strict=True):
+                with mx.stream(stream):
+                    optimizer.update(network, slope)
+            return results
 
         return step
 
-    def train_epoch(self, epoch: int, source: Source) -> dict[str, float]:
-        """One epoch -> the training part of the metrics."""
+    def _in_pieces(
+        self, gradient: Callable[..., tuple[mx.array, Any]], arrays: list[mx.array], keys: mx.array | None, rows: int
+    ) -> tuple[mx.array, Any]:
+        """-> (loss, gradient) of `rows` rows, as far as they are this process's, summed over pieces of them.
+
+        The order of a sum decides its last bit, the last bit whether a ReLU is above zero, and that, by and by, a
+        thousandth of a weight. So a process that works alone sums over the pieces that two processes would have.
+        """
+        count = len(arrays[0])
+        pieces = min(count, max(1, self.pieces // self.ranks.share.size))
+        if count == rows and pieces == 1:
+            return gradient(*arrays, keys=keys)
+        total: Any = None
+        for piece in range(pieces):
+            own = Share(piece, pieces).of(count)
+            found = gradient(*(array[own] for array in arrays), keys=None if keys is None else keys[own])
+            weight = (own.stop - own.start) / rows
+            found = tree_map(lambda array, weight=weight: array * weight, found)
+            total = found if total is None else tree_map(mx.add, total, found)
+        return total
+
+    def _keys(self, rows: int, key: mx.array | None) -> list[mx.array | None]:
+        """For each network, (n, 2) random keys of this process's rows: a row's follows from its place in the batch."""
+        names = TRAINED[self.config.networks]
+        if key is None:
+            return [None] * len(names)
+        return [mx.random.split(own, rows)[self.ranks.share.of(rows)] for own in mx.random.split(key, len(names))]
+
+    def _over_all_ranks(
+        self, losses: list[mx.array], slopes: list[Any], stop: mx.array
+    ) -> tuple[list[mx.array], list[Any]]:
+        """Losses and gradients of the whole batch from those of the shares -> ([*losses, stops], gradients).
+
+        One sum over the processes for all of it: two at a time might meet in another order elsewhere.
+        """
+        trees: list[list[tuple[str, mx.array]]] = [tree_flatten(slope) for slope in slopes]  # type: ignore[misc]
+        arrays = [array for tree in trees for _, array in tree] + losses
+        flat = mx.concatenate([*(array.reshape(-1) for array in arrays), stop])
+        ends = np.cumsum([array.size for array in arrays]).tolist()
+        *summed, stops = mx.split(self.ranks.sum(flat), ends)
+        shaped = [one.reshape(array.shape) for one, array in zip(summed, arrays, strict=True)]
+        rest = iter(shaped)
+        slopes = [tree_unflatten([(name, next(rest)) for name, _ in tree]) for tree in trees]
+        return [*rest, stops], slopes
+
+    def train_epoch(
+        self,
+        source: Source,
+        *,
+        stopping: Callable[[], bool] = lambda: False,
+        on_batch: Callable[[], None] = lambda: None,
+    ) -> dict[str, float] | None:
+        """The rest of the epoch under way -> the training part of its metrics, or None where it was left early.
+
+        stopping: asked at each batch whether to leave; of several processes, all leave after the same batch.
+        on_batch: called after each batch.
+        """
         start = time.perf_counter()
         waited = 0.0
-        losses: list[list[mx.array]] = []
+        position, config = self.position, self.config
+        alone = self.ranks.share.size == 1
+        stopped = False
+        former: list[mx.array] | None = None
+        latest: list[mx.array] | None = None
+        first = position.step
+        # What is trained on again after the first batches are the batches before them.
+        begin = max(0, first - _RECENT) if config.reuse > 1 else first
         recent: deque[list[list[mx.array]]] = deque(maxlen=_RECENT)
-        rng = np.random.default_rng((self.config.seed, 5, epoch))
-        self.model.train()
-        mx.random.seed((self.config.seed * 1_000_003 + epoch) % 2**63)
-        batches = source.epoch(epoch)
-        while True:
-            asked = time.perf_counter()
-            batch = next(batches, None)
-            waited += time.perf_counter() - asked
-            if batch is None:
-                break
-            arrays = [to_mlx(batch, name) for name in TRAINED[self.config.networks]]
-            losses.append(self._step_on(arrays))
-            for _ in range(self.config.reuse - 1):
-                recent.append(arrays)
-                self._step_on(recent[rng.integers(len(recent))])
-            if len(losses) > 1:
-                mx.eval(losses[-2])  # not much ahead of the device
-        mx.eval(losses[-1], self.state)
+        with closing(source.epoch(position.epoch, begin)) as batches:
+            for number in itertools.count(begin):
+                asked = time.perf_counter()
+                batch = next(batches, None)
+                waited += time.perf_counter() - asked
+                if batch is None:
+                    break
+                arrays = [to_mlx(batch, name) for name in TRAINED[config.networks]]
+                if config.reuse > 1:
+                    recent.append(arrays)
+                if number < first:
+                    continue
+                former, latest = latest, self._step_on(arrays, source.batch_size, stopping())
+                self._losses.append(latest)
+                if config.reuse > 1:
+                    rng = np.random.default_rng((config.seed, 5, position.epoch, number))
+                    for _ in range(config.reuse - 1):
+                        self._step_on(recent[rng.integers(len(recent))], source.batch_size)
+                position.step += 1
+                on_batch()
+                if former is not None:
+                    mx.eval(former)  # not much ahead of the device
+                    stopped = not alone and bool(former[-1].item())
+                if stopped or (alone and stopping()):
+                    stopped = True
+                    break
+        self.settle()
+        if stopped:
+            return None
         seconds = time.perf_counter() - start
-        means = [sum(loss.item() for loss in column) / len(losses) for column in zip(*losses, strict=True)]
+        means = [total / position.step for total in position.loss_sums]
         return self._named("train", means) | {
-            "samples_per_second": len(losses) * self.config.reuse * source.batch_size / seconds,
+            "samples_per_second": (position.step - first) * config.reuse * source.batch_size / seconds,
             "waiting": waited / seconds,
             "seconds": seconds,
         }
+
+    def settle(self) -> None:
+        """Wait for the steps that are under way; the position then says all that they did."""
+        mx.eval(self._losses, self.state)
+        for losses in self._losses:
+            for number, loss in enumerate(losses[: len(TRAINED[self.config.networks])]):
+                self.position.loss_sums[number] += float(np.array(loss))
+        self._losses.clear()
+
+    def end_epoch(self, metrics: EpochMetrics) -> None:
+        """Note what an epoch has brought and go to the next one."""
+        position = self.position
+        position.history.append(metrics)
+        position.epoch, position.step = metrics.epoch + 1, 0
+        position.loss_sums = [0.0] * len(position.loss_sums)
+        for name, row in best_epochs(position.history).items():
+            if row.epoch == metrics.epoch:
+                self.best[name] = tree_map(mx.array, self.model[name].parameters())
+        mx.eval(self.best)
+
+    def use_best(self) -> None:
+        """Put the weights of the best epochs into the model."""
+        for name, weights in self.best.items():
+            self.model[name].update(weights)
+
+    def is_over(self) -> bool:
+        """Whether the last epoch is done, or no network has become better for `patience` epochs."""
+        config, position = self.config, self.position
+        if position.epoch > config.epochs:
+            return True
+        if not config.patience or not position.history:
+            return False
+        best = max(row.epoch for row in best_epochs(position.history).values())
+        return position.epoch - 1 - best >= config.patience
 
     def _named(self, phase: str, losses: list[float]) -> dict[str, float]:
         """The losses of the networks that are trained, by their names in the metrics."""
@@ -208,20 +398,24 @@ class Trainer:
 
     def validate(self, source: Source) -> dict[str, float]:
         """Losses over all of the validation batches -> the validation part of the metrics."""
-        self.model.eval()
         sums = dict.fromkeys(TRAINED[self.config.networks], 0.0)
         hits = rows = 0
         for batch in source.validation():
+            count = 0
             for name in sums:
                 arrays = to_mlx(batch, name)
                 count = len(arrays[0])
+                if count == 0:  # a small last batch among many processes
+                    continue
                 if name == "value":
-                    sums[name] += float(np.array(value_loss(self.model.value, *arrays))) * count
+                    loss = value_loss(self.model.value, arrays[0], arrays[1], self.config.value_loss)
+                    sums[name] += float(np.array(loss)) * count
                 else:
                     sums[name] += float(np.array(policy_loss(self.model.policy, *arrays))) * count
                     hits += self._hits(*arrays)
             rows += count
-        means = [total / rows for total in sums.values()]
+        *totals, hits, rows = map(sum, zip(*self.ranks.gather([*sums.values(), hits, rows]), strict=True))
+        means = [total / rows for total in totals]
         measured = self._named("validation", means) | {"validation_loss": sum(means)}
         if "policy" in sums:
             measured["validation_policy_accuracy"] = hits / rows
@@ -235,45 +429,43 @@ class Trainer:
 
 
 def train(
-    trainer: Trainer, source: Source, on_epoch: Callable[[EpochMetrics], None] = lambda metrics: None
+    trainer: Trainer,
+    source: Source,
+    on_epoch: Callable[[EpochMetrics], None] = lambda metrics: None,
+    *,
+    stopping: Callable[[], bool] = lambda: False,
+    on_batch: Callable[[], None] = lambda: None,
 ) -> list[EpochMetrics]:
-    """Train until the last epoch, or until no network has become better for `patience` epochs.
+    """Train from the trainer's position until the last epoch, or until no network has become better for `patience`.
 
     The networks share nothing, so each ends with the weights of its own best epoch (`best_epochs`). on_epoch: called
-    after every epoch. KeyboardInterrupt leaves the best weights in the model and goes on to the caller. Raises
-    FloatingPointError if the loss is no number any more.
+    after every epoch; on_batch: after every batch, a place where the trainer can be saved. stopping: whether to leave
+    before the end; the trainer then stays as it is, not finished. Raises FloatingPointError if the loss is no number
+    any more.
     """
-    config = trainer.config
-    history: list[EpochMetrics] = []
-    best_weights: dict[str, Any] = {}
-    try:
-        for epoch in range(1, config.epochs + 1):
-            measured = trainer.train_epoch(epoch, source) | trainer.validate(source)
-            metrics = EpochMetrics(
-                epoch=epoch,
-                step=epoch * source.steps_per_epoch * config.reuse,
-                learning_rate=trainer.learning_rate,
-                peak_memory_bytes=peak_memory(),
-                **measured,
+    position = trainer.position
+    while not trainer.is_over():
+        trained = trainer.train_epoch(source, stopping=stopping, on_batch=on_batch)
+        if trained is None:
+            return position.history
+        measured = trained | trainer.validate(source)
+        metrics = EpochMetrics(
+            epoch=position.epoch,
+            step=position.updates,
+            learning_rate=trainer.learning_rate,
+            peak_memory_bytes=peak_memory(),
+            process_peak_memory_bytes=process_peak_memory(),
+            **measured,
+        )
+        if not math.isfinite(metrics.validation_loss):
+            raise FloatingPointError(
+                f"the validation loss is {metrics.validation_loss} after epoch {metrics.epoch}: lower the learning rate"
             )
-            if not math.isfinite(metrics.validation_loss):
-                raise FloatingPointError(
-                    f"the validation loss is {metrics.validation_loss} after epoch {epoch}: lower the learning rate"
-                )
-            history.append(metrics)
-            on_epoch(metrics)
-            best = best_epochs(history)
-            for name, row in best.items():
-                if row.epoch == epoch:
-                    best_weights[name] = tree_map(mx.array, trainer.model[name].parameters())
-            mx.eval(best_weights)
-            if config.patience and epoch - max(row.epoch for row in best.values()) >= config.patience:
-                break
-    finally:
-        for name, weights in best_weights.items():
-            trainer.model[name].update(weights)
-        trainer.model.eval()
-    return history
+        trainer.end_epoch(metrics)
+        on_epoch(metrics)
+    trainer.use_best()
+    position.finished = True
+    return position.history
 
 
 def best_epochs(history: Sequence[EpochMetrics]) -> dict[str, EpochMetrics]:

@@ -1,0 +1,280 @@
+import contextlib
+import gc
+import json
+import sqlite3
+import sys
+from dataclasses import replace
+
+import pytest
+from typer.testing import CliRunner
+
+from engine import Tablebase
+from mlx_train import cli, tune
+from mlx_train.config import PRESETS, Config, read_settings, resolve_as
+from mlx_train.report import search_plot
+from mlx_train.runs import Run
+
+optuna = pytest.importorskip("optuna")
+FixedTrial = optuna.trial.FixedTrial
+State = optuna.trial.TrialState
+
+PARAMS = {"batch_size": 256, "width": 32, "depth": 3, "learning_rate": 0.001, "dropout": 0.1}
+TINY = Config(games=8, depth=1, playouts=1, epochs=2, device="cpu", workers=1)
+
+
+@pytest.fixture
+def search(monkeypatch):
+    """A search whose trials take a moment."""
+    monkeypatch.setattr(tune, "WIDTHS", (8, 16))
+    monkeypatch.setattr(tune, "_MEASURED", 200)
+    return tune.Search(config=TINY, measure="validation_loss")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """The folder of a search of three trials."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tune, "WIDTHS", (8, 16))
+        found = tune.Search(config=TINY, measure="validation_loss")
+        folder = tune.begin(found, tmp_path_factory.mktemp("tune") / "search")
+        tune.tune(folder, found, 3)
+    return folder
+
+
+class TestSuggestions:
+    def test_what_a_trial_has(self):
+        config = tune.Search(config=Config(epochs=7), measure="validation_loss").suggest(FixedTrial(PARAMS))
+        assert config == Config(epochs=7, batch_size=256, hidden_sizes=(32, 16, 8), learning_rate=0.001, dropout=0.1)
+
+    def test_no_layer_is_narrower_than_the_narrowest(self):
+        config = tune.Search(config=Config(), measure="validation_loss").suggest(FixedTrial(PARAMS | {"width": 16}))
+        assert config.hidden_sizes == (16, 8, 8)
+
+    def test_the_exact_teacher_gives_each_trial_as_many_positions(self):
+        search = tune.Search(config=Config(teacher="exact", steps=1000, batch_size=512), measure="validation_loss")
+        for batch_size in tune.BATCH_SIZES:
+            config = search.suggest(FixedTrial(PARAMS | {"batch_size": batch_size}))
+            assert config.steps * batch_size == 512_000
+
+    @pytest.mark.parametrize(
+        ("teacher", "measure", "blend"),
+        [
+            ("search", "validation_loss", None),
+            ("exact", "validation_loss", None),
+            ("search", "regret", "outcome_blend"),
+            ("exact", "value_error", "play_share"),
+            ("outcome", "regret", None),
+        ],
+    )
+    def test_the_blend_is_no_matter_of_the_loss(self, teacher, measure, blend):
+        search = tune.Search(config=Config(teacher=teacher), measure=measure)
+        assert search.blend == blend
+        if blend:
+            config = search.suggest(FixedTrial(PARAMS | {blend: 0.25}))
+            assert getattr(config, blend) == 0.25
+
+    def test_a_policy_has_no_value_error(self):
+        with pytest.raises(ValueError, match="needs a value network"):
+            tune.Search(config=Config(networks="policy"), measure="value_error")
+
+
+class TestSearch:
+    def test_it_leaves_its_results(self, finished):
+        names = {path.name for path in finished.run.folder.iterdir()}
+        assert {"config.json", "games.npz", "study.db", "best.json", "tune.md", "tune.png"} <= names
+        trials = finished.study(0).trials
+        assert [trial.number for trial in trials] == [0, 1, 2]
+        assert len({json.dumps(trial.params, sort_keys=True) for trial in trials}) == 3
+        best = json.loads(finished.best.read_text())
+        complete = [trial.value for trial in trials if trial.state == State.COMPLETE]
+        assert best["value"] == min(complete)
+        assert best["measure"] == "validation_loss"
+        text = finished.table.read_text()
+        assert f"| {best['trial']} " in text
+        assert "importances need 8 trials" in text
+        assert finished.picture.read_bytes().startswith(b"\x89PNG")
+
+    def test_its_best_settings_are_a_file_for_config(self, finished):
+        best = json.loads(finished.best.read_text())
+        config = resolve_as(Config, PRESETS, "production", {"epochs": 5}, finished.best)
+        params = finished.study(0).best_params
+        assert config.learning_rate == params["learning_rate"]
+        assert config.hidden_sizes[0] == params["width"]
+        assert (config.epochs, config.games) == (5, 8)
+        assert config == Config.from_dict(best["config"] | {"epochs": 5})
+
+    def test_it_goes_on_and_tries_again_what_was_killed(self, search, tmp_path):
+        folder = tune.begin(search, tmp_path / "search")
+        tune.tune(folder, search, 1)
+        killed = folder.study(0).ask()
+        search.suggest(killed)
+        params = killed.params
+        place = folder.run.folder
+        del folder, killed
+        gc.collect()  # gives the folder free
+        again, found = tune.resume(place)
+        assert found == search
+        tune.tune(again, found, 3)
+        trials = again.study(0).trials
+        assert trials[1].state == State.FAIL
+        assert trials[2].params == params
+        assert len(tune.finished(again.study(0))) == 3
+        tune.tune(again, found, 3)
+        assert len(again.study(0).trials) == len(trials)
+
+    def test_going_on_it_takes_other_workers_and_no_other_measure(self, search, tmp_path):
+        folder = tune.begin(search, tmp_path / "search")
+        place = folder.run.folder
+        del folder
+        gc.collect()
+        config = replace(search.config, workers=3)
+        again, found = tune.resume(place, config=config)
+        assert found == replace(search, config=config)
+        del again
+        gc.collect()
+        with pytest.raises(ValueError, match=r"measure is validation_loss in .*, and stays so"):
+            tune.resume(place, measure="regret")
+
+    def test_by_regret(self, search, tmp_path):
+        Tablebase.solve(2, workers=1).save(tmp_path / "two.table")
+        regret = tune.Search(config=search.config, measure="regret", table=tmp_path / "two.table")
+        folder = tune.begin(regret, tmp_path / "search")
+        study = tune.tune(folder, regret, 1)
+        assert 0 < study.best_value < 10
+        assert "outcome_blend" in study.best_params
+        assert len(study.best_trial.intermediate_values) == TINY.epochs
+
+    def test_a_loss_that_is_no_number_ends_a_trial(self, search, tmp_path, monkeypatch):
+        monkeypatch.setattr("mlx_train.trainer.Trainer.validate", lambda *_: {"validation_loss": float("nan")})
+        folder = tune.begin(search, tmp_path / "search")
+        tune.tune(folder, search, 1)
+        (trial,) = folder.study(0).trials
+        assert trial.state == State.PRUNED
+        assert not folder.best.exists()
+
+    def test_trials_that_fall_behind_are_broken_off(self, search, tmp_path):
+        study = tune.begin(search, tmp_path / "search").study(0)
+        for value in (*[1.0] * tune._STARTUP_TRIALS, 9.0):
+            trial = study.ask()
+            search.suggest(trial)
+            for epoch in range(1, 4):
+                trial.report(value, epoch)
+            assert trial.should_prune() == (value > 1)
+            study.tell(trial, *([None, State.PRUNED] if value > 1 else [value]))
+        assert tune.values_by_trial(study)[-1] == (tune._STARTUP_TRIALS, 9.0, True)
+
+    def test_importances(self, search):
+        study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+        assert tune.importances(study) == {}
+        for _ in range(30):
+            trial = study.ask()
+            config = search.suggest(trial)
+            study.tell(trial, config.dropout)
+        found = tune.importances(study)
+        assert max(found, key=found.__getitem__) == "dropout"
+        figure = search_plot(tune.values_by_trial(study), found, "dropout")
+        assert [axes.get_title() for axes in figure.axes] == ["Trials", "Importance"]
+        assert len(search_plot(tune.values_by_trial(study), {}, "dropout").axes) == 1
+        assert sum(found.values()) == pytest.approx(1)
+
+    @pytest.mark.slow
+    def test_two_processes(self, tmp_path):
+        found = tune.Search(config=TINY, measure="validation_loss")
+        folder = tune.begin(found, tmp_path / "search")
+        study = tune.tune(folder, found, 4, parallel=2)
+        assert len(tune.finished(study)) == 4
+        assert not study.get_trials(states=(State.RUNNING, State.FAIL))
+
+
+class TestInUse:
+    def test_a_database_in_use(self, finished):
+        with contextlib.closing(sqlite3.connect(finished.database, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            with pytest.raises(ValueError, match=r"study\.db is in use by another process") as error:
+                tune.check_database(finished.database, seconds=0.01)
+            assert "\n" not in str(error.value)
+        tune.check_database(finished.database)
+
+    def test_no_database(self, tmp_path):
+        tune.check_database(tmp_path / "study.db")
+        (tmp_path / "study.db").write_text("no database " * 1000)
+        with pytest.raises(ValueError, match="is not a tuning database"):
+            tune.check_database(tmp_path / "study.db")
+
+    def test_a_folder_in_use(self, finished):
+        with pytest.raises(ValueError, match="is in use by another process"):
+            tune.resume(finished.run.folder)
+
+    def test_another_command_s_folder(self, tmp_path):
+        Run.create(Config(), "run", tmp_path / "run", made_by="run")
+        with pytest.raises(ValueError, match="was not made by `tune`"):
+            tune.resume(tmp_path / "run")
+
+
+class TestCommand:
+    def call(self, *arguments):
+        return CliRunner().invoke(cli.app, [*map(str, arguments)])
+
+    @pytest.mark.parametrize(
+        ("flags", "reason"),
+        [
+            (("--measure", "los"), "unknown measure 'los'"),
+            (("--trials", 0), "trials must be at least 1"),
+            (("--parallel", 0), "parallel 1 to 64"),
+            (("--networks", "policy", "--measure", "value_error"), "needs a value network"),
+            (("--learning-rate", 0.1), "No such option"),  # it is looked for
+        ],
+    )
+    def test_wrong_usage(self, flags, reason):
+        result = self.call("tune", *flags)
+        assert result.exit_code == 2
+        assert reason in " ".join(result.output.replace("│", " ").split())
+
+    def test_without_optuna(self, monkeypatch):
+        monkeypatch.setitem(sys.modules, "optuna", None)
+        with pytest.raises(RuntimeError, match=r"pip install 'mlx-ur\[tune\]'"):
+            tune.require()
+
+    def test_a_search_and_a_run_with_its_settings(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(tune, "WIDTHS", (8,))
+        flags = ("--games", 6, "--depth", 1, "--playouts", 1, "--epochs", 1, "--device", "cpu", "--workers", 1)
+        result = self.call("tune", *flags, "--trials", 1, "--output", tmp_path / "search")
+        assert result.exit_code == 0, result.output
+        assert "1 trials, 0 of them broken off" in result.output
+        best = tmp_path / "search" / "best.json"
+        result = self.call("generate", "--config", best, "--output", tmp_path / "games")
+        assert result.exit_code == 0, result.output
+        kept = json.loads((tmp_path / "games" / "config.json").read_text())["config"]
+        assert kept == json.loads(best.read_text())["config"]
+
+
+class TestSettingsFile:
+    @pytest.mark.parametrize(
+        ("text", "reason"),
+        [
+            ("", "Expecting value"),
+            ("[]", "not a file of settings"),
+            ('{"learnin_rate": 0.1}', "unknown settings: learnin_rate"),
+            ('{"learning_rate": -1}', "learning_rate must be"),
+            ('{"games": "many"}', "not a file of settings"),
+            ('{"config": {"epochs": 0}}', "epochs must be"),
+        ],
+    )
+    def test_refused(self, tmp_path, text, reason):
+        path = tmp_path / "settings.json"
+        path.write_text(text)
+        with pytest.raises(ValueError, match=reason) as error:
+            read_settings(path)
+        assert str(error.value).startswith(f"{path}: ")
+        assert "\n" not in str(error.value)
+
+    def test_it_goes_before_the_preset_and_behind_flags(self, tmp_path):
+        path = tmp_path / "settings.json"
+        path.write_text(json.dumps({"games": 7, "epochs": 3, "hidden_sizes": [16, 8]}))
+        config = resolve_as(Config, PRESETS, "quick", {"epochs": 4}, path)
+        assert (config.games, config.epochs, config.depth, config.hidden_sizes) == (7, 4, 3, (16, 8))
+
+    def test_missing(self, tmp_path):
+        result = CliRunner().invoke(cli.app, ["run", "--config", str(tmp_path / "nowhere.json")])
+        assert result.exit_code == 2
+        assert "nowhere.json" in result.output
