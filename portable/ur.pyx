@@ -1,0 +1,176 @@
+"""What `ur.wasm` exports: the engine's kernels by plain names.
+
+The caller owns all memory: every pointer below is an address that it hands over. Nothing is kept between calls.
+A Board is made by `ur_board`; the others take it as they find it. Squares are path squares, 0 the hand.
+"""
+
+from libc.stdint cimport int16_t, int64_t
+
+from engine.evaluation cimport Points, weigh
+from engine.features cimport FEATURES, feature_floats
+from engine.network cimport (
+    MAX_LAYERS,
+    MAX_LOOKAHEAD,
+    Activation,
+    Net,
+    lay_out,
+    network_moves,
+    policy_moves,
+    storage_size,
+    win_probability,
+)
+from engine.position cimport *
+from engine.search cimport LAST_TABLE_SIZE, MAX_DEPTH, Moves, Searcher, fill_last_table, fill_ternary, search_moves
+
+
+cdef extern from "dense.h":
+    enum:
+        MAX_WIDTH "UR_MAX_WIDTH"
+
+
+# Made by build.py from the engine's own tables.
+cdef extern from "ur_tables.h":
+    const float SCALES "UR_SCALES"[FEATURES]
+    const char CONSTANTS "UR_CONSTANTS"[]
+
+
+cdef public const char* ur_constants() noexcept nogil:
+    """Names and limits of the engine, as JSON in UTF-8 that ends in a zero byte."""
+    return CONSTANTS
+
+
+cdef public void ur_limits(int* out) noexcept nogil:
+    """Writes the largest: roll, number of moves, depth of the search, turns of look-ahead, number of layers, width."""
+    out[0] = MAX_ROLL
+    out[1] = MAX_MOVES
+    out[2] = MAX_DEPTH
+    out[3] = MAX_LOOKAHEAD
+    out[4] = MAX_LAYERS
+    out[5] = MAX_WIDTH
+
+
+# --- rules -----------------------------------------------------------------------------------------------------------
+
+
+cdef public bint ur_board(Board* board, unsigned int own, unsigned int opp, int own_off, int opp_off) noexcept nogil:
+    """Makes a Board (8 bytes) of two masks and the borne-off counts; 0 if the rules do not allow the position."""
+    cdef uint64_t packed
+    if (own | opp) > 0xFFFF or not 0 <= own_off <= PIECES or not 0 <= opp_off <= PIECES:
+        return False
+    packed = own | <uint64_t> opp << 16 | <uint64_t> own_off << 32 | <uint64_t> opp_off << 40
+    if not is_packed(packed):
+        return False
+    board[0] = unpack(packed)
+    return True
+
+
+cdef public bint ur_is_over(const Board* board) noexcept nogil:
+    """Whether a side has borne off all its pieces."""
+    return is_over(board)
+
+
+cdef public unsigned int ur_legal_moves(const Board* board, int roll) noexcept nogil:
+    """The squares that a piece can be moved from, as a mask."""
+    return 0 if is_over(board) else legal_sources(board, roll)
+
+
+cdef public bint ur_play(Board* board, int roll, int square) noexcept nogil:
+    """Makes a legal move; the board is then seen by whoever moves next. 1 if that is the same side."""
+    board[0] = successor(board[0], square, roll)
+    return grants_roll(square + roll)
+
+
+cdef public void ur_pass(Board* board) noexcept nogil:
+    """Passes the turn."""
+    board[0] = swap_sides(board[0])
+
+
+# --- features --------------------------------------------------------------------------------------------------------
+
+
+cdef public void ur_features(const Board* board, int roll, float* out) noexcept nogil:
+    """Writes the features; a roll of -1 is a position before its roll."""
+    feature_floats(board, roll, SCALES, out)
+
+
+# --- search ----------------------------------------------------------------------------------------------------------
+
+
+cdef public int ur_searcher_bytes() noexcept nogil:
+    """Bytes of a Searcher."""
+    return sizeof(Searcher)
+
+
+cdef public int ur_search_table_bytes() noexcept nogil:
+    """Bytes of a table of last chance nodes."""
+    return LAST_TABLE_SIZE * sizeof(int16_t)
+
+
+cdef public void ur_searcher(Searcher* searcher, const double* points) noexcept nogil:
+    """Makes a Searcher without a table. points: an evaluation's seven weights, in the order of `Points`."""
+    weigh(<const Points*> points, &searcher.weights)
+    searcher.last = NULL
+    fill_ternary(searcher.ternary)
+
+
+cdef public bint ur_search_table(Searcher* searcher, int16_t* table) noexcept nogil:
+    """Fills a table and uses it from now on; 0 if the weights are too large for its 16 bits."""
+    if not fill_last_table(searcher, table):
+        return False
+    searcher.last = table
+    return True
+
+
+cdef public int ur_search(
+    Searcher* searcher, const Board* board, int roll, int depth, int* squares, double* values
+) noexcept nogil:
+    """Every legal move, ascending squares, and its value in evaluation points; returns how many."""
+    cdef Moves moves
+    cdef int i
+    searcher.depth = depth
+    search_moves(searcher, board, roll, &moves)
+    for i in range(moves.count):
+        squares[i] = moves.square[i]
+        values[i] = <double> moves.value[i] / <double> (<int64_t> 2 << (4 * (depth - 1)))
+    return moves.count
+
+
+# --- networks --------------------------------------------------------------------------------------------------------
+
+
+cdef public int ur_net_bytes() noexcept nogil:
+    """Bytes of a Net."""
+    return sizeof(Net)
+
+
+cdef public int ur_net_storage(const int* sizes, int layers) noexcept nogil:
+    """Floats that a network's layers take. sizes: inputs and the outputs of each layer, layers + 1 numbers."""
+    return storage_size(sizes, layers)
+
+
+cdef public void ur_net(
+    Net* net, const int* sizes, int layers, int activation, const float* flat, float* storage
+) noexcept nogil:
+    """Makes a Net of a flat list of weights. storage: `ur_net_storage` floats, zero; the Net goes on using it."""
+    net.scales = SCALES
+    net.activation = <Activation> activation
+    lay_out(net, sizes, layers, flat, storage)
+
+
+cdef public double ur_value(const Net* net, const Board* board) noexcept nogil:
+    """The win probability of the side to move, before its roll."""
+    return win_probability(net, board)
+
+
+cdef public int ur_network_moves(
+    const Net* net, const Board* board, int roll, int depth, int* squares, double* values
+) noexcept nogil:
+    """Every legal move, ascending squares, and its win probability after `depth` turns; returns how many."""
+    return network_moves(net, board, roll, depth, squares, values)
+
+
+cdef public int ur_policy(
+    const Net* net, const Board* board, int roll, int* squares, double* probabilities
+) noexcept nogil:
+    """Every legal move, ascending squares, and the policy's probability of it; returns how many."""
+    return policy_moves(net, board, roll, squares, probabilities)

@@ -1,0 +1,412 @@
+"""The page in a real browser: Chromium, driven by Playwright. What it shows is compared with the engine here."""
+
+import gzip
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from engine import Network, Position
+from mlx_train import chromium, web
+from mlx_train.record import Record
+
+ROOT = Path(__file__).parent.parent
+GOLDEN = Path(__file__).parent / "golden_network.json"
+PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1360, "height": 900}
+
+if not (ROOT / "web" / "ur.wasm").exists():
+    pytest.skip("web/ur.wasm is not built: make wasm", allow_module_level=True)
+if chromium.missing():
+    pytest.skip(chromium.missing(), allow_module_level=True)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium.chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    """Weights files to play against, and some to refuse, by name."""
+    folder = tmp_path_factory.mktemp("models")
+    golden = json.loads(GOLDEN.read_text())
+    short = golden | {"value_weights": golden["value_weights"][:-1]}
+    huge = golden | {"value_weights": [1e300, *golden["value_weights"][1:]]}
+    policy = {key: value for key, value in golden.items() if key != "value_weights"}
+    contents = {
+        "good.json": json.dumps(golden).encode(),
+        "good.json.gz": gzip.compress(json.dumps(golden).encode()),
+        "policy.json": json.dumps(policy).encode(),
+        "short.json": json.dumps(short).encode(),
+        "huge.json": json.dumps(huge).encode(),
+        "other.json": json.dumps(golden | {"feature_set": "ur-151"}).encode(),
+        "text.json": b"no network at all",
+        "cut.json.gz": gzip.compress(json.dumps(golden).encode())[:-500],
+    }
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def address(models):
+    """Where the page is; with /models/good.json."""
+    server = web.Server(web.locate(models / "good.json"), 0)
+    with server.background() as address:
+        yield address.partition("?")[0]
+
+
+@pytest.fixture
+def visit(browser, address):
+    """Opens the page, ready to play: visit(size, query, **settings). Afterwards nothing may have gone wrong in it."""
+    contexts, troubles = [], []
+
+    def open_page(size=DESKTOP, query="", prepare=lambda page: None, **settings):
+        context = browser.new_context(viewport=size, reduced_motion="reduce", accept_downloads=True)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: troubles.append(message.text))
+        page.on("pageerror", lambda error: troubles.append(str(error)))
+        page.on("request", lambda request: request.url.startswith(("blob:", address)) or troubles.append(request.url))
+        stored = {"players": ["human", "emm:1"], "judge": "tiny-3k", "speed": "0", "hints": True} | settings
+        page.add_init_script(
+            f"localStorage.getItem('ur-settings') ?? localStorage.setItem('ur-settings', '{json.dumps(stored)}')"
+        )
+        prepare(page)
+        page.goto(address + query)
+        wait(page, "!document.getElementById('action').disabled")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert troubles == []
+
+
+def wait(page, condition):
+    """Waits until a JavaScript expression is true, and returns it. (Playwright's own way needs `eval`, which the page
+    forbids.)"""
+    return page.evaluate(
+        f"""new Promise((resolve, reject) => {{
+            const end = performance.now() + 30000;
+            const look = () => {{
+                const found = {condition};
+                if (found) resolve(found);
+                else if (performance.now() > end) reject(new Error({json.dumps(f"never: {condition}")}));
+                else setTimeout(look, 4);
+            }};
+            look();
+        }})"""
+    )
+
+
+OVER = "document.getElementById('action').textContent === 'New game'"
+
+# What can be done next: how many pieces can be moved, or the words on the button.
+READY = """(document.querySelectorAll('.movable').length
+    || !document.getElementById('action').disabled && document.getElementById('action').textContent)"""
+
+
+def record_of(page):
+    """The game's record, as it is downloaded: the reader plays it by the engine's rules."""
+    with page.expect_download() as download:
+        page.click("#download")
+    assert download.value.suggested_filename.endswith(".jsonl")
+    return Record.read(Path(download.value.path()))
+
+
+def roll_of(page):
+    return int(page.get_attribute("#dice", "aria-label").removeprefix("Rolled "))
+
+
+def to_a_choice(page, least=2):
+    """Plays until there are so many moves to choose from."""
+    for _ in range(400):
+        next_step = wait(page, READY)
+        if next_step == "Roll the dice":
+            page.click("#action")
+        elif next_step >= least:
+            return
+        else:
+            page.locator(".movable").first.click()
+    raise AssertionError("no choice came up")
+
+
+def click(page, selector):
+    """A click of the mouse in the middle of an element that is on the screen: quicker than Playwright's own, with its
+    waits."""
+    x, y = page.evaluate(
+        f"""(({{ x, y, width, height }}) => [x + width / 2, y + height / 2])(
+            document.querySelector("{selector}").getBoundingClientRect())"""
+    )
+    page.mouse.click(x, y)
+
+
+def test_a_whole_game_by_clicks(visit):
+    page = visit()
+    clicks = {"piece": 0, "target": 0, "list": 0}
+    for turn in range(1000):
+        next_step = wait(page, READY)
+        if next_step == "New game":
+            break
+        if next_step == "Roll the dice":
+            click(page, "#action")
+            continue
+        kind = list(clicks)[turn % 3]
+        where = {"piece": ".movable", "target": ".target:not(.movable)", "list": ".move"}[kind]
+        click(page, where)
+        clicks[kind] += 1
+    assert min(clicks.values()) > 5
+    record, winner = record_of(page), record_of(page).winner
+    assert (record.players, record.seed, record.start) == (("you", "emm:1"), None, Position.initial())
+    assert winner is not None
+    said = page.inner_text("#status")
+    assert said == f"{('You win', 'Orange (emm:1) wins')[winner]} in {len(record.turns)} turns."
+    assert page.get_attribute("#odds-bar", "aria-valuenow") == ("0.0" if winner else "100.0")
+    page.click("#action")
+    wait(page, READY)
+    assert page.locator("#log li").count() == 0
+
+
+def test_a_whole_game_by_keys(visit):
+    page = visit(PHONE, players=["net:tiny-3k", "human"])
+    walked = set()
+    for turn in range(1000):
+        next_step = wait(page, READY)
+        if next_step == "New game":
+            break
+        if next_step not in ("Roll the dice", 1):
+            first = page.evaluate("document.activeElement.ariaLabel")
+            page.keyboard.press(("ArrowRight", "End", "ArrowUp", "Home")[turn % 4])
+            walked.add(first != page.evaluate("document.activeElement.ariaLabel"))
+        page.keyboard.press("Enter")
+    assert walked == {True, False}
+    record = record_of(page)
+    assert record.players == ("net:weights/tiny-3k.json", "you")
+    assert record.winner is not None
+
+
+def test_two_agents_play_while_watched(visit):
+    page = visit(players=["emm:3", "net:tiny-3k"], speed="180")
+    assert page.inner_text("#status") == "Two agents are ready."
+    page.click("#action")
+    wait(page, "document.querySelectorAll('#log li').length >= 3")
+    page.click("#action")
+    assert page.inner_text("#action") == "Start"
+    page.click("#undo")
+    wait(page, "document.querySelectorAll('#log li').length < 3 || !document.getElementById('undo').disabled")
+    page.select_option("#speed", "0")
+    page.click("#action")
+    wait(page, OVER)
+    winner = record_of(page).winner
+    assert page.inner_text("#status").startswith(("Blue (emm:3) wins", "Orange (tiny-3k) wins")[winner])
+
+
+@pytest.mark.parametrize("name", ["tiny-3k", "card"])
+def test_the_values_shown_are_the_engines(visit, name):
+    page = visit(judge=name)
+    to_a_choice(page)
+    record = record_of(page)
+    assert record.mover == 0
+    expected = Network.load(ROOT / "weights" / f"{name}.json").moves(record.position, roll_of(page))
+    best = max(value for _, value in expected)
+    shown = {}
+    for row in page.locator(".move").all():
+        source = row.locator(".move-text").inner_text().split(" ")[0]
+        shown[0 if source == "hand" else int(source)] = row.locator(".move-value").inner_text()
+    marks = {square: "★ " if value == best else "" for square, value in expected}
+    assert shown == {square: f"{marks[square]}{100 * value:.1f} %" for square, value in expected}
+    assert page.inner_text("#odds-0") == f"{100 * best:.1f} %"
+    badges = sorted(badge for badge in page.locator(".badge").all_inner_texts() if badge)
+    assert badges == sorted(f"{100 * value:.1f}" for _, value in expected)
+    page.uncheck("#hints")
+    assert page.locator(".move-value").count() == 0
+    assert page.locator(".move").count() == len(expected)
+
+
+def test_every_shipped_network_plays_and_judges(visit):
+    page = visit()
+    names = [model["name"] for model in json.loads((ROOT / "weights" / "manifest.json").read_text())["models"]]
+    listed = page.locator("#player-0 optgroup[label='Shipped networks'] option")
+    assert [option.get_attribute("value") for option in listed.all()] == [f"net:{name}" for name in names]
+    for name in names:
+        page.select_option("#judge", name)
+        page.select_option("#player-0", f"net:{name}")
+        page.select_option("#player-1", "human")
+        page.click("#new-game")
+        wait(page, f"document.getElementById('name-0').textContent === '{name}'")
+        wait(page, f"document.querySelectorAll('#log .side-0').length && {READY}")
+        wait(page, f"document.getElementById('odds-judge').textContent === 'Odds by {name}'")
+        assert page.is_hidden("#notice")
+        assert record_of(page).players == (f"net:weights/{name}.json", "you")
+
+
+def test_undo_gives_the_same_roll_again(visit):
+    page = visit()
+    to_a_choice(page)
+    before, roll, odds = record_of(page).turns, roll_of(page), page.inner_text("#odds-0")
+    page.locator(".movable").last.click()
+    wait(page, READY)
+    assert len(record_of(page).turns) > len(before)
+    after = record_of(page).turns
+    page.click("#undo")
+    wait(page, "document.querySelectorAll('.movable').length > 1")
+    assert (record_of(page).turns, roll_of(page), page.inner_text("#odds-0")) == (before, roll, odds)
+    page.locator(".movable").last.click()
+    wait(page, READY)
+    assert record_of(page).turns == after  # the dice of the later turns are the same too
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("short.json", r"value_weights has \d+ numbers, its network_config needs \d+"),
+        ("huge.json", r"value_weights holds a number that is not finite in float32"),
+        ("other.json", r"feature set"),
+        ("text.json", r"not JSON"),
+        ("cut.json.gz", r"damaged gzip"),
+    ],
+)
+def test_a_refused_file_says_why_and_the_game_goes_on(visit, models, name, why):
+    page = visit()
+    to_a_choice(page)
+    before = record_of(page).turns
+    page.set_input_files("#file", models / name)
+    page.wait_for_selector("#notice:not([hidden])")
+    said = page.inner_text("#notice-text")
+    assert page.get_attribute("#notice", "role") == "alert"
+    assert said.startswith(f"{name}: ")
+    assert re.search(why, said)
+    assert "\n" not in said
+    assert record_of(page).turns == before
+    assert page.input_value("#player-1") == "emm:1"
+    page.set_input_files("#file", models / "good.json.gz")
+    page.wait_for_selector("#notice", state="hidden")
+    assert page.input_value("#player-1") == "net:good.json.gz"
+
+
+def test_a_policy_alone_plays_but_values_nothing(visit, models):
+    page = visit()
+    page.set_input_files("#file", models / "policy.json")
+    wait(page, "document.getElementById('name-1').textContent === 'policy.json'")
+    to_a_choice(page)
+    page.locator(".movable").first.click()
+    wait(page, READY)
+    page.select_option("#judge", "policy.json")
+    page.wait_for_selector("#notice:not([hidden])")
+    assert "policy.json has a policy alone" in page.inner_text("#notice-text")
+    assert page.input_value("#judge") == "tiny-3k"
+
+
+def test_the_model_of_the_command_is_played(visit):
+    page = visit(query="?model=models/good.json")
+    assert page.input_value("#player-1") == "net:good.json"
+    assert page.inner_text("#name-1") == "good.json"
+    page.click("#action")
+    wait(page, "document.querySelectorAll('#log li').length > 0 || document.querySelector('.movable')")
+
+
+def test_a_model_that_is_not_there_or_elsewhere_is_refused(browser, address):
+    for query, why in (("models/none.json", "404"), ("https://ur.example/x.json", "this page's own server")):
+        context = browser.new_context()
+        page = context.new_page()
+        asked = []
+        page.on("request", lambda request, asked=asked: asked.append(request.url))
+        page.goto(f"{address}?model={query}")
+        page.wait_for_selector("#notice:not([hidden])")
+        assert why in page.inner_text("#notice-text")
+        wait(page, "!document.getElementById('action').disabled")
+        assert all(url.startswith(address) for url in asked)
+        context.close()
+
+
+def test_plain_weights_where_the_browser_inflates_nothing(visit, address):
+    asked = []
+
+    def old_browser(page):
+        script = (ROOT / "web" / "worker.js").read_text()
+        old = "delete globalThis.DecompressionStream;\n" + script
+        page.route("**/worker.js", lambda route: route.fulfill(body=old, content_type="text/javascript", headers=coep))
+        page.context.on("request", lambda request: asked.append(request.url))
+
+    coep = {"Cross-Origin-Embedder-Policy": "require-corp"}
+    page = visit(prepare=old_browser)
+    assert page.input_value("#judge") == "tiny-3k"
+    assert f"{address}weights/tiny-3k.json" in asked
+    assert not any(url.endswith(".gz") for url in asked)
+
+
+def test_the_search_plays_where_there_are_no_networks(browser, address):
+    context = browser.new_context()
+    page = context.new_page()
+    page.route("**/weights/**", lambda route: route.fulfill(status=404, body=""))
+    page.goto(address)
+    wait(page, READY)
+    assert page.inner_text("#notice-text") == "the list of networks: the server answers 404"
+    assert (page.input_value("#player-1"), page.inner_text("#odds-0")) == ("emm:3", "–")  # noqa: RUF001
+    page.select_option("#speed", "0")
+    to_a_choice(page)
+    context.close()
+
+
+def test_an_engine_that_does_not_load_says_so(browser, address):
+    context = browser.new_context()
+    for file, why in (("ur.wasm", "404; `make wasm` builds it"), ("worker.js", "the engine did not start")):
+        page = context.new_page()
+        page.route(f"**/{file}", lambda route: route.fulfill(status=404, body=""))
+        page.goto(address)
+        page.wait_for_selector("#notice:not([hidden])")
+        assert why in page.inner_text("#notice-text")
+        assert page.inner_text("#status") == "The game cannot start."
+    context.close()
+
+
+@pytest.mark.parametrize("size", [PHONE, {"width": 360, "height": 640}, {"width": 820, "height": 1180}, DESKTOP])
+def test_the_game_fits_the_screen(visit, size):
+    page = visit(size)
+    to_a_choice(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
+    for selector in ("#odds-bar", "#table", "#action", "#undo", "#status"):
+        box = page.locator(selector).bounding_box()
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= size["width"] + 0.5
+        assert box["y"] + box["height"] <= size["height"] + 0.5
+    pieces = [piece.bounding_box() for piece in page.locator(".piece").all()]
+    assert len(pieces) == 14
+    least = 40 if size["width"] < 400 else 44
+    assert all(min(cell["width"], cell["height"]) >= least for cell in map(box_of, page.locator(".square").all()))
+
+
+def box_of(locator):
+    return locator.bounding_box()
+
+
+def test_what_a_screen_reader_is_told(visit):
+    page = visit()
+    to_a_choice(page)
+    source = page.locator(".movable").first
+    name = source.get_attribute("aria-label")
+    assert re.search(r": move (to \d+|off the board).*, \d+\.\d %", name)
+    assert page.get_by_role("button", name=name, exact=True).count() == 1
+    assert page.locator("#status").get_attribute("role") == "status"
+    assert re.fullmatch(r"You rolled \d: \d legal moves\.", page.inner_text("#status"))
+    assert page.get_by_role("meter", name="Blue's win probability").get_attribute("aria-valuetext").startswith("Blue ")
+    nameless = "!element.ariaLabel && !element.textContent.trim() && !element.labels?.length"
+    everything = "[...document.querySelectorAll('button, select, input, [role=img]')]"
+    unnamed = page.evaluate(f"{everything}.filter((element) => {nameless}).map((element) => element.outerHTML)")
+    assert unnamed == []
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement !== document.body")
+
+
+def test_settings_are_kept(visit):
+    page = visit()
+    page.select_option("#player-1", "emm:2")
+    wait(page, "document.getElementById('name-1').textContent === 'emm:2'")
+    page.uncheck("#hints")
+    page.reload()
+    wait(page, "!document.getElementById('action').disabled")
+    assert page.input_value("#player-1") == "emm:2"
+    assert not page.is_checked("#hints")

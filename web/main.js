@@ -1,0 +1,535 @@
+// The page: who plays, whose turn it is, what is shown. The rules and the values come from the engine's worker.
+import { Board, drawing, make, OFF, SIDES, squareName } from "./board.js";
+import { Engine } from "./engine.js";
+import { Game, throwDice } from "./game.js";
+
+const WEIGHTS = "../weights/"; // beside the page's folder, or at the server's root
+const FIRST_NETWORK = "small"; // who plays and judges before anything was chosen
+const SEARCH_DEPTHS = [1, 2, 3];
+const PASS_PAUSE = 2; // a person's turn that passes stays on the page for this many of the other pauses
+const STORED = "ur-settings";
+
+const $ = (id) => document.getElementById(id);
+const engine = new Engine();
+const networks = new Map(); // name -> {spelling, addresses, values}; no addresses for a file that was opened
+const board = new Board($("table"), pick);
+const hints = $("hints");
+const speed = $("speed");
+const seats = [$("player-0"), $("player-1")];
+
+let game; // the game that is played
+let agents; // who plays it: for each player null for a person, or an agent as worker.js takes it
+let judge = null; // the loaded network that values positions
+let running = 0; // counts up whenever what was going on is called off
+let paused = true; // two agents wait for Start
+let opinion = null; // what the judge says of the position shown: {win, moves}
+let logged = null; // the game whose turns the log lists
+let thought = ""; // how long the last agent took
+
+// --- words -----------------------------------------------------------------------------------------------------------
+
+const percent = (share) => `${(100 * share).toFixed(1)} %`;
+const nameOf = (seat) => (seat === "human" ? "You" : seat.replace(/^net:/, ""));
+const isHuman = (player) => agents[player] === null;
+const watching = () => !isHuman(0) && !isHuman(1);
+
+/** A player as the subject of a sentence, and the verb's ending. */
+function subject(player) {
+  if (!isHuman(player)) return [`${SIDES[player]} (${nameOf(game.seats[player])})`, "s"];
+  return isHuman(1 - player) ? [SIDES[player], "s"] : ["You", ""];
+}
+
+function moveText({ square, to, captures, again }) {
+  const extras = [captures && "captures", again && "rolls again"].filter(Boolean);
+  return [`${squareName(square)} → ${squareName(to)}`, ...extras].join(", ");
+}
+
+/** The same as nodes, for a screen reader without the arrow. */
+function moveNodes(move) {
+  const [from, rest] = moveText(move).split("→");
+  return [from, make("span", "", { "aria-hidden": "true" }, "→"), make("span", "unseen", {}, "to"), rest];
+}
+
+function spokenMove({ to, captures, again }) {
+  const extras = [captures && "captures", again && "rosette, roll again"].filter(Boolean);
+  return [to === OFF ? "off the board" : `to ${to}`, ...extras].join(", ");
+}
+
+function say(text) {
+  $("status").textContent = text;
+}
+
+/** A message that stays until it is closed. */
+function complain(text) {
+  $("notice-text").textContent = text;
+  $("notice").hidden = false;
+}
+
+// --- networks and players --------------------------------------------------------------------------------------------
+
+function addOption(select, group, value, label) {
+  let parent = select.querySelector(`optgroup[label="${group}"]`);
+  if (!parent) select.append((parent = make("optgroup", "", { label: group })));
+  const known = [...select.options].find((option) => option.value === value);
+  if (!known) parent.append(new Option(label, value));
+}
+
+function addNetwork(group, name, label, spelling, addresses, values = true) {
+  networks.set(name, { spelling, addresses, values });
+  for (const seat of seats) addOption(seat, group, `net:${name}`, label);
+  addOption($("judge"), group, name, label);
+}
+
+function fillPlayers() {
+  for (const seat of seats) {
+    addOption(seat, "Person", "human", "You");
+    for (const depth of SEARCH_DEPTHS)
+      addOption(seat, "Search", `emm:${depth}`, `emm:${depth}, ${depth} turn${depth > 1 ? "s" : ""} ahead`);
+  }
+}
+
+/** The shipped networks of the manifest. */
+async function listNetworks() {
+  const response = await fetch(new URL(`${WEIGHTS}manifest.json`, document.baseURI));
+  if (!response.ok) throw new Error(`the list of networks: the server answers ${response.status}`);
+  for (const { name, parameters } of (await response.json()).models) {
+    const count = (parameters.value ?? parameters.policy).toLocaleString("en");
+    const addresses = [".json.gz", ".json"].map((end) => new URL(`${WEIGHTS}${name}${end}`, document.baseURI).href);
+    addNetwork("Shipped networks", name, `${name}, ${count} parameters`, `net:weights/${name}.json`, addresses);
+  }
+}
+
+/** Has the worker load a network; where it refuses, the message goes to the page and the answer is false. */
+async function load(name) {
+  const network = networks.get(name);
+  if (!network.addresses.length) return true;
+  try {
+    network.values = (await engine.fetchNetwork(name, network.addresses)).hasValue;
+    return true;
+  } catch (error) {
+    complain(error.message);
+    return false;
+  }
+}
+
+/** Forgets a network that was refused. */
+function removeNetwork(name) {
+  networks.delete(name);
+  for (const select of [...seats, $("judge")])
+    for (const option of [...select.options]) if (option.value.replace(/^net:/, "") === name) option.remove();
+}
+
+/** A model of the server's, as `python -m mlx_train web --model` names it in the address. */
+async function offerModel(address) {
+  const url = new URL(address, document.baseURI);
+  const name = decodeURIComponent(url.pathname.split("/").pop());
+  if (url.origin !== location.origin) return complain(`${name}: networks come from this page's own server`);
+  addNetwork("Your networks", name, name, `net:${name}`, [url.href]);
+  if (await load(name)) await seat(name);
+  else removeNetwork(name);
+}
+
+/** A file from this computer. */
+async function openFile(file) {
+  let values;
+  try {
+    values = (await engine.readNetwork(file.name, await file.arrayBuffer())).hasValue;
+  } catch (error) {
+    return complain(error.message);
+  }
+  $("notice").hidden = true;
+  addNetwork("Your networks", file.name, file.name, `net:${file.name}`, [], values);
+  seat(file.name);
+}
+
+/** Seats a network against the person, or in the second seat, and starts a game. */
+function seat(name) {
+  const place = seats[1].value === "human" ? seats[0] : seats[1];
+  place.value = `net:${name}`;
+  return start();
+}
+
+function agentOf(value) {
+  if (value === "human") return null;
+  return value.startsWith("net:") ? { network: value.slice(4) } : { depth: Number(value.slice(4)) };
+}
+
+/** How a game record names a player. */
+function spellingOf(value) {
+  if (value === "human") return "you";
+  return value.startsWith("net:") ? networks.get(value.slice(4)).spelling : value;
+}
+
+async function useJudge() {
+  const name = $("judge").value;
+  const usable = name && (await load(name));
+  if (name !== $("judge").value) return; // another was chosen meanwhile
+  if (usable && !networks.get(name).values) complain(`${name} has a policy alone: it plays, but values no positions`);
+  if (!usable || !networks.get(name).values) {
+    $("judge").value = judge ?? "";
+    return;
+  }
+  judge = name;
+  freeNetworks();
+  for (const turn of game?.turns ?? []) {
+    turn.odds = firstShare(turn.player, (await engine.judge(name, turn.position, null)).win);
+    if (judge !== name) return; // and this one's network is freed
+  }
+  if (game) game.odds = firstShare(game.player, (await engine.judge(name, game.position, null)).win);
+}
+
+/** The worker keeps what is in use or chosen, and what only it has. */
+function freeNetworks() {
+  const opened = [...networks].filter(([, { addresses }]) => !addresses.length).map(([name]) => name);
+  const playing = [...(agents ?? []), ...seats.map(({ value }) => agentOf(value))].map((agent) => agent?.network);
+  engine.keepNetworks([judge, $("judge").value, ...playing, ...opened].filter(Boolean));
+}
+
+// --- the game --------------------------------------------------------------------------------------------------------
+
+/** Starts a game with the players that are chosen. */
+async function start() {
+  const token = ++running;
+  for (const select of seats) {
+    const { network } = agentOf(select.value) ?? {};
+    if (network && !(await load(network))) select.value = "human";
+  }
+  if (token !== running) return;
+  const values = seats.map((select) => select.value);
+  game = new Game(values.map(spellingOf));
+  game.seats = values;
+  agents = values.map(agentOf);
+  paused = true;
+  thought = "";
+  freeNetworks();
+  remember();
+  showDice(null);
+  $("players-note").hidden = true;
+  await advance(false);
+}
+
+/** Makes the move that a person picked, unless the game has gone on since it was offered. */
+function pick(move) {
+  const chosen = isHuman(game.player) && game.options?.moves.find(({ next }) => next === move.next);
+  if (!chosen) return;
+  game.play(chosen);
+  advance();
+}
+
+const pause = (pauses = 1) => new Promise((resolve) => setTimeout(resolve, pauses * Number(speed.value)));
+
+async function roll() {
+  const dice = (game.dice[game.turns.length] ??= throwDice());
+  const total = dice.reduce((sum, die) => sum + die, 0);
+  const token = running;
+  const options = await engine.options(game.position, total);
+  if (token !== running) return;
+  game.rolled(total, options);
+  showDice(dice);
+}
+
+/** Plays on until a person has to do something, the game is over, or something else calls it off. */
+async function advance(animate = true) {
+  const token = ++running;
+  const stale = () => token !== running;
+  for (;;) {
+    await show(animate);
+    if (stale() || game.winner !== null) return;
+    animate = true;
+    const human = isHuman(game.player);
+    if (game.roll === null) {
+      if (human || (watching() && paused)) return;
+      await pause();
+      if (stale()) return;
+      await roll();
+    } else if (game.options.moves.length === 0) {
+      await pause(human ? PASS_PAUSE : 1);
+      if (stale()) return;
+      game.play(null);
+    } else if (human) {
+      return;
+    } else {
+      const { square, microseconds } = await engine.choose(agents[game.player], game.position, game.roll);
+      if (stale()) return;
+      thought = `${nameOf(game.seats[game.player])} chose in ${(microseconds / 1000).toFixed(2)} ms.`;
+      await pause();
+      if (stale()) return;
+      game.play(game.options.moves.find((move) => move.square === square));
+    }
+  }
+}
+
+function undo() {
+  const mine = ({ player, options }) => watching() || (isHuman(player) && options.moves.length > 0);
+  running++;
+  paused = true;
+  game.undo(mine);
+  showDice(game.roll);
+  advance(false);
+}
+
+function press() {
+  if (game.winner !== null) return start();
+  if (watching()) {
+    paused = !paused;
+    return advance();
+  }
+  if (game.roll !== null || !isHuman(game.player)) return;
+  $("action").disabled = true;
+  const token = running;
+  roll().then(() => token === running && advance());
+}
+
+// --- showing ---------------------------------------------------------------------------------------------------------
+
+/** Draws everything, the judge's opinion included. */
+async function show(animate) {
+  const token = running;
+  const within = $("play").contains(document.activeElement) || document.activeElement === document.body;
+  const last = game.turns.at(-1);
+  board.show(game.board, animate && speed.value !== "0");
+  board.markLast(last?.player, last?.move);
+  board.offer(game.player, []);
+  showControls();
+  opinion = null;
+  if (judge && game.winner === null) {
+    opinion = await engine.judge(judge, game.position, game.roll);
+    if (token !== running) return;
+    if (game.roll === null) game.odds = firstShare(game.player, opinion.win);
+  }
+  showOdds();
+  showMoves();
+  showLog();
+  showStory();
+  if (within && !watching()) focusNext();
+}
+
+function focusNext() {
+  if (!$("action").disabled) $("action").focus({ preventScroll: true });
+  else if (game.options && isHuman(game.player)) board.focus();
+}
+
+/** Says what happens now, and what the buttons do. */
+function showControls() {
+  const { player, winner } = game;
+  const human = isHuman(player);
+  const action = $("action");
+  const [who, s] = subject(player);
+  if (winner !== null) {
+    const [name, ending] = subject(winner);
+    say(`${name} win${ending} in ${game.turns.length} turns.`);
+    action.textContent = "New game";
+  } else if (game.roll === null) {
+    const paused_ = watching() && paused;
+    const again = game.turns.at(-1)?.move?.again ? " again" : "";
+    say(paused_ && !game.turns.length ? "Two agents are ready." : `${lastTurn(player)}${who} roll${s}${again}.`);
+    action.textContent = watching() ? (paused ? "Start" : "Pause") : "Roll the dice";
+  } else {
+    const { moves } = game.options;
+    const left = moves.length === 1 ? "one legal move" : `${moves.length} legal moves`;
+    say(`${who} rolled ${game.roll}: ${moves.length ? left : "no legal move, the turn passes"}.`);
+  }
+  action.disabled = !(winner !== null || watching() || (human && game.roll === null));
+  for (const id of ["status", "log"]) $(id).setAttribute("aria-live", watching() && !paused ? "off" : "polite");
+  $("undo").disabled = !game.turns.some(
+    ({ player, options }) => watching() || (isHuman(player) && options.moves.length),
+  );
+  $("download").disabled = game.turns.length === 0;
+  $("table").classList.toggle("over", winner !== null);
+  $("play").dataset.player = winner ?? player;
+  game.seats.forEach((seat, index) => ($(`name-${index}`).textContent = nameOf(seat)));
+}
+
+/** What the other player has just done, as a sentence, or nothing. */
+function lastTurn(player) {
+  const last = game.turns.at(-1);
+  if (!last || last.player === player) return "";
+  return `${SIDES[last.player]} ${last.move ? `moved ${moveText(last.move)}` : "passed"}. `;
+}
+
+/** Four dice: which of them show a tip, or how many, or none yet (null). */
+function showDice(shown) {
+  const dice = typeof shown === "number" ? [0, 1, 2, 3].map((die) => Number(die < shown)) : (shown ?? []);
+  const total = dice.reduce((sum, die) => sum + die, 0);
+  const drawings = [0, 1, 2, 3].map((die) => drawing("die", dice[die] ? "die marked" : "die"));
+  $("dice").replaceChildren(...drawings, make("span", "total", {}, shown === null ? "" : String(total)));
+  $("dice").setAttribute("aria-label", shown === null ? "The dice are not rolled yet" : `Rolled ${total}`);
+  if (Array.isArray(shown) && speed.value !== "0" && !matchMedia("(prefers-reduced-motion: reduce)").matches)
+    drawings.forEach((die, index) =>
+      die.animate([{ transform: `rotate(${90 + 60 * index}deg) scale(0.7)` }, { transform: "none" }], {
+        duration: 260 + 50 * index,
+        easing: "cubic-bezier(0.2, 0.9, 0.3, 1.2)",
+      }),
+    );
+}
+
+/** Player 0's win probability, from the mover's. */
+const firstShare = (player, win) => (player === 0 ? win : 1 - win);
+
+function showOdds() {
+  let share = game.winner === null ? opinion && firstShare(game.player, opinion.win) : 1 - game.winner;
+  $("odds-0").textContent = share === null ? "–" : percent(share);
+  $("odds-1").textContent = share === null ? "–" : percent(1 - share);
+  $("odds-judge").textContent = judge ? `Odds by ${judge}` : "";
+  share ??= 0.5;
+  $("odds-fill").style.transform = `translateX(${100 * (share - 1)}%)`;
+  $("odds-bar").setAttribute("aria-valuenow", (100 * share).toFixed(1));
+  $("odds-bar").setAttribute("aria-valuetext", `${SIDES[0]} ${percent(share)}, ${SIDES[1]} ${percent(1 - share)}`);
+}
+
+/** The legal moves on the board and in the list, with the judge's values where hints are shown. */
+function showMoves() {
+  const { player, options } = game;
+  const human = isHuman(player);
+  const values = new Map(hints.checked ? opinion?.moves.map(({ square, value }) => [square, value]) : []);
+  const highest = Math.max(...values.values());
+  const moves = (options?.moves ?? []).map((move) => {
+    const value = values.get(move.square);
+    const best = value !== undefined && value === highest;
+    const badge = value === undefined ? "" : (100 * value).toFixed(1);
+    const text = spokenMove(move) + (value === undefined ? "" : `, ${percent(value)}${best ? ", best" : ""}`);
+    return { ...move, value, best, badge, text };
+  });
+  board.offer(player, human ? moves : []);
+  const sorted = moves.toSorted((one, other) => (other.value ?? 0) - (one.value ?? 0));
+  $("moves").replaceChildren(...sorted.map((move) => make("li", "", {}, moveButton(move, human))));
+  $("moves-none").hidden = moves.length > 0;
+  $("moves-none").textContent = options
+    ? `No legal move with ${game.roll}.`
+    : thought || "They appear once the dice are rolled.";
+}
+
+function moveButton(move, human) {
+  const button = make("button", move.best ? "move best" : "move", { type: "button" });
+  button.append(make("span", "move-text", {}, ...moveNodes(move)));
+  if (move.value !== undefined) {
+    button.append(make("span", "move-value", {}, `${move.best ? "★ " : ""}${percent(move.value)}`));
+    const bar = make("span", "move-bar");
+    bar.style.setProperty("--share", move.value);
+    button.append(bar);
+  }
+  button.disabled = !human;
+  button.addEventListener("click", () => pick(move));
+  for (const kind of ["pointerenter", "focus"]) button.addEventListener(kind, () => board.aim(move));
+  for (const kind of ["pointerleave", "blur"]) button.addEventListener(kind, () => board.aim(null));
+  return button;
+}
+
+function showLog() {
+  const log = $("log");
+  if (logged !== game || log.children.length > game.turns.length) log.replaceChildren();
+  logged = game;
+  for (const turn of game.turns.slice(log.children.length)) log.prepend(logRow(turn, log.children.length + 1));
+}
+
+function logRow({ player, roll, move }, number) {
+  const side = make("span", `swatch side-${player}`, { role: "img", "aria-label": SIDES[player] });
+  const dice = make("span", "log-roll", {}, make("span", "unseen", {}, "rolled "), String(roll));
+  return make("li", "", { value: number }, side, dice, make("span", "", {}, ...(move ? moveNodes(move) : ["passes"])));
+}
+
+/** How the game went, by the judge. */
+function showStory() {
+  const shares = [...game.turns.map(({ odds }) => odds), game.winner === null ? game.odds : 1 - game.winner];
+  if (shares.length === 1) shares.push(shares[0]);
+  const step = 200 / (shares.length - 1);
+  const points = shares.map(
+    (share, index) => `${(index * step).toFixed(1)} ${(100 - 100 * (share ?? 0.5)).toFixed(1)}`,
+  );
+  $("story-line").setAttribute("d", `M${points.join("L")}`);
+  $("story-area").setAttribute("d", `M${points.join("L")}V100H0Z`);
+}
+
+function saveRecord() {
+  const link = make("a", "", { download: `ur-${new Date().toISOString().slice(0, 19).replace(/[T:]/g, "-")}.jsonl` });
+  link.href = URL.createObjectURL(new Blob([game.record], { type: "application/jsonl" }));
+  link.click();
+  URL.revokeObjectURL(link.href);
+}
+
+// --- settings --------------------------------------------------------------------------------------------------------
+
+function remember() {
+  const settings = {
+    players: seats.map(({ value }) => value),
+    judge: $("judge").value,
+    speed: speed.value,
+    hints: hints.checked,
+  };
+  try {
+    localStorage.setItem(STORED, JSON.stringify(settings));
+  } catch {
+    // A browser that stores nothing plays all the same.
+  }
+}
+
+function recall() {
+  let settings = {};
+  try {
+    settings = JSON.parse(localStorage.getItem(STORED)) ?? {};
+  } catch {
+    // As above; or what was stored is damaged.
+  }
+  const set = (select, value, ...fallbacks) => {
+    const known = [...select.options].map((option) => option.value);
+    select.value = [value, ...fallbacks].find((wanted) => known.includes(wanted)) ?? "";
+  };
+  set(seats[0], settings.players?.[0], "human");
+  set(seats[1], settings.players?.[1], `net:${FIRST_NETWORK}`, `emm:${SEARCH_DEPTHS.at(-1)}`);
+  set($("judge"), settings.judge, FIRST_NETWORK);
+  set(speed, settings.speed, speed.value);
+  hints.checked = settings.hints === true;
+}
+
+function changePlayers() {
+  if (!game) return; // the first one starts with them
+  if (game.turns.length === 0 && game.roll === null) return start();
+  $("players-note").hidden = false;
+}
+
+function listen() {
+  $("action").addEventListener("click", press);
+  $("undo").addEventListener("click", undo);
+  $("new-game").addEventListener("click", start);
+  $("download").addEventListener("click", saveRecord);
+  $("notice-close").addEventListener("click", () => ($("notice").hidden = true));
+  $("help-open").addEventListener("click", () => $("help").showModal());
+  $("help-close").addEventListener("click", () => $("help").close());
+  $("open-file").addEventListener("click", () => $("file").click());
+  $("file").addEventListener("change", ({ target }) => {
+    if (target.files.length) openFile(target.files[0]);
+    target.value = "";
+  });
+  for (const select of seats) select.addEventListener("change", changePlayers);
+  $("judge").addEventListener("change", async () => {
+    await useJudge();
+    remember();
+    if (game) show(false);
+  });
+  speed.addEventListener("change", remember);
+  hints.addEventListener("change", () => {
+    remember();
+    if (game) showMoves();
+  });
+}
+
+async function main() {
+  addEventListener("unhandledrejection", ({ reason }) => complain(reason.message));
+  showDice(null);
+  fillPlayers();
+  try {
+    await engine.ready();
+  } catch (error) {
+    say("The game cannot start.");
+    return complain(error.message);
+  }
+  await listNetworks().catch((error) => complain(error.message)); // the search plays without
+  recall();
+  listen();
+  await useJudge();
+  const model = new URLSearchParams(location.search).get("model");
+  if (model) await offerModel(model);
+  if (!game) await start();
+}
+
+main();

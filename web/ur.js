@@ -1,0 +1,402 @@
+// The engine in the browser: the same kernels as everywhere else, compiled to WebAssembly (ur.wasm, `make wasm`).
+//
+//     const ur = await Ur.load(await fetch("ur.wasm"));
+//     ur.search(fromNotation("..............:0|..............:0"), 2, 3);
+//
+// A position is { own, opp, ownOff, oppOff }, seen from the side to move: masks (bit s = path square s, each side along
+// its own path) and the pieces borne off. Squares are path squares; 0 is the hand. A roll is 0 to 4. Whatever is not a
+// position that the rules allow, a roll or a legal move is refused with an Error. docs/portable.md has more.
+
+const NOTATION = /^([x.]{14}):([0-7])\|([x.]{14}):([0-7])$/;
+
+/** The position of a line such as "x.............:0|..............:6"; the engine refuses what the rules forbid. */
+export function fromNotation(text) {
+  const match = NOTATION.exec(String(text).trim());
+  if (!match) throw new Error(`expected '<14 squares>:<borne off>|<14 squares>:<borne off>', got '${text}'`);
+  const mask = (squares) => [...squares].reduce((sum, c, i) => (c === "x" ? sum | (2 << i) : sum), 0);
+  return { own: mask(match[1]), opp: mask(match[3]), ownOff: Number(match[2]), oppOff: Number(match[4]) };
+}
+
+/** The line of a position. */
+export function toNotation(position) {
+  const squares = (mask) => Array.from({ length: 14 }, (_, i) => ((mask >> (i + 1)) & 1 ? "x" : ".")).join("");
+  return `${squares(position.own)}:${position.ownOff}|${squares(position.opp)}:${position.oppOff}`;
+}
+
+/** Two networks in the engine's memory, made by `Ur.loadNetwork`. */
+class Network {
+  constructor(fields) {
+    Object.assign(this, fields);
+  }
+
+  get hasValue() {
+    return this.value !== null;
+  }
+
+  get hasPolicy() {
+    return this.policy !== null;
+  }
+}
+
+export class Ur {
+  #c; // the exports of ur.wasm
+  #top; // where memory was never used
+  #free = []; // pieces given back: { at, size }
+  #searchers = new Map(); // weights -> { at, tabled }
+  #board;
+  #squares;
+  #values;
+  #row;
+
+  /** The engine of the bytes of ur.wasm, or of a Response that has them. */
+  static async load(source) {
+    const given = await source;
+    const bytes = typeof Response !== "undefined" && given instanceof Response ? await bytesOf(given) : given;
+    const { instance } = await WebAssembly.instantiate(bytes, {});
+    return new Ur(instance.exports);
+  }
+
+  /** @private Ask `Ur.load`. */
+  constructor(exports) {
+    this.#c = exports;
+    exports._initialize();
+    this.#top = align(exports.__heap_base.value);
+    const limits = this.#allocate(6 * 4);
+    exports.ur_limits(limits);
+    const [roll, moves, depth, lookahead, layers, width] = new Int32Array(this.#buffer, limits, 6);
+    this.#release(limits, 6 * 4);
+    /** Names and limits, as the engine has them. */
+    this.constants = { ...this.#readConstants(), limits: { roll, moves, depth, lookahead, layers, width } };
+    this.#board = this.#allocate(8);
+    this.#squares = this.#allocate(4 * moves);
+    this.#values = this.#allocate(8 * moves);
+    this.#row = this.#allocate(4 * this.constants.features);
+  }
+
+  /** Bytes of memory that the engine holds, networks and tables included. */
+  get memoryBytes() {
+    return this.#buffer.byteLength;
+  }
+
+  // --- rules ---------------------------------------------------------------------------------------------------------
+
+  /** Squares that a piece can be moved from, ascending; empty when the turn passes or the game is over. */
+  legalMoves(position, roll) {
+    this.#enter(position);
+    return squaresOf(this.#c.ur_legal_moves(this.#board, this.#roll(roll)));
+  }
+
+  /** Moves the piece on a square: { position, again }, the position as whoever moves next sees it. */
+  play(position, roll, square) {
+    this.#enter(position);
+    if (!squaresOf(this.#c.ur_legal_moves(this.#board, this.#roll(roll))).includes(square))
+      throw new Error(`moving from square ${square} with a roll of ${roll} is not legal in ${toNotation(position)}`);
+    const again = this.#c.ur_play(this.#board, roll, square) !== 0;
+    return { position: this.#leave(), again };
+  }
+
+  /** The position after a turn that passes. */
+  pass(position) {
+    this.#enter(position);
+    this.#c.ur_pass(this.#board);
+    return this.#leave();
+  }
+
+  /** Whether a side has borne off all its pieces. */
+  isOver(position) {
+    this.#enter(position);
+    return this.#c.ur_is_over(this.#board) !== 0;
+  }
+
+  /** The inputs of the networks, a Float32Array; roll null: before the roll. */
+  features(position, roll = null) {
+    this.#enter(position);
+    this.#c.ur_features(this.#board, roll === null ? -1 : this.#roll(roll), this.#row);
+    return new Float32Array(this.#buffer, this.#row, this.constants.features).slice();
+  }
+
+  // --- search --------------------------------------------------------------------------------------------------------
+
+  /**
+   * Expectiminimax with the classic evaluation: every legal move as { square, value }, ascending squares.
+   *
+   * depth: turns. weights: "default" or "evolved". Values are evaluation points for the side to move; among equals the
+   * lowest square is the one that `emm:N` plays.
+   */
+  search(position, roll, depth, weights = "default") {
+    this.#enterUnfinished(position);
+    within("search depth", depth, this.constants.limits.depth);
+    const searcher = this.#searcher(weights, depth > 1);
+    return this.#moves(
+      this.#c.ur_search(searcher, this.#board, this.#roll(roll), depth, this.#squares, this.#values),
+      "value",
+    );
+  }
+
+  #searcher(weights, tabled) {
+    const points = Object.hasOwn(this.constants.weights, weights) && this.constants.weights[weights];
+    const known = Object.keys(this.constants.weights);
+    if (!points) throw new Error(`unknown weights '${weights}'; known: ${known.join(", ")}`);
+    let searcher = this.#searchers.get(weights);
+    if (!searcher) {
+      searcher = { at: this.#allocate(this.#c.ur_searcher_bytes()), tabled: false };
+      const given = this.#allocate(8 * points.length);
+      new Float64Array(this.#buffer, given, points.length).set(points);
+      this.#c.ur_searcher(searcher.at, given);
+      this.#release(given, 8 * points.length);
+      this.#searchers.set(weights, searcher);
+    }
+    if (tabled && !searcher.tabled) {
+      // The last chance node as one look-up: 1.7 MB and a few hundredths of a second, once, where it pays.
+      const table = this.#allocate(this.#c.ur_search_table_bytes());
+      if (!this.#c.ur_search_table(searcher.at, table)) throw new Error(`the weights '${weights}' are too large`);
+      searcher.tabled = true;
+    }
+    return searcher.at;
+  }
+
+  // --- networks ------------------------------------------------------------------------------------------------------
+
+  /** Loads a parsed weights file (docs/weights.md); an Error of one line says why one is refused. */
+  loadNetwork(document) {
+    const { config, activation, value, policy, metadata } = this.#checked(document);
+    const make = (flat, outputs) =>
+      flat === null ? null : this.#net([config.input_size, ...config.hidden_sizes, outputs], activation, flat);
+    return new Network({
+      value: make(value, 1),
+      policy: make(policy, this.constants.policyOutputs),
+      hiddenSizes: config.hidden_sizes,
+      activation: this.constants.activations[activation],
+      metadata,
+      parameters: (value?.length ?? 0) + (policy?.length ?? 0),
+    });
+  }
+
+  /** Gives a network's memory back; it must not be asked any more. */
+  free(net) {
+    for (const part of ["value", "policy"]) {
+      const pieces = this.#part(net, part, false);
+      if (!pieces) continue;
+      this.#release(pieces.at, this.#c.ur_net_bytes());
+      this.#release(pieces.storage, pieces.bytes);
+    }
+    net.value = net.policy = null;
+  }
+
+  /** The win probability of the side to move, before its roll. */
+  value(net, position) {
+    const at = this.#part(net, "value").at;
+    this.#enter(position);
+    return this.#c.ur_value(at, this.#board);
+  }
+
+  /** Every legal move as { square, value }: the mover's win probability after it, `depth` turns looked ahead. */
+  networkMoves(net, position, roll, depth = 1) {
+    const at = this.#part(net, "value").at;
+    this.#enterUnfinished(position);
+    within("look-ahead", depth, this.constants.limits.lookahead);
+    return this.#moves(
+      this.#c.ur_network_moves(at, this.#board, this.#roll(roll), depth, this.#squares, this.#values),
+      "value",
+    );
+  }
+
+  /** Every legal move as { square, probability }, by the policy network. */
+  policy(net, position, roll) {
+    const at = this.#part(net, "policy").at;
+    this.#enterUnfinished(position);
+    return this.#moves(
+      this.#c.ur_policy(at, this.#board, this.#roll(roll), this.#squares, this.#values),
+      "probability",
+    );
+  }
+
+  #part(net, part, needed = true) {
+    if (!(net instanceof Network)) throw new Error("not a network of loadNetwork");
+    if (needed && net[part] === null) throw new Error(`there is no ${part} network in this file`);
+    return net[part];
+  }
+
+  #net(sizes, activation, flat) {
+    const layers = sizes.length - 1;
+    const given = { sizes: this.#allocate(4 * sizes.length), flat: this.#allocate(4 * flat.length) };
+    new Int32Array(this.#buffer, given.sizes, sizes.length).set(sizes);
+    const bytes = 4 * this.#c.ur_net_storage(given.sizes, layers);
+    const net = { at: this.#allocate(this.#c.ur_net_bytes()), storage: this.#allocate(bytes), bytes };
+    new Float32Array(this.#buffer, given.flat, flat.length).set(flat);
+    new Uint8Array(this.#buffer, net.storage, bytes).fill(0);
+    this.#c.ur_net(net.at, given.sizes, layers, activation, given.flat, net.storage);
+    this.#release(given.sizes, 4 * sizes.length);
+    this.#release(given.flat, 4 * flat.length);
+    return net;
+  }
+
+  /** What engine.network checks of a weights file, and in the same order. */
+  #checked(given) {
+    const { constants } = this;
+    const { limits } = constants;
+    const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
+    const newKey = (key) => (Object.hasOwn(constants.oldKeys, key) ? constants.oldKeys[key] : key);
+    const modern = (object) => Object.fromEntries(Object.entries(object).map(([key, value]) => [newKey(key), value]));
+    const refuse = (why) => {
+      throw new Error(`not a usable weights file: ${why}`);
+    };
+    const show = (value) => (value === undefined || value === null ? "nothing" : JSON.stringify(value).slice(0, 60));
+
+    if (!isObject(given)) refuse("not a JSON object");
+    const document = modern(given);
+    const { layout = constants.layout, architecture = {}, metadata = {} } = document;
+    const layouts = [constants.layout, ...constants.otherLayouts];
+    if (!layouts.includes(layout))
+      refuse(`layout ${show(layout)} is unknown, expected ${layouts.map(show).join(" or ")}`);
+    if (layout !== constants.layout)
+      refuse(`layout ${show(layout)} is not for here: \`python -m mlx_train export\` makes ${show(constants.layout)}`);
+
+    if (!isObject(document.network_config)) refuse("network_config is missing");
+    const defaults = { value_output_size: 1, policy_output_size: constants.policyOutputs };
+    const config = { ...defaults, ...modern(document.network_config) };
+    const hidden = config.hidden_sizes;
+    if (!Array.isArray(hidden) || hidden.length < 1 || hidden.length >= limits.layers)
+      refuse(`network_config.hidden_sizes must list 1 to ${limits.layers - 1} sizes`);
+    for (const size of [config.input_size, ...hidden, config.value_output_size, config.policy_output_size])
+      if (!Number.isInteger(size) || size < 1 || size > limits.width)
+        refuse(`network_config: a size must be an integer from 1 to ${limits.width}, got ${show(size)}`);
+
+    if (!isObject(architecture)) refuse("architecture must be an object");
+    const { activation: name = "relu" } = architecture;
+    const activation = constants.activations.indexOf(name);
+    if (activation < 0)
+      refuse(`activation ${show(name)} is unknown, expected one of ${constants.activations.join(", ")}`);
+
+    const weights = (key, outputs) => {
+      const list = document[key] ?? [];
+      if (!Array.isArray(list)) refuse(`${key} must be a list of numbers`);
+      if (list.length === 0) return null;
+      const sizes = [config.input_size, ...hidden, outputs];
+      const expected = sizes.slice(1).reduce((sum, size, i) => sum + (sizes[i] + 1) * size, 0);
+      if (list.length !== expected) refuse(`${key} has ${list.length} numbers, its network_config needs ${expected}`);
+      if (!list.every((number) => typeof number === "number")) refuse(`${key} must hold numbers only`);
+      const flat = Float32Array.from(list);
+      if (!flat.every(Number.isFinite)) refuse(`${key} holds a number that is not finite in float32`);
+      if (flat.some((number) => Math.abs(number) > constants.largestWeight))
+        refuse(`${key} holds a number above ${constants.largestWeight} in size`);
+      return flat;
+    };
+    const value = weights("value_weights", config.value_output_size);
+    const policy = weights("policy_weights", config.policy_output_size);
+    if (value === null && policy === null) refuse("neither value_weights nor policy_weights is there");
+    if (!isObject(metadata)) refuse("metadata must be an object");
+
+    const { feature_set: featureSet, value_scale: scale = constants.valueScale } = document;
+    if (featureSet !== constants.featureSet)
+      throw new Error(
+        `made for the feature set ${show(featureSet)}, this engine has ${show(constants.featureSet)}: ` +
+          "it converts, but cannot play",
+      );
+    if (scale !== constants.valueScale)
+      throw new Error(`value_scale ${show(scale)} is unknown, expected ${show(constants.valueScale)}`);
+    if (config.input_size !== constants.features)
+      throw new Error(`takes ${config.input_size} inputs, the feature set has ${constants.features}`);
+    if (config.value_output_size !== 1 || config.policy_output_size !== constants.policyOutputs)
+      throw new Error(`must have 1 value and ${constants.policyOutputs} policy outputs`);
+    return { config, activation, value, policy, metadata };
+  }
+
+  // --- memory --------------------------------------------------------------------------------------------------------
+
+  get #buffer() {
+    return this.#c.memory.buffer;
+  }
+
+  #readConstants() {
+    const at = this.#c.ur_constants();
+    const bytes = new Uint8Array(this.#buffer, at);
+    return JSON.parse(new TextDecoder().decode(bytes.subarray(0, bytes.indexOf(0))));
+  }
+
+  #allocate(bytes) {
+    const size = align(bytes);
+    const index = this.#free.findIndex((piece) => piece.size >= size);
+    if (index >= 0) {
+      const piece = this.#free[index];
+      if (piece.size === size) this.#free.splice(index, 1);
+      else this.#free[index] = { at: piece.at + size, size: piece.size - size };
+      return piece.at;
+    }
+    const at = this.#top;
+    const lacking = at + size - this.#buffer.byteLength;
+    if (lacking > 0) this.#c.memory.grow(Math.ceil(lacking / 65536));
+    this.#top = at + size;
+    return at;
+  }
+
+  /** Gives memory back, and joins it with the free pieces beside it. */
+  #release(at, bytes) {
+    this.#free.push({ at, size: align(bytes) });
+    this.#free.sort((a, b) => a.at - b.at);
+    this.#free = this.#free.reduce((joined, piece) => {
+      const last = joined.at(-1);
+      if (last && last.at + last.size === piece.at) last.size += piece.size;
+      else joined.push({ ...piece });
+      return joined;
+    }, []);
+    const last = this.#free.at(-1);
+    if (last.at + last.size === this.#top) {
+      this.#top = last.at;
+      this.#free.pop();
+    }
+  }
+
+  // --- positions and moves -------------------------------------------------------------------------------------------
+
+  #enter(position) {
+    const { own, opp, ownOff, oppOff } = position;
+    const fit = [own, opp, ownOff, oppOff].every((number) => number === (number & 0xffff));
+    if (!fit || !this.#c.ur_board(this.#board, own, opp, ownOff, oppOff))
+      throw new Error(`not a position that the rules allow: ${JSON.stringify(position)}`);
+  }
+
+  #enterUnfinished(position) {
+    this.#enter(position);
+    if (this.#c.ur_is_over(this.#board)) throw new Error(`the game is over in ${toNotation(position)}`);
+  }
+
+  #leave() {
+    const [own, opp] = new Uint16Array(this.#buffer, this.#board, 2);
+    const [ownOff, oppOff] = new Uint8Array(this.#buffer, this.#board + 4, 2);
+    return { own, opp, ownOff, oppOff };
+  }
+
+  #roll(roll) {
+    if (!Number.isInteger(roll) || roll < 0 || roll > this.constants.limits.roll)
+      throw new Error(`a roll is 0 to ${this.constants.limits.roll}, not ${roll}`);
+    return roll;
+  }
+
+  #moves(count, name) {
+    const squares = new Int32Array(this.#buffer, this.#squares, count);
+    const values = new Float64Array(this.#buffer, this.#values, count);
+    return Array.from(squares, (square, i) => ({ square, [name]: values[i] }));
+  }
+}
+
+async function bytesOf(response) {
+  if (!response.ok) throw new Error(`${response.url}: ${response.status} ${response.statusText}`);
+  return response.arrayBuffer();
+}
+
+/** Places for vectors and doubles alike. */
+function align(bytes) {
+  return (bytes + 15) & ~15;
+}
+
+function squaresOf(mask) {
+  const squares = [];
+  for (let rest = mask; rest; rest &= rest - 1) squares.push(31 - Math.clz32(rest & -rest));
+  return squares;
+}
+
+function within(what, depth, most) {
+  if (!Number.isInteger(depth) || depth < 1 || depth > most)
+    throw new Error(`${what} must be 1 to ${most} turns, got ${depth}`);
+}

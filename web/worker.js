@@ -1,0 +1,139 @@
+// The engine's worker: holds the WebAssembly engine and the loaded networks, and answers the page's questions.
+//
+// A message is {id, method, values}; the answer is {id, result} or {id, error}, the error being one line.
+import { Ur } from "./ur.js";
+
+const MAX_FILE_BYTES = 256 << 20; // as the engine's own reader
+const GZIP_MAGIC = [0x1f, 0x8b];
+const canInflate = "DecompressionStream" in globalThis;
+
+const engine = fetch(new URL("ur.wasm", import.meta.url)).then((response) => {
+  if (!response.ok) throw new Error(`ur.wasm: the server answers ${response.status}; \`make wasm\` builds it`);
+  return Ur.load(response);
+});
+const networks = new Map(); // name -> the engine's network
+
+const refusal = (name, why) => new Error(`${name}: not a usable weights file: ${why}`);
+const tooLarge = `larger than ${MAX_FILE_BYTES >> 20} MiB`;
+
+/** The document of a weights file, JSON or the same in gzip: what the bytes are decides, not the name. */
+async function parse(name, buffer) {
+  if (buffer.byteLength > MAX_FILE_BYTES) throw refusal(name, tooLarge);
+  const head = new Uint8Array(buffer, 0, Math.min(2, buffer.byteLength));
+  let body = new Response(buffer);
+  let problem = "damaged gzip";
+  if (GZIP_MAGIC.every((byte, index) => head[index] === byte)) {
+    if (!canInflate) throw new Error(`${name}: this browser reads no gzip; the plain .json will do`);
+    let bytes = 0;
+    const limit = new TransformStream({
+      transform(chunk, stream) {
+        bytes += chunk.byteLength;
+        if (bytes > MAX_FILE_BYTES) stream.error((problem = tooLarge));
+        else stream.enqueue(chunk);
+      },
+    });
+    body = new Response(body.body.pipeThrough(new DecompressionStream("gzip")).pipeThrough(limit));
+  }
+  try {
+    return await body.json();
+  } catch (error) {
+    throw refusal(name, error instanceof SyntaxError ? "not JSON" : problem);
+  }
+}
+
+/** The bytes of the first address that the server has. */
+async function download(name, addresses) {
+  let answer = "this browser reads no gzip";
+  for (const address of addresses) {
+    const response = await fetch(address);
+    if (response.ok) return response.arrayBuffer();
+    answer = `the server answers ${response.status}`;
+  }
+  throw new Error(`${name}: ${answer}`);
+}
+
+function take(ur, name, document) {
+  let network;
+  try {
+    network = ur.loadNetwork(document);
+  } catch (error) {
+    throw new Error(`${name}: ${error.message}`);
+  }
+  drop(ur, name);
+  networks.set(name, network);
+  return { hasValue: network.hasValue };
+}
+
+function drop(ur, name) {
+  if (networks.has(name)) ur.free(networks.get(name));
+  networks.delete(name);
+}
+
+/** An agent's legal moves as {square, value}: an agent is {depth} for expectiminimax, {network} for a network. */
+function valued(ur, { depth, network: name }, position, roll) {
+  if (!name) return ur.search(position, roll, depth);
+  const network = networks.get(name);
+  if (network.hasValue) return ur.networkMoves(network, position, roll);
+  return ur.policy(network, position, roll).map(({ square, probability }) => ({ square, value: probability }));
+}
+
+const methods = {
+  /** Answers once the engine is there. */
+  ready() {},
+
+  /** Fetches a network from the first of its addresses that is there and that this browser can read. */
+  async fetchNetwork(ur, name, addresses) {
+    if (networks.has(name)) return { hasValue: networks.get(name).hasValue };
+    const readable = addresses.filter((address) => canInflate || !address.endsWith(".gz"));
+    return take(ur, name, await parse(name, await download(name, readable)));
+  },
+
+  /** Reads a network from the bytes of a file. */
+  async readNetwork(ur, name, buffer) {
+    return take(ur, name, await parse(name, buffer));
+  },
+
+  /** Frees every network but those of these names. */
+  keepNetworks(ur, names) {
+    for (const name of networks.keys()) if (!names.includes(name)) drop(ur, name);
+  },
+
+  /**
+   * What the rules allow: {moves, passed}. A move is {square, to, again, captures, next, wins}, `next` being the
+   * successor seen by whoever moves next; `passed` is the position after a turn that passes.
+   */
+  options(ur, position, roll) {
+    const moves = ur.legalMoves(position, roll).map((square) => {
+      const { position: next, again } = ur.play(position, roll, square);
+      const theirs = again ? next.opp : next.own;
+      return { square, to: square + roll, again, captures: theirs !== position.opp, next, wins: ur.isOver(next) };
+    });
+    return { moves, passed: ur.pass(position) };
+  },
+
+  /** The move that an agent likes best, the lowest square among equals: {square, microseconds}. */
+  choose(ur, agent, position, roll) {
+    const start = performance.now();
+    const { square } = valued(ur, agent, position, roll).reduce((best, move) =>
+      move.value > best.value ? move : best,
+    );
+    return { square, microseconds: 1000 * (performance.now() - start) };
+  },
+
+  /** A network's opinion: {win, moves}. `win` is the mover's win probability before the roll, or with it where it is known. */
+  judge(ur, name, position, roll) {
+    const network = networks.get(name);
+    if (roll === null) return { win: ur.value(network, position), moves: [] };
+    const moves = ur.networkMoves(network, position, roll);
+    const win = moves.length ? Math.max(...moves.map((move) => move.value)) : 1 - ur.value(network, ur.pass(position));
+    return { win, moves };
+  },
+};
+
+self.onmessage = async ({ data: { id, method, values } }) => {
+  try {
+    self.postMessage({ id, result: await methods[method](await engine, ...values) });
+  } catch (error) {
+    self.postMessage({ id, error: error.message });
+  }
+};
