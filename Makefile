@@ -12,6 +12,7 @@ PIP := $(PY) -m pip --disable-pip-version-check
 DEBUG := build/debug
 
 ENGINE_SOURCES := $(wildcard engine/*.pyx engine/*.pxd engine/*.h) setup.py
+PORTABLE_SOURCES := $(wildcard portable/*.py portable/*.pyx)
 SHIM_SOURCE := mlx_train/blas_shim.c
 # The tests that mirror the engine's modules.
 ENGINE_TESTS := $(sort $(wildcard $(patsubst engine/%,tests/test_%.py,$(basename $(wildcard engine/*.pyx engine/*.py)))))
@@ -21,7 +22,7 @@ BUILDER := $(VENV)/.builder
 INSTALLED := $(VENV)/.installed-$(EXTRA)
 DEVELOP := $(VENV)/.develop
 
-.PHONY: help run test check format bench debug-test wheel clean
+.PHONY: help run test check format notebooks bench debug-test wasm arm64-check web wheel clean
 .DELETE_ON_ERROR:
 
 help:
@@ -29,8 +30,12 @@ help:
 	@echo 'make test        set up, then the whole test suite'
 	@echo 'make check       formatting, linters and types'
 	@echo 'make format      rewrite the files as `make check` wants them'
+	@echo 'make notebooks   run the notebooks in full; the results go to runs/notebooks'
 	@echo 'make bench       measure everything; prints a Markdown table'
 	@echo 'make debug-test  the engine compiled with bounds checks, and its tests'
+	@echo 'make wasm        the engine for the browser, web/ur.wasm'
+	@echo 'make web         play in the browser'
+	@echo 'make arm64-check the kernels compiled for arm64, compared with this machine under qemu-user'
 	@echo 'make wheel       a wheel and a source archive in dist/'
 	@echo 'make clean       remove what was built (.venv stays)'
 	@echo
@@ -39,27 +44,30 @@ help:
 run: $(INSTALLED)
 	@$(PY) -m mlx_train run --preset quick $(ARGS)
 
-test: $(INSTALLED) $(DEVELOP)
+test: $(INSTALLED) $(DEVELOP) web/ur.wasm
 	@$(PY) -m pytest $(ARGS)
 
 check: $(INSTALLED) $(DEVELOP)
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
-	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cython-lint engine
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cython-lint engine portable
 	$(PY) -m mypy
 
 format: $(DEVELOP)
 	$(PY) -m ruff format .
 	$(PY) -m ruff check --fix .
 
-bench: $(INSTALLED) $(DEVELOP)
+notebooks: $(INSTALLED) $(DEVELOP)
+	@$(PY) -m mlx_train.notebooks $(ARGS)
+
+bench: $(INSTALLED) $(DEVELOP) web/ur.wasm
 	@$(PY) -m mlx_train.bench $(ARGS)
 
 # The debug build is made from a copy, so that it leaves the release build beside the sources alone.
 debug-test: $(INSTALLED) $(DEVELOP) $(DEBUG)/.built
 	@rm -rf $(DEBUG)/tests && cp -R tests $(DEBUG)/tests
 	@for folder in weights docs; do ln -sfn ../../$$folder $(DEBUG)/$$folder; done
-	@cp engine/*.py $(DEBUG)/engine/ && cp mlx_train/*.py mlx_train/*.json $(DEBUG)/mlx_train/ && cp pyproject.toml $(DEBUG)/
+	@cp engine/*.py $(DEBUG)/engine/ && cp -R mlx_train/. $(DEBUG)/mlx_train && cp pyproject.toml $(DEBUG)/
 	@cd $(DEBUG) && ../../$(PY) -c 'import engine; assert "$(DEBUG)" in engine.__file__, engine.__file__'
 	cd $(DEBUG) && ../../$(PY) -m pytest $(ENGINE_TESTS) $(ARGS)
 
@@ -71,13 +79,33 @@ $(DEBUG)/.built: $(ENGINE_SOURCES) | $(BUILDER)
 	@cd $(DEBUG) && UR_DEBUG=1 ../../$(PY) setup.py -q build_ext --inplace
 	@touch $@
 
-wheel: $(BUILDER)
+wasm: web/ur.wasm
+
+web/ur.wasm: $(INSTALLED) $(DEVELOP) $(PORTABLE_SOURCES)
+	@echo 'Compiling $@'
+	@$(PY) portable/build.py wasm $@
+
+web: web/ur.wasm
+	@$(PY) -m mlx_train web $(ARGS)
+
+ARM64_CHECK := build/check-aarch64
+
+arm64-check: $(INSTALLED) $(DEVELOP) $(ARM64_CHECK)
+	@command -v qemu-aarch64 >/dev/null || command -v qemu-aarch64-static >/dev/null || \
+	  { echo 'No qemu-aarch64: install one (apt-get install qemu-user)' >&2; exit 1; }
+	@$(PY) -m pytest tests/test_arm64.py $(ARGS)
+
+$(ARM64_CHECK): $(INSTALLED) $(DEVELOP) $(PORTABLE_SOURCES)
+	@echo 'Compiling the kernels for arm64'
+	@$(PY) portable/build.py check $@
+
+wheel: $(BUILDER) web/ur.wasm
 	$(PIP) wheel -qq --no-build-isolation --no-deps -w dist .
 	$(PY) setup.py -q sdist
 
 clean:
 	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache
-	rm -f engine/*.c engine/*.so mlx_train/*.so $(VENV)/.installed-*
+	rm -f engine/*.c engine/*.so mlx_train/*.so portable/*.c portable/*.h web/ur.wasm $(VENV)/.installed-*
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 $(VENV)/.created:
@@ -96,7 +124,7 @@ $(BUILDER): $(VENV)/.created pyproject.toml
 # The first time, pip compiles the engine too; after that, a changed source is compiled in place.
 $(INSTALLED): $(BUILDER) $(ENGINE_SOURCES) $(SHIM_SOURCE)
 	@command -v $${CC:-cc} >/dev/null || { echo 'No C compiler: install one (xcode-select --install, or gcc)' >&2; exit 1; }
-	@echo 'Compiling the engine and installing into $(VENV)'
+	@echo 'Compiling the engine and installing into $(VENV): a minute or two'
 	@$(if $(filter $(BUILDER) setup.py,$?),\
 	  $(PIP) install -qq --no-build-isolation -e '.[$(EXTRA)]',\
 	  $(PY) setup.py -q build_ext --inplace)

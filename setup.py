@@ -4,11 +4,13 @@ UR_DEBUG=1 turns bounds and initialisation checks on and C division off, for the
 """
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
+from setuptools.command.build_py import build_py
 
 DEBUG = os.environ.get("UR_DEBUG", "") not in ("", "0")
 
@@ -22,8 +24,10 @@ DIRECTIVES = {
     "warn.undeclared": False,
 }
 
-# No -march and no -ffast-math: a wheel must run on any machine of its architecture.
+# No -march and no -ffast-math: a wheel must run on any machine of its architecture. No contraction: a sum of products
+# must have the same bits whether or not the machine can fuse them.
 COMPILE_ARGS = ["-O1", "-g"] if DEBUG else ["-O3"]
+COMPILE_ARGS += ["-ffp-contract=off"]
 
 
 def extension(source: Path) -> Extension:
@@ -32,7 +36,7 @@ def extension(source: Path) -> Extension:
         f"engine.{source.stem}",
         [str(source)],
         include_dirs=["engine"],
-        depends=[str(header) for header in sorted(Path("engine").glob("*.h"))],
+        depends=["setup.py", *(str(header) for header in sorted(Path("engine").glob("*.h")))],
         extra_compile_args=COMPILE_ARGS,
     )
 
@@ -40,13 +44,38 @@ def extension(source: Path) -> Extension:
 # Plain C, loaded by mlx_train/blas.py and not by `import`. Optional: the engine installs even if this fails.
 BLAS_SHIM = Extension("mlx_train._blas", ["mlx_train/blas_shim.c"], libraries=["dl"], optional=True)
 
-setup(
-    ext_modules=cythonize(
-        [extension(source) for source in sorted(Path("engine").glob("*.pyx"))],
-        compiler_directives=DIRECTIVES,
-        nthreads=os.cpu_count() or 1,
-        force=DEBUG,
+# What `python -m mlx_train web` serves, by folder: an installed package has it below mlx_train/site.
+SITE = {
+    "web": ("*.html", "*.css", "*.js", "*.svg", "*.wasm"),
+    "weights": ("manifest.json", "*.json.gz"),
+}
+
+
+class BuildWithSite(build_py):
+    """Builds the Python files, and carries the page and the shipped networks into the package."""
+
+    def run(self) -> None:
+        """Copies what `SITE` lists beside what setuptools copies."""
+        super().run()
+        if self.editable_mode:
+            return
+        for folder, patterns in SITE.items():
+            target = Path(self.build_lib, "mlx_train", "site", folder)
+            target.mkdir(parents=True, exist_ok=True)
+            for pattern in patterns:
+                for file in sorted(Path(folder).glob(pattern)):
+                    shutil.copy(file, target)
+
+
+if __name__ == "__main__":  # portable/build.py reads the directives
+    setup(
+        cmdclass={"build_py": BuildWithSite},
+        ext_modules=cythonize(
+            [extension(source) for source in sorted(Path("engine").glob("*.pyx"))],
+            compiler_directives=DIRECTIVES,
+            nthreads=os.cpu_count() or 1,
+            force=DEBUG,
+        )
+        + ([BLAS_SHIM] if sys.platform == "linux" else []),
+        options={"build_ext": {"parallel": os.cpu_count() or 1}},
     )
-    + ([BLAS_SHIM] if sys.platform == "linux" else []),
-    options={"build_ext": {"parallel": os.cpu_count() or 1}},
-)

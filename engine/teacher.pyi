@@ -11,7 +11,8 @@ def value_batch(
     *,
     play_share: float = 0.0,
     exploration: float = 0.1,
-) -> tuple[NDArray[np.uint8], NDArray[np.float32]]: ...
+    packed: bool = False,
+) -> tuple[NDArray[np.uint8 | np.uint32], NDArray[np.float32]]: ...
 def policy_batch(
     table: Tablebase,
     count: int,
@@ -21,4 +22,5 @@ def policy_batch(
     temperature: float,
     play_share: float = 0.0,
     exploration: float = 0.1,
-) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.bool_]]: ...
+    packed: bool = False,
+) -> tuple[NDArray[np.uint8 | np.uint32], NDArray[np.float32], NDArray[np.bool_]]: ...

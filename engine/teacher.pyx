@@ -20,6 +20,7 @@ cdef enum:
     VALUE_STREAM = 3
     POLICY_STREAM = 4
     DRAWS = 4                   # from one block
+    ROLL_SHIFT = 48             # of the roll in a packed row
 
 
 # Finding a random place in the table costs more than all the rest of a row, so a place is used several times: for
@@ -113,8 +114,22 @@ cdef void play_decision(const Table* table, Dice* dice, double exploration, Boar
         board[0] = opening(table.pieces)
 
 
+# Where rows of inputs go: as features, or packed for a device that makes the features itself.
+ctypedef struct Rows:
+    uint8_t* features           # (n, 150), or NULL
+    uint64_t* packed            # (n,): the packed position, and the roll above it
+
+
+cdef inline void write_row(const Rows* rows, Py_ssize_t i, const Board* board, int roll) noexcept nogil:
+    """Row i: a position with its roll, NO_ROLL or 0 for one before it."""
+    if rows.features != NULL:
+        feature_bytes(board, roll, rows.features + i * FEATURES)
+    else:
+        rows.packed[i] = pack(board) | <uint64_t> (roll if roll > 0 else 0) << ROLL_SHIFT
+
+
 cdef void value_rows(const Table* table, Dice* dice, double exploration, Py_ssize_t played, Py_ssize_t count,
-                     uint8_t* rows, float* targets) noexcept nogil:
+                     const Rows* rows, float* targets) noexcept nogil:
     """Positions before their roll: the first `played` are any successors of decisions of play, the rest uniform."""
     cdef Board board = opening(table.pieces)
     cdef Board drawn
@@ -131,12 +146,12 @@ cdef void value_rows(const Table* table, Dice* dice, double exploration, Py_ssiz
             value = lookup(table, &drawn)
         else:
             drawn = uniform_position(&drawer, dice, &value)
-        feature_bytes(&drawn, NO_ROLL, &rows[i * FEATURES])
+        write_row(rows, i, &drawn, NO_ROLL)
         targets[i] = <float> (2 * value - 1)
 
 
 cdef void policy_rows(const Table* table, Dice* dice, double exploration, double temperature, Py_ssize_t played,
-                      Py_ssize_t count, uint8_t* rows, float* targets, uint8_t* legal) noexcept nogil:
+                      Py_ssize_t count, const Rows* rows, float* targets, uint8_t* legal) noexcept nogil:
     """Decisions with their roll; targets are a softmax over the exact values of the legal moves, by policy slot."""
     cdef Board board = opening(table.pieces)
     cdef Board drawn
@@ -159,7 +174,7 @@ cdef void policy_rows(const Table* table, Dice* dice, double exploration, double
                 if sources & (sources - 1):
                     break
             move_values(table, &drawn, roll, values, &best)
-        feature_bytes(&drawn, roll, &rows[i * FEATURES])
+        write_row(rows, i, &drawn, roll)
         for slot in range(MAX_MOVES):
             targets[i * MAX_MOVES + slot] = 0
             legal[i * MAX_MOVES + slot] = 0
@@ -175,6 +190,23 @@ cdef void policy_rows(const Table* table, Dice* dice, double exploration, double
             sources &= sources - 1
 
 
+cdef object new_rows(Py_ssize_t count, bint packed, Rows* rows):
+    """An array for so many rows, and where it is."""
+    cdef uint8_t[:, ::1] features
+    cdef uint64_t[::1] words
+    rows.features = NULL
+    rows.packed = NULL
+    if packed:
+        array = np.empty(count, dtype=np.uint64)
+        words = array
+        rows.packed = &words[0]
+        return array.view(np.uint32).reshape(count, 2)
+    array = np.empty((count, FEATURES), dtype=np.uint8)
+    features = array
+    rows.features = &features[0, 0]
+    return array
+
+
 cdef int check_batch(count, play_share, exploration) except -1:
     if count < 1:
         raise ValueError(f"a batch needs at least one row, got {count}")
@@ -184,44 +216,45 @@ cdef int check_batch(count, play_share, exploration) except -1:
 
 
 def value_batch(Tablebase table not None, Py_ssize_t count, uint64_t seed, uint64_t number, *, double play_share=0.0,
-                double exploration=0.1):
+                double exploration=0.1, bint packed=False):
     """Batch `number` of a stream of positions before their roll, with exact labels.
 
     play_share: the share that comes from optimal play, as any successor of its decisions; exploration: the share of the
-    decisions there at which any legal move is played. -> (features (count, 150) uint8, to be multiplied by
-    FEATURE_SCALES; targets (count,) float32: 2 p - 1 for the side to move).
+    decisions there at which any legal move is played. -> (inputs; targets (count,) float32: 2 p - 1 for the side to
+    move). Inputs are features (count, 150) uint8, to be multiplied by FEATURE_SCALES; if `packed`, they are the
+    packed positions (count, 2) uint32, the low word first, with the roll in bits 48 to 50 (0 where there is none).
     """
+    cdef Rows out_rows
     check_batch(count, play_share, exploration)
-    rows = np.empty((count, FEATURES), dtype=np.uint8)
+    rows = new_rows(count, packed, &out_rows)
     targets = np.empty(count, dtype=np.float32)
-    cdef uint8_t[:, ::1] out_rows = rows
     cdef float[::1] out_targets = targets
     cdef Dice dice = new_dice(seed, number, VALUE_STREAM)
     cdef Py_ssize_t played = <Py_ssize_t> (play_share * count + 0.5)
     with nogil:
-        value_rows(&table.table, &dice, exploration, played, count, &out_rows[0, 0], &out_targets[0])
+        value_rows(&table.table, &dice, exploration, played, count, &out_rows, &out_targets[0])
     return rows, targets
 
 
 def policy_batch(Tablebase table not None, Py_ssize_t count, uint64_t seed, uint64_t number, *, double temperature,
-                 double play_share=0.0, double exploration=0.1):
+                 double play_share=0.0, double exploration=0.1, bint packed=False):
     """Batch `number` of a stream of decisions (two or more legal moves) with exact labels.
 
     temperature: the win probability by which a move must be better to be e times as probable in the target.
-    -> (features (count, 150) uint8; targets (count, 7) float32 by policy slot; legal (count, 7) bool).
+    -> (inputs as those of `value_batch`; targets (count, 7) float32 by policy slot; legal (count, 7) bool).
     """
+    cdef Rows out_rows
     check_batch(count, play_share, exploration)
     if not temperature > 0:
         raise ValueError(f"temperature must be above 0, got {temperature}")
-    rows = np.empty((count, FEATURES), dtype=np.uint8)
+    rows = new_rows(count, packed, &out_rows)
     targets = np.empty((count, MAX_MOVES), dtype=np.float32)
     legal = np.empty((count, MAX_MOVES), dtype=np.bool_)
-    cdef uint8_t[:, ::1] out_rows = rows
     cdef float[:, ::1] out_targets = targets
     cdef uint8_t[:, ::1] out_legal = legal.view(np.uint8)
     cdef Dice dice = new_dice(seed, number, POLICY_STREAM)
     cdef Py_ssize_t played = <Py_ssize_t> (play_share * count + 0.5)
     with nogil:
-        policy_rows(&table.table, &dice, exploration, temperature, played, count, &out_rows[0, 0],
+        policy_rows(&table.table, &dice, exploration, temperature, played, count, &out_rows,
                     &out_targets[0, 0], &out_legal[0, 0])
     return rows, targets, legal

@@ -4,6 +4,7 @@ from typing import Any
 
 from engine.agents import Agent
 from engine.dice import ROLL_PROBABILITIES
+from engine.drawing import square_name
 from engine.position import Position
 from mlx_train.report import markdown_table
 
@@ -37,15 +38,31 @@ def _analyze_roll(position: Position, agent: Agent, roll: int) -> dict[str, Any]
                 "value": value,
                 "best": square == best,
                 "rolls_again": same_player,
-                "captures": position.opponent_hand < (after.opponent_hand if same_player else after.own_hand),
+                "captures": captures(position, roll, square),
                 "successor": str(after),
             }
         )
     return {"roll": roll, "probability": ROLL_PROBABILITIES[roll], "moves": moves}
 
 
-def _square(square: int) -> str:
-    return {0: "hand", 15: "off"}.get(square, str(square))
+def captures(position: Position, roll: int, square: int) -> bool:
+    """Whether a legal move sends an opponent's piece back to its hand."""
+    after, same_player = position.play(roll, square)
+    return position.opponent_hand < (after.opponent_hand if same_player else after.own_hand)
+
+
+def route(square: int, roll: int) -> str:
+    """Where a move goes: "4 -> 8", "hand -> 2", "13 -> off"."""
+    return f"{square_name(square)} -> {square_name(square + roll)}"
+
+
+def move_text(position: Position, roll: int, square: int | None) -> str:
+    """A turn in words: "4 -> 8, rolls again", "hand -> 2", "passes" where `square` is None."""
+    if square is None:
+        return "passes"
+    remarks = [", captures"] if captures(position, roll, square) else []
+    remarks += [", rolls again"] if position.play(roll, square)[1] else []
+    return f"{route(square, roll)}{''.join(remarks)}"
 
 
 def table(analysis: dict[str, Any]) -> str:
@@ -57,12 +74,11 @@ def table(analysis: dict[str, Any]) -> str:
         for move in entry["moves"]:
             value = "" if move["value"] is None else f"{move['value']:.6g}"
             remarks = [name for name in ("captures", "rolls_again") if move[name]]
-            route = f"{_square(move['from'])} -> {_square(move['to'])}"
             rows.append(
                 (
                     entry["roll"],
                     "*" if move["best"] else "",
-                    route,
+                    route(move["from"], entry["roll"]),
                     value,
                     ", ".join(remarks).replace("_", " "),
                 )

@@ -6,22 +6,32 @@ nothing here is a test.
     python -m mlx_train.bench [NAME ...]    all of it, or the rows whose name holds one of the words
 """
 
+import gzip
 import itertools
 import platform
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
-from engine import Agent, Network, Position, Search, extract_features_batch, playouts, sample_decisions, selfplay
+from engine import (
+    Agent,
+    Network,
+    Position,
+    Search,
+    extract_features_batch,
+    extract_features_bytes,
+    playouts,
+    sample_decisions,
+    selfplay,
+)
 from engine.arena import play_match
-from mlx_train.pipeline import process_peak_memory
 from mlx_train.progress import say
 from mlx_train.report import markdown_table
 from mlx_train.runs import provenance
@@ -262,7 +272,23 @@ def bench_solver() -> list[Row]:
 
         five = median_seconds(lambda: solve(5, 1))
         rows.append(("solve five pieces, one worker", f"{five:.2f} s", "6 s", "Tablebase.solve(5, workers=1)"))
-        for workers, tolerance, goal in ((1, 1e-12, "55 s"), (2, 1e-12, "35 s"), (2, "floor", "60 s")):
+        alone = subprocess.run(
+            [sys.executable, "-c", _SOLVE_PROGRAM, str(Path(folder) / "checkpoint")],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        seconds, peak = map(float, alone.stdout.split())
+        rows += [
+            (
+                "solve seven pieces to 1e-12, 2 workers",
+                f"{seconds:.1f} s (once)",
+                "35 s",
+                "Tablebase.solve(7, 1e-12, 2)",
+            ),
+            ("peak memory of that process", f"{peak / 2**30:.2f} GiB", "2 GiB", "ru_maxrss"),
+        ]
+        for workers, tolerance, goal in ((1, 1e-12, "55 s"), (2, "floor", "60 s")):
             start = time.perf_counter()
             table = solve(7, workers, tolerance)  # type: ignore[arg-type]
             seconds = time.perf_counter() - start
@@ -279,8 +305,17 @@ def bench_solver() -> list[Row]:
         rows.append(
             ("look-ups of random positions, one core", f"{5 / seconds:.1f} million/s", "15 million", "Tablebase.values")
         )
-    peak = process_peak_memory() / 2**30
-    return [*rows, ("peak memory of this process so far", f"{peak:.2f} GiB", "2 GiB", "ru_maxrss")]
+    return rows
+
+
+_SOLVE_PROGRAM = """
+import sys, time
+from engine import Tablebase
+from mlx_train.memory import process_peak_memory
+start = time.perf_counter()
+Tablebase.solve(7, 1e-12, 2, checkpoint=sys.argv[1])
+print(time.perf_counter() - start, process_peak_memory())
+"""
 
 
 def bench_matches() -> list[Row]:
@@ -288,6 +323,282 @@ def bench_matches() -> list[Row]:
     one, two = Agent.parse("emm:3"), Agent.parse("emm:2")
     seconds = median_seconds(lambda: play_match(one, two, 4000))
     return [("games of emm:3 against emm:2, all cores", rate(4000, seconds, "games"), "", "engine.play_match")]
+
+
+GPU_BATCH = 65_536
+_GPU_STEPS = 200
+
+
+def bench_gpu() -> list[Row]:
+    """On a GPU: the features made there, and the card's value network trained with data at hand and with fresh data."""
+    from mlx_train import device_features
+    from mlx_train.backend import available_devices, mx, peak_memory, use_device
+    from mlx_train.config import Config
+    from mlx_train.dataset import Batch
+    from mlx_train.exact import ExactSource
+    from mlx_train.trainer import Trainer, to_mlx
+
+    if "gpu" not in available_devices():
+        return [("training on a GPU", "no GPU found", "", "")]
+    use_device("gpu")
+    positions, rolls = sample_decisions(1_000_000)
+    packed = positions | rolls.astype(np.uint64) << np.uint64(48)
+    words = packed.view(np.uint32).reshape(-1, 2)
+    features = extract_features_bytes(positions, rolls)
+    differences = int((np.array(device_features.feature_bytes(mx.array(words))) != features).sum())
+    on_device = mx.array(words)
+    seconds = median_seconds(lambda: mx.eval([device_features.feature_bytes(on_device) for _ in range(10)])) / 10
+    rows = [
+        ("features on the GPU, bytes that differ from the engine's", f"{differences:,}", "0", "a million decisions"),
+        ("features on the GPU", f"{1 / seconds:,.0f} million rows/s", "", "device_features.feature_bytes"),
+    ]
+    for what, array in (("packed", words[:GPU_BATCH]), ("features", features[:GPU_BATCH])):
+        crossing = median_seconds(lambda array=array: mx.eval(mx.array(array).sum()))  # type: ignore[misc]
+        rows.append(
+            (f"{GPU_BATCH:,} rows to the GPU, {what}", f"{1e3 * crossing:.2f} ms", "", "mx.eval(mx.array(rows).sum())")
+        )
+    config = Config(
+        teacher="exact", networks="value", batch_size=GPU_BATCH, device="gpu", epochs=1, steps=5 * _GPU_STEPS
+    )
+    trainer = Trainer(config, config.steps)
+    targets = np.zeros(GPU_BATCH, dtype=np.float32)
+    batch = Batch(words[:GPU_BATCH], targets)
+    mx.eval(trainer.step(batch))
+
+    arrays = to_mlx(batch, "value")
+
+    def at_hand() -> None:
+        for _ in range(_GPU_STEPS):
+            losses = trainer._step_on([arrays])
+        mx.eval(losses)
+
+    def half(dtype: mx.Dtype) -> None:
+        step = _plain_step(dtype)
+        for _ in range(_GPU_STEPS):
+            losses = step(arrays)
+            mx.async_eval(losses)
+        mx.eval(losses)
+
+    count = _GPU_STEPS * GPU_BATCH
+    rows.append(
+        (
+            f"value network, batch {GPU_BATCH:,}, one batch again and again",
+            rate(count, median_seconds(at_hand), "samples"),
+            "",
+            "Trainer.step",
+        )
+    )
+    for dtype in (mx.float32, mx.bfloat16):
+        seconds = median_seconds(partial(half, dtype))
+        rows.append((f"a plain step in {dtype}, compiling included", rate(count, seconds, "samples"), "", ""))
+    source = ExactSource(config)
+    for number in (1, 2):
+        trainer.position.epoch, trainer.position.step = number, 0
+        measured = trainer.train_epoch(source)
+    assert measured is not None  # nothing has stopped it
+    rows += [
+        (
+            "value network, fresh exact samples, end to end",
+            f"{measured['samples_per_second']:,.0f} samples/s, waiting {100 * measured['waiting']:.1f}%",
+            "30 million",
+            "Trainer.train_epoch of an ExactSource",
+        ),
+        ("MLX's peak memory", f"{peak_memory() / 2**30:.2f} GiB", "", "mx.get_peak_memory"),
+    ]
+    return rows
+
+
+def _plain_step(dtype: Any) -> Callable[[list[Any]], Any]:
+    """A compiled step of the value network whose weights and activations are of one type."""
+    from mlx_train.backend import mx, nn, optim
+    from mlx_train.networks import Networks, scaled
+
+    network = Networks().value
+    network.set_dtype(dtype)
+    optimizer = optim.Adam(learning_rate=0.001)
+    optimizer.init(network.trainable_parameters())
+    state = [network.state, optimizer.state]
+
+    def loss(inputs: Any, targets: Any) -> Any:
+        values = mx.tanh(network(scaled(inputs).astype(dtype))[:, 0])
+        return mx.mean(mx.square(values - targets.astype(dtype)))
+
+    gradient = nn.value_and_grad(network, loss)
+
+    @partial(mx.compile, inputs=state, outputs=state)
+    def step(arrays: list[Any]) -> Any:
+        found, gradients = gradient(*arrays)
+        optimizer.update(network, gradients)
+        return found
+
+    return step
+
+
+def bench_wasm() -> list[Row]:
+    """The engine in WebAssembly: its size, and under Node how long a choice takes and what memory it holds."""
+    import json
+    import shutil
+
+    from mlx_train.web import locate
+
+    found = locate()
+    wasm = found.page / "ur.wasm"
+    packed = gzip.compress(wasm.read_bytes(), 9)
+    size = f"{wasm.stat().st_size:,} bytes ({len(packed):,} in gzip)"
+    rows: list[Row] = [("ur.wasm", size, "60,000; reach for 30,000", "make wasm")]
+    installed = f"{training_install_bytes() / 1e6:,.0f} MB"
+    rows.append(("the training install", installed, "", "mlx-ur[train] and all that it needs, by importlib.metadata"))
+    node = shutil.which("node")
+    if node is None:
+        return [*rows, ("a choice in WebAssembly", "not measured: no Node", "", "")]
+    positions, rolls = sample_decisions(_NODE_CHOICES, 1, Agent.parse("emm:2"))
+    asked = {
+        "engine": (found.page / "ur.js").as_uri(),
+        "wasm": str(wasm),
+        "network": str(found.weights / "card.json.gz"),
+        "positions": [int(packed) for packed in positions],
+        "rolls": rolls.tolist(),
+    }
+    program = [node, "--input-type=module", "--eval", _NODE_PROGRAM]
+    result = subprocess.run(program, input=json.dumps(asked), capture_output=True, text=True, check=True)
+    measured = json.loads(result.stdout)
+    for what, times in measured["microseconds"].items():
+        middle, high = np.percentile(times, (50, 99)) / 1000
+        choices = f"{len(times):,} decisions of emm:2"
+        rows.append((f"{what} in Node, 99th percentile", f"{high:.3f} ms (median {middle:.3f})", "1 ms", choices))
+    memory = f"{measured['memory'] / 2**20:.2f} MiB"
+    return [*rows, ("its memory with the card's networks and one table of the search", memory, "8 MB", "memoryBytes")]
+
+
+def training_install_bytes() -> int:
+    """Bytes of the files that pip puts down for `mlx-ur[train]`: the engine, MLX and whatever these need."""
+    from importlib.metadata import PackageNotFoundError, distribution
+
+    from packaging.requirements import Requirement
+
+    seen: set[str] = set()
+    total = 0
+
+    def add(requirement: Requirement) -> None:
+        nonlocal total
+        name = requirement.name.lower().replace("_", "-")
+        if name in seen:
+            return
+        try:
+            found = distribution(name)
+        except PackageNotFoundError:  # of another system
+            return
+        seen.add(name)
+        paths = [Path(str(found.locate_file(file))) for file in found.files or ()]
+        total += sum(path.stat().st_size for path in paths if path.exists() and path.suffix != ".pyc")
+        extras = requirement.extras or {""}
+        for line in found.requires or ():
+            needed = Requirement(line)
+            if needed.marker is None or any(needed.marker.evaluate({"extra": extra}) for extra in extras):
+                add(needed)
+
+    add(Requirement("mlx-ur[train]"))
+    if distribution("mlx-ur").read_text("direct_url.json"):  # installed in place: its own files are in the checkout
+        kinds = (".py", ".so", ".pyi", ".pxd", ".h", ".json")
+        root = Path(__file__).parents[1]
+        own = [path for folder in ("engine", "mlx_train") for path in (root / folder).rglob("*")]
+        total += sum(path.stat().st_size for path in own if path.suffix in kinds)
+    return total
+
+
+_NODE_CHOICES = 20_000
+
+_NODE_PROGRAM = """
+import { readFileSync } from "node:fs";
+import { gunzipSync } from "node:zlib";
+const asked = JSON.parse(readFileSync(0, "utf8"));
+const { Ur } = await import(asked.engine);
+const ur = await Ur.load(readFileSync(asked.wasm));
+const net = ur.loadNetwork(JSON.parse(gunzipSync(readFileSync(asked.network))));
+const positions = asked.positions.map((packed) => {
+  const [low, high] = [packed % 2 ** 32, Math.floor(packed / 2 ** 32)];
+  return { own: low & 0xffff, opp: low >>> 16, ownOff: high & 0xff, oppOff: high >>> 8 };
+});
+const work = {
+  "one move of the card's network": (position, roll) => ur.networkMoves(net, position, roll),
+  "one move of emm:3": (position, roll) => ur.search(position, roll, 3),
+};
+const microseconds = {};
+for (const [name, choose] of Object.entries(work)) {
+  microseconds[name] = positions.map((position, i) => {
+    const start = process.hrtime.bigint();
+    choose(position, asked.rolls[i]);
+    return Number(process.hrtime.bigint() - start) / 1000;
+  });
+}
+console.log(JSON.stringify({ microseconds, memory: ur.memoryBytes }));
+"""
+
+
+def bench_page() -> list[Row]:
+    """The page in Chromium: what it transfers, how long an opponent takes in its worker, and the worker's memory."""
+    from mlx_train import chromium
+    from mlx_train.web import Server, locate
+
+    missing = chromium.missing()
+    if missing:
+        return [("the page in Chromium", f"not measured: {missing}", "", "")]
+    rows: list[Row] = []
+    with Server(locate(), 0).background() as address, chromium.chromium() as browser:
+        page = browser.new_page()
+        sizes: list[int] = []
+        page.on("requestfinished", lambda request: sizes.append(_transferred(request)))
+        page.goto(address)
+        page.wait_for_selector("#action:not([disabled])")
+        rows.append(
+            ("the page with the small network", f"{sum(sizes):,} bytes", "400,000", "transferred, with headers")
+        )
+        page.select_option("#judge", "card")
+        page.select_option("#player-1", "net:card")
+        page.get_by_text("Odds by card").wait_for()
+        found = page.evaluate("performance.measureUserAgentSpecificMemory()")
+        worker = sum(part["bytes"] for part in found["breakdown"] if _is_worker(part))
+        what = "the page's worker with the card's networks"
+        rows.append((what, f"{worker / 2**20:.2f} MiB", "8 MB", "measureUserAgentSpecificMemory"))
+        for name, agent in (("the card's network", {"network": "card"}), ("emm:3", {"depth": 3})):
+            times = page.evaluate(_PAGE_GAMES, {"agent": agent, "games": _PAGE_GAME_COUNT})
+            middle, high = np.percentile(times, (50, 99)) / 1000
+            what = f"one move of {name} in Chromium's worker, 99th percentile"
+            rows.append((what, f"{high:.3f} ms (median {middle:.3f})", "1 ms", f"{len(times):,} choices of self-play"))
+    return rows
+
+
+_PAGE_GAME_COUNT = 20
+
+# Games of an agent against itself through the page's own engine; its worker measures every choice that is not forced.
+_PAGE_GAMES = """async ({agent, games}) => {
+    const { Engine } = await import("./engine.js");
+    const { Game, throwDice } = await import("./game.js");
+    const engine = new Engine();
+    const address = new URL(`../weights/${agent.network}.json.gz`, document.baseURI).href;
+    if (agent.network) await engine.fetchNetwork(agent.network, [address]);
+    const times = [];
+    for (let played = 0; played < games; played++)
+        for (const game = new Game(["one", "other"]); game.winner === null; ) {
+            const roll = throwDice().reduce((sum, die) => sum + die);
+            game.rolled(roll, await engine.options(game.position, roll));
+            const { moves } = game.options;
+            if (moves.length < 2) { game.play(moves[0] ?? null); continue; }
+            const { square, microseconds } = await engine.choose(agent, game.position, roll);
+            times.push(microseconds);
+            game.play(moves.find((move) => move.square === square));
+        }
+    return times;
+}"""
+
+
+def _transferred(request: Any) -> int:
+    # Of a worker's script the browser reports no body size; the server, which compresses nothing, says it.
+    return request.sizes()["responseHeadersSize"] + int(request.response().headers["content-length"])
+
+
+def _is_worker(part: Mapping[str, Any]) -> bool:
+    return any(source.get("scope") == "DedicatedWorkerGlobalScope" for source in part["attribution"])
 
 
 #: Name -> the rows it measures, in the order of the table.
@@ -299,6 +610,9 @@ BENCHES: dict[str, Callable[[], list[Row]]] = {
     "training": bench_training,
     "matches": bench_matches,
     "solver": bench_solver,
+    "gpu": bench_gpu,
+    "wasm": bench_wasm,
+    "page": bench_page,
 }
 
 

@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,10 @@ from engine.tablebase import Tablebase
 from mlx_train.evaluate import Z95, PolicyRegret, WinRate, microseconds_per_move, policy_regret, size, wilson, win_rate
 from mlx_train.files import write_json, write_text
 from mlx_train.progress import progress, say
-from mlx_train.report import markdown_table, win_matrix
+from mlx_train.report import markdown_table, save_figure, win_matrix
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 #: Elo points that make a side ten times as likely to win as to lose, by Elo's definition.
 ELO_PER_DECADE = 400
@@ -233,7 +236,12 @@ def write_comparison(result: Comparison, folder: Path) -> None:
     write_text(folder / "comparison.md", markdown(result) + "\n")
     write_text(folder / "comparison.csv", csv_text(result))
     write_json(folder / "comparison.json", result.to_dict())
+    save_figure(matrix_picture(result), folder / "comparison.png")
+
+
+def matrix_picture(result: Comparison) -> "Figure":
+    """The win matrix as a heat map, the strongest agent first."""
     order = np.argsort([-standing.elo for standing in result.standings])
     played = result.wins + result.wins.T
     rates = np.divide(100 * result.wins, played, out=np.full(played.shape, np.nan), where=played > 0)
-    win_matrix([result.agents[i] for i in order], rates[np.ix_(order, order)], folder / "comparison.png")
+    return win_matrix([result.agents[i] for i in order], rates[np.ix_(order, order)])

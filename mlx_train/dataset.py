@@ -5,7 +5,8 @@ the way to the training step.
 """
 
 import json
-from collections.abc import Iterator
+import zlib
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,7 +30,8 @@ DATASET_VERSION = 1
 class Batch(NamedTuple):
     """Rows of one training step. The part of a network that is not trained may be None.
 
-    Inputs are features before scaling (`engine.extract_features_bytes`): a quarter of the bytes to move.
+    Inputs are features before scaling (`engine.extract_features_bytes`): a quarter of the bytes to move. For a GPU they
+    may be packed positions, (n, 2) uint32 (see `mlx_train.device_features`).
     """
 
     value_inputs: np.ndarray | None = None  # (n, 150) uint8: positions before their roll
@@ -37,6 +39,21 @@ class Batch(NamedTuple):
     policy_inputs: np.ndarray | None = None  # (n, 150) uint8: decisions with their roll
     policy_targets: np.ndarray | None = None  # (n, 7) float32: probabilities by policy slot
     policy_legal: np.ndarray | None = None  # (n, 7) bool: which slots are legal moves
+
+
+class Share(NamedTuple):
+    """Which part of the work is this process's: the `rank`th of `size`, counted from 0."""
+
+    rank: int = 0
+    size: int = 1
+
+    def of(self, count: int) -> slice:
+        """Which of `count` things; every rank's part together is all of them, in order."""
+        return slice(self.rank * count // self.size, (self.rank + 1) * count // self.size)
+
+
+#: Everything: what a process has that works alone.
+ALL = Share()
 
 
 @dataclass(frozen=True)
@@ -76,11 +93,15 @@ class Decisions:
             **self.info,
         }
 
-    def save(self, path: str | Path) -> None:
-        """Write an .npz file atomically. Raises OSError."""
+    def checksum(self) -> str:
+        """CRC-32 of the records, in hexadecimal."""
+        return f"{zlib.crc32(self.records.tobytes()):08x}"
+
+    def save(self, path: str | Path, *, compress: bool = True) -> None:
+        """Write an .npz file atomically; compressing takes a third of the room and most of the time. Raises OSError."""
         meta = json.dumps({"version": DATASET_VERSION, **self.info})
         with atomic_file(path) as file:
-            np.savez_compressed(file, records=self.records, meta=np.array(meta))
+            (np.savez_compressed if compress else np.savez)(file, records=self.records, meta=np.array(meta))
 
     @classmethod
     def load(cls, path: str | Path) -> "Decisions":
@@ -160,10 +181,12 @@ class Labels:
     def __len__(self) -> int:
         return len(self.records)
 
-    def batch(self, rows: np.ndarray, rng: np.random.Generator) -> Batch:
-        """The batch of some records; `rng` draws which successor of each the value network sees."""
+    def batch(self, rows: np.ndarray, rng: np.random.Generator, share: Share = ALL) -> Batch:
+        """A share of the batch of some records; `rng` draws which successor of each the value network sees."""
+        draws = rng.random(len(rows))[share.of(len(rows))]
+        rows = rows[share.of(len(rows))]
         records = self.records[rows]
-        nth = records["chosen"] if self.only_played else (rng.random(len(rows)) * records["moves"]).astype(np.uint8)
+        nth = records["chosen"] if self.only_played else (draws * records["moves"]).astype(np.uint8)
         after, same_player = successors(records["position"], records["roll"], nth)
         values = self.values[rows, nth]
         return Batch(
@@ -181,28 +204,30 @@ class SearchSource:
     A sample is one decision: a row for the policy, and one of its successors, drawn anew each epoch, for the value.
     """
 
-    def __init__(self, config: Config, data: Decisions):
-        """Raises ValueError for a dataset of a single game."""
+    def __init__(self, config: Config, data: Decisions, share: Share = ALL):
+        """share: which rows of every batch are made. Raises ValueError for a dataset of a single game."""
         training, validation = data.split(config.validation_split, config.seed)
         self.seed = config.seed
+        self.share = share
         unit = data.info.get("unit", "points")
         self.training = Labels(training, config, unit)
         self.held_out = Labels(validation, config, unit)
         self.batch_size = min(config.batch_size, len(self.training))
         self.steps_per_epoch = len(self.training) // self.batch_size
 
-    def epoch(self, number: int) -> Iterator[Batch]:
+    def epoch(self, number: int, first: int = 0) -> Generator[Batch, None, None]:
         """Every training decision once in a random order; what does not fill the last batch is left out."""
         order = np.random.default_rng((self.seed, 2, number)).permutation(len(self.training))
 
         def make(step: int) -> Batch:
             rows = order[step * self.batch_size : (step + 1) * self.batch_size]
-            return self.training.batch(rows, np.random.default_rng((self.seed, 3, number, step)))
+            return self.training.batch(rows, np.random.default_rng((self.seed, 3, number, step)), self.share)
 
-        return made_ahead(make, range(self.steps_per_epoch), 1, _PREFETCHED)
+        return made_ahead(make, range(first, self.steps_per_epoch), 1, _PREFETCHED)
 
     def validation(self) -> Iterator[Batch]:
         """Every held-out decision once, the same successors each time; the last batch may be smaller."""
         rng = np.random.default_rng((self.seed, 4))
         for start in range(0, len(self.held_out), _VALIDATION_BATCH):
-            yield self.held_out.batch(np.arange(start, min(start + _VALIDATION_BATCH, len(self.held_out))), rng)
+            rows = np.arange(start, min(start + _VALIDATION_BATCH, len(self.held_out)))
+            yield self.held_out.batch(rows, rng, self.share)

@@ -4,6 +4,7 @@ A point is one percentage point of win probability. Exact values are those of a 
 A smaller game's table works as well: its positions have more pieces borne off, its games a later opening.
 """
 
+import itertools
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -20,12 +21,14 @@ from engine.arena import (
     choices,
     play_against_perfect,
     play_match,
+    policy_slots,
     regrets,
     sample_decisions,
     seconds_to_choose,
+    successors,
 )
 from engine.cores import run_parallel, worker_count
-from engine.features import FEATURE_NAMES
+from engine.features import FEATURE_NAMES, GROUPS, extract_features_bytes
 from engine.network import POLICY_OUTPUTS, Network, parameter_count
 from engine.position import Position
 from engine.tablebase import Tablebase
@@ -39,6 +42,11 @@ TIE = 1e-9
 
 #: What the measures take unless told: positions, decisions, games.
 POSITIONS, DECISIONS, GAMES = 100_000, 60_000, 10_000
+
+PIECES = 7
+
+# What `policy_slots` has where there is no further move.
+NO_SLOT = 255
 
 # Positions that a thread takes at a time when values are compared.
 _CHUNK = 1 << 14
@@ -274,6 +282,26 @@ def decision_regrets(
     return packed, rolls, squares, regrets(table, packed, rolls, squares)
 
 
+def rounded_table_regret(table: Tablebase, bits: int, n: int = DECISIONS, seed: int = 0) -> float:
+    """The mean regret, in points, of playing by the table with its values rounded to 2^bits equally spaced ones.
+
+    The decisions are those of `policy_regret`. Of moves that are equal then, the one of the lowest square is played.
+    """
+    packed, rolls = table.play_sample(n, seed)
+    counts = (policy_slots(packed, rolls) != NO_SLOT).sum(axis=1)
+    exact = np.full((n, counts.max()), -1.0)
+    for nth in range(exact.shape[1]):
+        rows = np.flatnonzero(counts > nth)
+        after, again = successors(packed[rows], rolls[rows], np.full(len(rows), nth))
+        own_off, opponent_off = (after >> np.uint64(shift) & np.uint64(0xFF) for shift in (32, 40))
+        values = (own_off == PIECES).astype(np.float64)
+        going_on = (own_off < PIECES) & (opponent_off < PIECES)
+        values[going_on] = table.values(after[going_on])
+        exact[rows, nth] = np.where(again, values, 1 - values)
+    played = np.argmax(np.rint(exact * (2**bits - 1)), axis=1)
+    return 100 * float((exact.max(axis=1) - exact[np.arange(n), played]).mean())
+
+
 #: Kinds of moves; a move is of the first kind that it fits.
 KINDS = ("capture", "rosette", "entering", "bearing off", "other")
 
@@ -358,6 +386,114 @@ def calibration(agent: Agent, table: Tablebase, n: int = POSITIONS, seed: int = 
         high=np.array([np.percentile(error, 95) for error in errors]),
         count=np.array([len(error) for error in errors]),
     )
+
+
+# Importance of the features
+
+
+@dataclass(frozen=True, kw_only=True)
+class Successors:
+    """Every legal move of n decisions, one entry a move, in the order of the decisions and of ascending squares.
+
+    decision: its number. nth: which of the decision's moves. after: the packed position, seen by whoever moves next.
+    same_player: whether that is the mover.
+    """
+
+    decision: NDArray[np.int64]
+    nth: NDArray[np.int64]
+    after: NDArray[np.uint64]
+    same_player: NDArray[np.bool_]
+
+    def for_mover(self, values: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Win probabilities of the sides to move in `after`, as win probabilities of the movers."""
+        return np.where(self.same_player, values, 1.0 - values)
+
+    def by_decision(self, values: NDArray[np.float64], n: int) -> NDArray[np.float64]:
+        """(entries,) -> (n, 7), by decision and number of the move; minus infinity beyond the last move."""
+        table = np.full((n, POLICY_OUTPUTS), -np.inf)
+        table[self.decision, self.nth] = values
+        return table
+
+
+def all_successors(packed: NDArray[np.uint64], rolls: NDArray[np.uint8]) -> Successors:
+    """Play every legal move of n positions with their rolls."""
+    counts = (policy_slots(packed, rolls) < POLICY_OUTPUTS).sum(axis=1)
+    decision = np.repeat(np.arange(len(packed)), counts)
+    nth = np.arange(len(decision)) - np.repeat(np.cumsum(counts) - counts, counts)
+    after, same_player = successors(packed[decision], rolls[decision], nth)
+    return Successors(decision=decision, nth=nth, after=after, same_player=same_player)
+
+
+#: The groups of `engine.features.GROUPS` that are shuffled, and their columns: all but those about the roll, which the
+#: value network is not told.
+SHUFFLED = {
+    name: slice(end - len(features), end)
+    for (name, features, _), end in zip(
+        GROUPS, itertools.accumulate(len(features) for _, features, _ in GROUPS), strict=True
+    )
+    if not name.startswith("state.roll")
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Importance:
+    """What shuffling a group of features costs a value network, in points of regret.
+
+    groups: those of `SHUFFLED`. regret: without shuffling. cost: (groups, repeats), the regret with the group shuffled
+    less `regret`.
+    """
+
+    agent: str
+    decisions: int
+    groups: tuple[str, ...]
+    regret: float
+    cost: NDArray[np.float64]
+
+
+def permutation_importance(
+    agent: Agent,
+    table: Tablebase,
+    n: int = 10_000,
+    seed: int = 0,
+    *,
+    repeats: int = 3,
+    progress: Progress | None = None,
+) -> Importance:
+    """Shuffle one group of features at a time among all successors of n decisions of optimal play, and choose again.
+
+    What the network does not use costs nothing; what two groups both say costs less than it is worth (Breiman, "Random
+    forests", 2001). progress: told the groups done. Raises ValueError for an agent that is no value network of one ply.
+    """
+    from mlx_train.backend import mx
+    from mlx_train.networks import values
+    from mlx_train.weights import load_networks
+
+    if not (isinstance(agent.player, Network) and gives_win_probabilities(agent)):
+        raise ValueError(f"{agent.name} has no value network whose features could be shuffled")
+    packed, rolls = table.play_sample(n, seed)
+    moves = all_successors(packed, rolls)
+    exact = moves.by_decision(moves.for_mover(table.values(moves.after)), n)
+    inputs = extract_features_bytes(moves.after)
+    network = load_networks(agent.player.path)[0].value
+
+    def regret(rows: NDArray[np.uint8]) -> float:
+        with mx.stream(mx.cpu):  # GPUs may multiply in fewer bits
+            estimate = 0.5 + 0.5 * np.array(values(network, mx.array(rows)), dtype=np.float64)
+        chosen = moves.by_decision(moves.for_mover(estimate), n).argmax(axis=1)
+        return 100 * float((exact.max(axis=1) - exact[np.arange(n), chosen]).mean())
+
+    plain = regret(inputs)
+    rng = np.random.default_rng((seed, n))
+    cost: list[list[float]] = []
+    for columns in SHUFFLED.values():
+        cost.append([])
+        for _ in range(repeats):
+            shuffled = inputs.copy()
+            shuffled[:, columns] = inputs[rng.permutation(len(inputs)), columns]
+            cost[-1].append(regret(shuffled) - plain)
+        if progress is not None:
+            progress(len(cost))
+    return Importance(agent=agent.name, decisions=n, groups=tuple(SHUFFLED), regret=plain, cost=np.array(cost))
 
 
 # Win rate against perfect play, with little noise

@@ -1,19 +1,26 @@
 """Training data with exact labels: batches drawn afresh from the solved game, never the same position set twice."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from typing import Any
+
+import numpy as np
 
 from engine.agents import open_table
 from engine.cores import worker_count
 from engine.tablebase import Tablebase
 from engine.teacher import policy_batch, value_batch
+from mlx_train import device_features
 from mlx_train.config import Config
-from mlx_train.dataset import Batch
+from mlx_train.dataset import ALL, Batch, Share
 from mlx_train.prefetch import made_ahead
 
 #: Batches ahead of the step, for each thread.
 _DEPTH = 3
 _VALIDATION_BATCHES = 4
 _VALIDATION_BATCH = 4096
+
+#: A large batch is made of blocks of so many rows, so that a process makes only the blocks that it has a share in.
+_BLOCK = 4096
 
 
 class ExactSource:
@@ -22,33 +29,55 @@ class ExactSource:
     Batch n of a configuration is always the same, so a resumed run goes on as the undisturbed one would.
     """
 
-    def __init__(self, config: Config, table: Tablebase | None = None):
-        """Raises FileNotFoundError where the game has not been solved yet."""
+    def __init__(self, config: Config, table: Tablebase | None = None, share: Share = ALL):
+        """On a GPU (MLX's default device now) rows stay packed. share: which rows of every batch are made.
+
+        Raises FileNotFoundError if the game is not solved yet.
+        """
         self.config = config
         self.table = open_table() if table is None else table
+        self.share = share
         self.steps_per_epoch = max(1, config.steps // config.epochs // config.reuse)
         self.batch_size = config.batch_size
         self._threads = worker_count(config.workers)
+        self._packed = device_features.available()
 
     def batch(self, number: int, count: int, seed: int) -> Batch:
-        """Batch `number` of the stream of a seed."""
+        """The share of batch `number` of the stream of a seed that is this process's."""
+        rows = self.share.of(count)
+        blocks = -(-count // _BLOCK)
+        parts = []
+        for block in range(rows.start // _BLOCK, -(-rows.stop // _BLOCK)):
+            start = block * _BLOCK
+            made = self._block(number * blocks + block, min(_BLOCK, count - start), seed)
+            wanted = slice(max(0, rows.start - start), rows.stop - start)
+            parts.append([None if array is None else array[wanted] for array in made])
+        if len(parts) == 1:
+            return Batch(*parts[0])
+        return Batch(*(None if column[0] is None else np.concatenate(column) for column in zip(*parts, strict=True)))
+
+    def _block(self, number: int, count: int, seed: int) -> Batch:
         config = self.config
-        share = {"play_share": config.play_share, "exploration": config.exploration}
+        draw: dict[str, Any] = {
+            "play_share": config.play_share,
+            "exploration": config.exploration,
+            "packed": self._packed,
+        }
         batch = Batch()
         if config.networks != "policy":
-            inputs, targets = value_batch(self.table, count, seed, number, **share)
+            inputs, targets = value_batch(self.table, count, seed, number, **draw)
             batch = batch._replace(value_inputs=inputs, value_targets=targets)
         if config.networks != "value":
-            rows = policy_batch(self.table, count, seed, number, temperature=config.temperature, **share)
+            rows = policy_batch(self.table, count, seed, number, temperature=config.temperature, **draw)
             batch = batch._replace(policy_inputs=rows[0], policy_targets=rows[1], policy_legal=rows[2])
         return batch
 
-    def epoch(self, number: int) -> Iterator[Batch]:
+    def epoch(self, number: int, first: int = 0) -> Generator[Batch, None, None]:
         """The batches of epoch `number`, counted from 1."""
-        first = (number - 1) * self.steps_per_epoch
+        start = (number - 1) * self.steps_per_epoch
         return made_ahead(
             lambda step: self.batch(step, self.batch_size, 2 * self.config.seed),
-            range(first, first + self.steps_per_epoch),
+            range(start + first, start + self.steps_per_epoch),
             self._threads,
             _DEPTH * self._threads,
         )

@@ -29,6 +29,23 @@ def atomic_file(path: str | Path) -> Iterator[BinaryIO]:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have the names in a folder on the disk too, so that a power cut can't take back a rename."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Delete what a killed `atomic_file` has left in a folder. Nobody may be writing there."""
+    for path in folder.glob(".*.????????"):
+        if path.is_file():
+            path.unlink()
 
 
 def write_text(path: str | Path, text: str) -> None:

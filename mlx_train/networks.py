@@ -27,15 +27,31 @@ class MLP(nn.Module):
             # He's normal initialisation: MLX's default shrinks the signal layer by layer.
             layer.weight = mx.random.normal(layer.weight.shape) * (2 / layer.weight.shape[1]) ** 0.5
             layer.bias = mx.zeros_like(layer.bias)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = dropout
         self.activation = activation
 
-    def __call__(self, x: mx.array) -> mx.array:
-        """(n, inputs) float32 -> (n, outputs)."""
-        activation = _ACTIVATIONS[self.activation]
-        for layer in self.layers[:-1]:
-            x = self.dropout(activation(layer(x)))
+    def __call__(self, x: mx.array, keys: mx.array | None = None) -> mx.array:
+        """(n, inputs) float32 -> (n, outputs). keys: (n, 2) uint32, a random key for each row, to leave out units."""
+        kept = None if keys is None else self._kept(keys)
+        for number in range(len(self.layers) - 1):
+            x = self.hidden(number, x)
+            if kept is not None:
+                x = x * kept[number]
         return self.layers[-1](x)
+
+    def hidden(self, number: int, x: mx.array) -> mx.array:
+        """Hidden layer `number` with its activation: (n, its inputs) -> (n, its outputs)."""
+        return _ACTIVATIONS[self.activation](self.layers[number](x))
+
+    def _kept(self, keys: mx.array) -> list[mx.array]:
+        """For each hidden layer, (n, units) float32: 0 for a unit that is left out, else what keeps the mean.
+
+        A row's draws depend on its key alone, so they are the same whichever process has the row.
+        """
+        ends = list(itertools.accumulate(layer.weight.shape[0] for layer in self.layers[:-1]))
+        draws = mx.vmap(lambda key: mx.random.uniform(shape=(ends[-1],), key=key))(keys)
+        kept = (draws >= self.dropout) / (1 - self.dropout)
+        return [kept[:, start:end] for start, end in itertools.pairwise([0, *ends])]
 
 
 class Networks(nn.Module):
@@ -58,14 +74,14 @@ def scaled(inputs: mx.array) -> mx.array:
     return inputs.astype(mx.float32) * mx.array(FEATURE_SCALES)
 
 
-def values(network: MLP, inputs: mx.array) -> mx.array:
-    """(n, 150) uint8 -> (n,): 2 p - 1 for the win probability p of the side to move."""
-    return mx.tanh(network(scaled(inputs))[:, 0])
+def values(network: MLP, inputs: mx.array, keys: mx.array | None = None) -> mx.array:
+    """(n, 150) uint8 -> (n,): 2 p - 1 for the win probability p of the side to move. keys: for dropout."""
+    return mx.tanh(network(scaled(inputs), keys)[:, 0])
 
 
-def log_policies(network: MLP, inputs: mx.array, legal: mx.array) -> mx.array:
+def log_policies(network: MLP, inputs: mx.array, legal: mx.array, keys: mx.array | None = None) -> mx.array:
     """(n, 150) uint8, (n, 7) bool -> (n, 7) log probabilities of the legal moves by policy slot."""
-    logits = mx.where(legal, network(scaled(inputs)), ILLEGAL)
+    logits = mx.where(legal, network(scaled(inputs), keys), ILLEGAL)
     return logits - mx.logsumexp(logits, axis=1, keepdims=True)
 
 

@@ -2,13 +2,17 @@
 
 import datetime
 import json
-import resource
-import sys
+import shutil
 import time
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from engine.agents import Agent, open_table
-from engine.arena import Interrupted, selfplay
+from engine.arena import RECORD_DTYPE, Interrupted, selfplay
 from engine.cores import detect, worker_count
 from engine.network import VALUE_SCALE
 from engine.search import Search
@@ -16,167 +20,353 @@ from engine.tablebase import Tablebase, default_path
 from mlx_train.config import Config
 from mlx_train.dataset import Decisions, SearchSource
 from mlx_train.evaluate import WinRate, microseconds_per_move, win_rates
+from mlx_train.faults import moment
 from mlx_train.files import write_json
-from mlx_train.progress import duration, progress, say
-from mlx_train.report import loss_curve
+from mlx_train.interrupts import held_back
+from mlx_train.memory import check, explained, peaks
+from mlx_train.progress import CoreUse, duration, progress, say
+from mlx_train.ranks import ALONE, Ranks
+from mlx_train.report import loss_curve, save_figure
 from mlx_train.runs import Run, source_revision
 from mlx_train.solution import solve_game
 
 if TYPE_CHECKING:
-    from mlx_train.trainer import Source
+    from mlx_train.trainer import EpochMetrics, Position, Source, Trainer
 
 PIECES = 7
+
+#: Games of the first block for each worker; later blocks take about so many seconds.
+_FIRST_BLOCK = 64
+_BLOCK_SECONDS = 15.0
 
 #: Opponents of the table at the end of a run.
 OPPONENTS = ("random", "greedy", "emm:1", "emm:2", "emm:3", "emm:4")
 
-#: Version of the weights' metadata.
-METADATA_VERSION = "1"
+
+def begin(
+    config: Config, made_by: str, name: str, output: Path | None, resume: Path | None, ranks: Ranks = ALONE, **more: Any
+) -> Run:
+    """The folder of a run: a fresh one (`Run.create`), or the one to go on in. `resume` is refused with `output`.
+
+    Only rank 0 touches it. Raises ValueError if the processes have different configurations.
+    """
+    if resume is not None and output is not None:
+        raise ValueError("--resume goes on in the run's own folder: leave --output out")
+    ranks.agree(config.to_dict())
+    if not ranks.leads:
+        return Run(resume or output or "elsewhere")
+    if resume is not None:
+        run = Run.resume(resume)
+        say(f"going on in {run.folder}")
+        return run
+    return Run.create(config, name, output, made_by=made_by, **more)
 
 
-def process_peak_memory() -> int:
-    """The most bytes of memory that this process has had resident."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+def read_games(path: Path | None, resume: Path | None, ranks: Ranks = ALONE) -> tuple[Decisions | None, dict[str, Any]]:
+    """-> (a dataset, where it was read and its checksum). A run that goes on needs the same one again.
+
+    Only the first process reads it; the others get None.
+    path: None for the file that the run began with. Raises ValueError for another dataset, or for what is none.
+    """
+
+    def where() -> dict[str, Any]:
+        begun = {} if resume is None else Run(resume).read()
+        file = Path(begun["data"]) if path is None else path
+        found = {"data": str(file.absolute()), "data_checksum": Decisions.load(file).checksum()}
+        if resume is not None and found["data_checksum"] != begun["data_checksum"]:
+            raise ValueError(f"{file}: not the dataset that {resume} was begun with")
+        return found
+
+    found = ranks.first(where)
+    return (Decisions.load(found["data"]) if ranks.leads else None), found
 
 
-def generate(config: Config, run: Run) -> Decisions:
-    """Play the games and write the dataset. On Ctrl-C the finished games are written, then KeyboardInterrupt."""
-    workers = worker_count(config.workers)
+def generate(config: Config, run: Run, ranks: Ranks = ALONE) -> Decisions | None:
+    """Play the games and write the dataset -> the dataset; None in all processes but the first.
+
+    The games are played in blocks, each written when it is done, and every process plays its share of a block. What a
+    run has already is not played again. On Ctrl-C or SIGTERM the finished games are written, then KeyboardInterrupt.
+    """
+    data = _read_dataset(run.games) if ranks.leads else None
+    if ranks.first(lambda: data is not None):
+        if ranks.leads:
+            shutil.rmtree(run.parts, ignore_errors=True)
+        return data
+    workers = max(1, worker_count(config.workers) // (ranks.local_size if config.workers is None else 1))
     player: Search | Tablebase
     info: dict[str, Any]
     if config.teacher == "exact":
-        player = solved_table(config)
+        player = solved_table(config, ranks)
         info = {"unit": VALUE_SCALE, "playouts": 0}
     else:
         player = Search(config.depth, config.weights)
         playouts = config.playouts if config.teacher == "search" else 0
         info = {"unit": "points", "depth": config.depth, "weights": config.weights, "playouts": playouts}
     info |= {"requested_games": config.games, "exploration": config.exploration, "seed": config.seed}
-    say(f"generating {config.games:,} games on {workers} of {detect().total} cores")
-    start = time.perf_counter()
-    interrupted = False
-    with progress("games", config.games, "games") as update:
+    parts = _read_parts(run.parts) if ranks.leads else []
+    played = ranks.first(lambda: parts[-1].info["end"] if parts else 0)
+    already = f", {played:,} of them there already" if played else ""
+    together = f" in each of {ranks.share.size} processes" if ranks.share.size > 1 else ""
+    say(f"generating {config.games:,} games{already} on {workers} of {detect().total} cores{together}")
+    cores = CoreUse()
+    smallest = block = _FIRST_BLOCK * workers * ranks.share.size
+
+    def play(games: range) -> tuple[np.ndarray, bool]:
+        """The share of some games that is this process's -> (their records, whether it was interrupted)."""
+        own = games[ranks.share.of(len(games))]
+        if not own:
+            return np.empty(0, dtype=RECORD_DTYPE), False
         try:
-            records = selfplay(
-                config.games,
+            return selfplay(
+                len(own),
                 player,
                 config.seed,
                 exploration=config.exploration,
                 playouts=info["playouts"],
-                workers=config.workers,
-                progress=lambda done: update(done, f"{workers} cores"),
-            )
+                first=own[0],
+                workers=workers,
+                progress=lambda done: update(games[0] + done * ranks.share.size, cores),
+            ), False
         except Interrupted as stop:
-            records, interrupted = stop.partial, True
-    data = Decisions(records, info | {"generation_seconds": round(time.perf_counter() - start, 3)})
-    if len(data):
-        data.save(run.games)
-        write_json(run.dataset, data.summary())
-    if interrupted:
-        say(f"interrupted: {data.games} finished games are in {run.games}")
-        raise KeyboardInterrupt
+            return stop.partial, True
+
+    try:
+        with progress("games", config.games, "games", played) as update:
+            while played < config.games:
+                games = range(played, min(played + block, config.games))
+                start = time.perf_counter()
+                records, stopped = play(games)
+                seconds, interrupted = map(max, zip(*ranks.gather([time.perf_counter() - start, stopped]), strict=True))
+                everyone = ranks.gather_bytes(records.tobytes())
+                records = np.concatenate([np.frombuffer(part, dtype=RECORD_DTYPE) for part in everyone])
+                records, end = _whole_games(records, played, len(games))
+                if ranks.leads and end > played:
+                    part = {"first": played, "end": end, "generation_seconds": seconds}
+                    parts.append(Decisions(records, info | part))
+                    run.parts.mkdir(exist_ok=True)
+                    parts[-1].save(run.parts / f"{played:010}.npz", compress=False)
+                    moment("games written")
+                played = end
+                if interrupted:
+                    raise KeyboardInterrupt
+                block = max(smallest, round(len(games) * _BLOCK_SECONDS / seconds))
+    except KeyboardInterrupt:
+        say(f"interrupted: {played:,} finished games are kept; go on with --resume {run.folder}")
+        ranks.leave()
+        raise
+    if not ranks.leads:
+        return None
+    seconds = sum(part.info["generation_seconds"] for part in parts)
+    data = Decisions(np.concatenate([part.records for part in parts]), info | {"generation_seconds": round(seconds, 3)})
+    write_json(run.dataset, data.summary() | {"peak_memory_bytes": peaks()})
+    data.save(run.games)
+    moment("dataset written")
+    shutil.rmtree(run.parts)
     return data
 
 
-def search_data(config: Config, data: Decisions) -> "tuple[Source, dict[str, Any]]":
-    """-> (batches of a dataset, what the metadata says of it)."""
-    source = SearchSource(config, data)
+def _whole_games(records: np.ndarray, first: int, count: int) -> tuple[np.ndarray, int]:
+    """The records of the games from `first` on up to the first one that is missing -> (those records, its number).
+
+    An interrupted block has gaps where games were not finished.
+    """
+    games = np.unique(records["game"])
+    there = np.zeros(count + 1, dtype=np.bool_)
+    there[games - first] = True
+    end = first + int(np.argmin(there))
+    return records[records["game"] < end], end
+
+
+def _read_dataset(path: Path) -> Decisions | None:
+    """The dataset of a run, or None where there is none or, which is said, it is damaged."""
+    if not path.exists():
+        return None
+    try:
+        return Decisions.load(path)
+    except ValueError as error:
+        say(f"{error}; it is made again")
+        return None
+
+
+def _read_parts(folder: Path) -> list[Decisions]:
+    """The blocks of games in a folder, in order, up to the first that is missing or, which is said, damaged."""
+    parts: list[Decisions] = []
+    for path in sorted(folder.glob("*.npz")):
+        part = _read_dataset(path)
+        if part is None or part.info["first"] != (parts[-1].info["end"] if parts else 0):
+            break
+        parts.append(part)
+    return parts
+
+
+def search_data(config: Config, data: Decisions | None, ranks: Ranks = ALONE) -> "tuple[Source, dict[str, Any]]":
+    """-> (batches of a dataset, what the metadata says of it). Only the first process needs to have the dataset."""
+    if ranks.share.size > 1:
+        info = ranks.first(lambda: data.info if data is not None else None)
+        records = ranks.first_bytes(b"" if data is None else data.records.tobytes())
+        data = Decisions(np.frombuffer(records, dtype=RECORD_DTYPE), info)
+    assert data is not None
+    source = SearchSource(config, data, ranks.share)
     made = {"num_games": data.games, "num_training_samples": len(source.training), "depth": data.info.get("depth")}
     return source, made
 
 
-def exact_data(config: Config) -> "tuple[Source, dict[str, Any]]":
+def exact_data(config: Config, ranks: Ranks = ALONE) -> "tuple[Source, dict[str, Any]]":
     """-> (batches of the solved game, what the metadata says of them)."""
     from mlx_train.exact import ExactSource
 
-    source = ExactSource(config, solved_table(config))
+    source = ExactSource(config, solved_table(config, ranks), ranks.share)
     samples = config.epochs * source.steps_per_epoch * source.batch_size  # distinct draws
     return source, {"num_games": 0, "num_training_samples": samples, "depth": None}
 
 
-def solved_table(config: Config) -> Tablebase:
-    """The solved game, from the cache folder; solved first where it is not there yet."""
-    if not default_path().exists():
+def solved_table(config: Config, ranks: Ranks = ALONE) -> Tablebase:
+    """The solved game, from the cache folder; solved first where it is not there yet, by one process a machine."""
+    if ranks.local_rank == 0 and not default_path().exists():
         say("the game is not solved here yet: solving it once")
         solve_game(PIECES, 1e-12, config.workers, describe=False)
+    ranks.gather(None)  # the others wait
     return open_table()
 
 
-def train(config: Config, source: "Source", run: Run, made: dict[str, Any]) -> dict[str, Any]:
-    """Train the networks; writes metrics, the loss curve, the checkpoint and the JSON weights.
+def _losses(history: "Sequence[EpochMetrics]", config: Config) -> str:
+    """Which epoch it is, and what the last one measured, in a few words."""
+    if not history:
+        return f"epoch 1/{config.epochs}"
+    last = history[-1]
+    return (
+        f"epoch {min(last.epoch + 1, config.epochs)}/{config.epochs}, loss {last.validation_loss:.4f}, "
+        f"{last.samples_per_second:,.0f} samples/s"
+    )
 
-    made: what the metadata says of the data. Returns a summary. On Ctrl-C the best epoch so far is written, then
+
+def train(
+    config: Config,
+    source: "Source",
+    run: Run,
+    made: dict[str, Any],
+    ranks: Ranks = ALONE,
+    *,
+    tensorboard: bool = False,
+    watch: "Callable[[Sequence[EpochMetrics]], object]" = lambda history: None,
+) -> dict[str, Any]:
+    """Train the networks, from the run's newest checkpoint if it has one, and write their JSON.
+
+    Metrics are written after each epoch, checkpoints every `checkpoint_seconds`, all by the first process. made: what
+    the metadata says of the data; tensorboard: whether to write event files too; watch: told all epochs so far after
+    each. Returns a summary. On Ctrl-C or SIGTERM a checkpoint and the best epoch so far are written, then
     KeyboardInterrupt.
     """
-    from mlx_train.backend import use_device
-    from mlx_train.checkpoint import save_checkpoint
-    from mlx_train.trainer import EpochMetrics, Trainer, best_epochs
+    from mlx_train.backend import peak_memory, use_device
+    from mlx_train.checkpoint import newest, restore, save_checkpoint
+    from mlx_train.events import Events
+    from mlx_train.trainer import Trainer
     from mlx_train.trainer import train as train_networks
-    from mlx_train.weights import save_document, to_document
 
     device = use_device(config.device)
     steps = config.epochs * source.steps_per_epoch * config.reuse
-    trainer = Trainer(config, steps)
+    trainer = Trainer(config, steps, ranks)
+    position = trainer.position
+    metadata: dict[str, Any] = {}
+    found = newest(run.checkpoints) if ranks.leads else None
+    data = ranks.first_bytes(found[1] if found else b"")
+    if data:
+        name = ranks.first(lambda: str(found[0]) if found else "")
+        metadata = restore(trainer, data, name)
+        position = trainer.position
+        say(f"going on from {name}: epoch {position.epoch}, {position.step:,} of {source.steps_per_epoch:,} batches")
+    if ranks.leads:
+        run.write_metrics([metrics.to_dict() for metrics in position.history])
     say(f"training on the {device}: up to {steps:,} steps of {source.batch_size:,} samples")
-    history: list[EpochMetrics] = []
-    start = time.perf_counter()
-    interrupted = False
+    before = position.seconds
+    start = saved = time.perf_counter()
 
-    with progress("epochs", config.epochs, "epochs") as update:
+    def save() -> None:
+        nonlocal saved
+        if ranks.leads:
+            position.seconds = before + time.perf_counter() - start
+            save_checkpoint(run.checkpoints, trainer)
+        saved = time.perf_counter()
 
-        def on_epoch(metrics: EpochMetrics) -> None:
-            history.append(metrics)
-            run.append_metrics(metrics.to_dict())
-            update(
-                metrics.epoch,
-                f"validation loss {metrics.validation_loss:.4f}, {metrics.samples_per_second:,.0f} samples/s",
-            )
+    with (
+        held_back() as asked,
+        progress("training", steps, "steps", position.updates) as update,
+        Events(run.events) if tensorboard and ranks.leads else nullcontext() as events,
+    ):
 
-        try:
-            train_networks(trainer, source, on_epoch)
-        except KeyboardInterrupt:
-            interrupted = True
-    if not history:
-        say("interrupted before the first epoch ended: no model was written")
+        def on_batch() -> None:
+            update(position.updates, _losses(position.history, config))
+            check(config, peak_memory())
+            if time.perf_counter() - saved >= config.checkpoint_seconds:
+                save()
+
+        def on_epoch(metrics: "EpochMetrics") -> None:
+            if ranks.leads:
+                run.append_metrics(metrics.to_dict())
+            if events is not None:
+                events.add(metrics.to_dict())
+            watch(position.history)
+            on_batch()
+
+        with explained(config, device):
+            train_networks(trainer, source, on_epoch, stopping=asked, on_batch=on_batch)
+        position.seconds = before + time.perf_counter() - start
+        if not position.finished:
+            save()
+            trainer.use_best()
+        if position.history and ranks.leads:
+            metadata = metadata or _metadata(config, position, made, device)
+            if position.finished:
+                save_checkpoint(run.checkpoints, trainer, metadata)
+            _write_networks(config, trainer, run, metadata)
+    if not position.finished or asked():  # also while the last epoch was validated or the weights were written
+        say(f"interrupted in epoch {min(position.epoch, config.epochs)}: go on with --resume {run.folder}")
+        ranks.leave()
         raise KeyboardInterrupt
-    best = best_epochs(history)
-    best_loss = sum(row.to_dict()[f"validation_{name}_loss"] for name, row in best.items())
-    best_epoch = {name: row.epoch for name, row in best.items()}
-    seconds = time.perf_counter() - start
+    history = position.history
+    return {
+        "epochs": len(history),
+        "best_epoch": metadata.get("best_epoch"),
+        "best_validation_loss": metadata.get("best_validation_loss"),
+        "training_seconds": position.seconds,
+        "samples_per_second": sum(m.samples_per_second for m in history) / len(history),
+        "peak_memory_bytes": peaks(history),
+    }
+
+
+def _metadata(config: Config, position: "Position", made: dict[str, Any], device: str) -> dict[str, Any]:
+    """What the weights' file says of the training."""
+    from mlx_train.trainer import best_epochs
+    from mlx_train.weights import METADATA_VERSION
+
+    best = best_epochs(position.history)
     revision, committed = source_revision()
-    metadata = {
+    return {
         "training_date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "version": METADATA_VERSION,
         **made,
-        "epochs": len(history),
+        "epochs": len(position.history),
         "learning_rate": config.learning_rate,
         "batch_size": config.batch_size,
         "validation_split": config.validation_split,
         "seed": config.seed,
         "source_revision": revision,
         "source_committed_at": committed,
-        "training_time_seconds": round(seconds, 3),
-        "best_validation_loss": best_loss,
-        "best_epoch": best_epoch,
+        "training_time_seconds": round(position.seconds, 3),
+        "best_validation_loss": sum(row.to_dict()[f"validation_{name}_loss"] for name, row in best.items()),
+        "best_epoch": {name: row.epoch for name, row in best.items()},
         "teacher": config.teacher,
         "device": device,
         "config": config.to_dict(),
     }
-    save_checkpoint(run.checkpoint, trainer, {"epoch": best_epoch, "metadata": metadata})
+
+
+def _write_networks(config: Config, trainer: "Trainer", run: Run, metadata: dict[str, Any]) -> None:
+    """The JSON weights of the model as it is, and the curves of the epochs so far."""
+    from mlx_train.weights import save_document, to_document
+
     save_document(run.weights, to_document(trainer.model, metadata, config.networks))
-    loss_curve([metrics.to_dict() for metrics in history], run.loss_curve)
-    if interrupted:
-        say(f"interrupted: the best of {len(history)} epochs is in {run.folder}")
-        raise KeyboardInterrupt
-    return {
-        "epochs": len(history),
-        "best_epoch": best_epoch,
-        "best_validation_loss": best_loss,
-        "training_seconds": seconds,
-        "samples_per_second": sum(m.samples_per_second for m in history) / len(history),
-        "peak_memory_bytes": {"mlx": history[-1].peak_memory_bytes, "process": process_peak_memory()},
-    }
+    save_figure(loss_curve([metrics.to_dict() for metrics in trainer.position.history]), run.loss_curve)
 
 
 def evaluate(config: Config, run: Run) -> list[WinRate]:
@@ -192,7 +382,6 @@ def evaluate(config: Config, run: Run) -> list[WinRate]:
         "matches": [result.to_dict() for result in results],
         "microseconds_per_move": round(speed, 2),
     }
-    write_json(run.evaluation, evaluation)
     _add_metadata(
         run,
         {
@@ -200,6 +389,8 @@ def evaluate(config: Config, run: Run) -> list[WinRate]:
             "games": results[0].games,
         },
     )
+    moment("weights measured")
+    write_json(run.evaluation, evaluation)  # last: it says that the run is finished
     return results
 
 
@@ -229,8 +420,5 @@ def summary(run: Run, results: list[WinRate], trained: dict[str, Any], seconds: 
             f"{trained['samples_per_second']:,.0f} samples/s, {speed:.1f} microseconds a move",
             f"peak memory {memory['process'] / 2**20:,.0f} MiB (MLX {memory['mlx'] / 2**20:,.0f} MiB), "
             f"{duration(seconds)} in all",
-            f"loss curve  {run.loss_curve}",
-            f"weights     {run.weights}",
-            f"run folder  {run.folder}",
         ]
     )

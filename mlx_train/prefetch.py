@@ -5,14 +5,14 @@ The threads hand over numpy arrays only: an MLX array that was not evaluated fai
 
 import itertools
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 T = TypeVar("T")
 
 
-def made_ahead(make: Callable[[int], T], numbers: Iterable[int], threads: int, depth: int) -> Iterator[T]:
+def made_ahead(make: Callable[[int], T], numbers: Iterable[int], threads: int, depth: int) -> Generator[T, None, None]:
     """make(n) for each of the numbers, in their order, up to `depth` ahead of the one that is asked for.
 
     An error in `make` is raised where its item would have come. Closing the iterator ends the threads.

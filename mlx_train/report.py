@@ -1,16 +1,22 @@
 """Pictures and tables of results."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlx_train.evaluate import KINDS, Calibration, Exactness, RegretShares, WinRate
 from mlx_train.files import atomic_file, write_text
+from mlx_train.runs import RunRecord, changed_settings
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from mlx_train.learning import LearningPoint
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart.
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#999999"
@@ -37,14 +43,30 @@ PUBLISHED = (
 )
 
 
-def save_figure(figure: Any, path: Path) -> None:
-    """Write a matplotlib figure as PNG, atomically."""
+@dataclass(frozen=True, kw_only=True)
+class BytesPoint:
+    """Something that plays, its bytes, and its mean regret in points."""
+
+    name: str
+    bytes: int
+    regret: float
+
+
+#: The published regrets of the exact table with every position's value in so many bits, and the bytes that takes.
+PUBLISHED_TABLES = (
+    BytesPoint(name="6 bits", bytes=103_402_573, regret=0.0842),
+    BytesPoint(name="8 bits", bytes=137_870_097, regret=0.0076),
+)
+
+
+def save_figure(figure: "Figure", path: Path) -> None:
+    """Write a figure as PNG, atomically. Raises OSError."""
     with atomic_file(path) as file:
         figure.savefig(file, format="png", dpi=144)
 
 
-def loss_curve(history: Sequence[dict[str, float]], path: Path) -> None:
-    """Losses by epoch of each network that was trained, in training and validation, the best epoch marked; a PNG."""
+def loss_curve(history: Sequence[dict[str, float]]) -> "Figure":
+    """Losses by epoch of each network that was trained, in training and validation, the best epoch marked."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
@@ -61,8 +83,46 @@ def loss_curve(history: Sequence[dict[str, float]], path: Path) -> None:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(frameon=False)
-    save_figure(figure, path)
+        axes.legend(framealpha=0.9, edgecolor="none")  # the best epoch's line may be behind it
+    return figure
+
+
+def learning_curve(points: Sequence["LearningPoint"]) -> "Figure":
+    """Regret and win rate against perfect play while a network learns, over games and over processor time."""
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import FuncFormatter
+
+    figure = Figure(figsize=(10, 6.4), layout="constrained")
+    panels = figure.subplots(2, 2, sharex="col", sharey="row")
+    plain = FuncFormatter(lambda value, _: f"{value:,g}")
+    for column, (unit, spent) in enumerate(
+        (
+            ("games of self-play", [p.games for p in points]),
+            ("minutes of one core", [p.cpu_seconds / 60 for p in points]),
+        )
+    ):
+        upper, lower = panels[:, column]
+        upper.plot(spent, [p.regret for p in points], "o-", color=BLUE, markersize=3)
+        upper.set(xscale="log", yscale="log")
+        upper.xaxis.set_major_formatter(plain)
+        upper.yaxis.set_major_formatter(plain)
+        lower.axhline(50, color=GREY, linewidth=1, linestyle=":")
+        lower.plot(spent, [p.win_rate for p in points], "o-", color=ORANGE, markersize=3)
+        lower.fill_between(
+            spent,
+            [p.interval[0] for p in points],
+            [p.interval[1] for p in points],
+            color=ORANGE,
+            alpha=0.25,
+            linewidth=0,
+        )
+        lower.set(xlabel=unit, ylim=(0, 52))
+    panels[0, 0].set(ylabel="regret (points a decision)")
+    panels[1, 0].set(ylabel="win % against perfect play")
+    for axes in panels.flat:
+        axes.grid(alpha=0.25)
+        axes.spines[["top", "right"]].set_visible(False)
+    return figure
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
@@ -72,6 +132,83 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> s
     lines = ["| " + " | ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) + " |" for row in cells]
     lines.insert(1, "| " + " | ".join("-" * w for w in widths) + " |")
     return "\n".join(lines)
+
+
+#: The figures that the list of runs has a column for, where a run has them.
+_RUN_FIGURES = (
+    "epochs", "rounds", "value loss", "policy loss", "loss", "samples/s", "win % emm:3", "win % emm:4",
+    "value error", "regret, points", "win % perfect",
+)  # fmt: skip
+
+
+def runs_table(records: Sequence[RunRecord]) -> str:
+    """Runs with how far they came, what they were made of, and their figures, as a Markdown table."""
+    figures = [record.figures() for record in records]
+    shown = [name for name in _RUN_FIGURES if any(found.get(name) is not None for found in figures)]
+    rows = []
+    for record, found in zip(records, figures, strict=True):
+        games = "" if record.teacher == "exact" else record.config.get("games", "")  # it plays none
+        sizes = "-".join(map(str, record.config.get("hidden_sizes", ())))
+        known = [figure(name, found.get(name)) for name in shown]
+        rows.append((record.name, record.state, record.teacher, games, sizes, *known))
+    return markdown_table(("run", "state", "teacher", "games", "hidden sizes", *shown), rows)
+
+
+def run_page(record: RunRecord) -> str:
+    """One run in full, as Markdown."""
+    origin = record.origin
+    versions = origin.get("versions", {})
+    facts = [
+        ("state", record.state),
+        ("command", " ".join(map(str, origin.get("command", ())))),
+        ("source revision", origin.get("source_revision") or ""),
+        ("system", origin.get("system", "")),
+        ("versions", ", ".join(f"{name} {version}" for name, version in versions.items() if version)),
+    ]
+    settings = [(name, setting_text(value)) for name, value in changed_settings(record).items()]
+    figures = [
+        (name, figure(name, value) + (f" ± {figure(name, margin)}" if (margin := record.margin(name)) else ""))
+        for name, value in record.figures().items()
+        if value is not None
+    ]
+    parts = [
+        markdown_table((record.name, ""), facts),
+        markdown_table(("setting", "not the default"), settings) if settings else "Every setting is the default.",
+        markdown_table(("figure", ""), figures) if figures else "No figures yet.",
+    ]
+    return "\n\n".join(parts)
+
+
+def difference_table(first: str, second: str, rows: Sequence[dict[str, Any]]) -> str:
+    """What `runs.difference` found, as a Markdown table; figures with how much the second has more."""
+    cells = []
+    for row in rows:
+        values = (row["first"], row["second"])
+        more = ""
+        if row["kind"] == "figure":
+            if None not in values:
+                more = figure(row["name"], values[1] - values[0], sign="+")
+            if "margin" in row:
+                more += f" ± {figure(row['name'], row['margin'])}"
+            values = (figure(row["name"], values[0]), figure(row["name"], values[1]))
+        else:
+            values = (setting_text(values[0]), setting_text(values[1]))
+        cells.append((row["kind"], row["name"], *values, more))
+    return markdown_table(("", "", first, second, "more"), cells)
+
+
+def figure(name: str, value: float | None, sign: str = "") -> str:
+    """A figure of a run as a person reads it; empty for None. sign: "+" to show that of positive ones too."""
+    if value is None:
+        return ""
+    whole, fine = ("epochs", "rounds", "games played", "samples/s"), ("loss", "error", "points")
+    digits = 0 if name in whole else 4 if name.endswith(fine) else 2
+    return f"{value:{sign},.{digits}f}"
+
+
+def setting_text(value: Any) -> str:
+    """A setting as it is typed; empty for None."""
+    return "" if value is None else ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def win_rate_table(results: Sequence[WinRate]) -> str:
@@ -119,8 +256,8 @@ def short_name(agent: str) -> str:
     return name
 
 
-def win_matrix(agents: Sequence[str], rates: NDArray[np.float64], path: Path) -> None:
-    """A heat map of win rates in percent, the row's against the column, NaN where nothing was played; as PNG."""
+def win_matrix(agents: Sequence[str], rates: NDArray[np.float64]) -> "Figure":
+    """A heat map of win rates in percent, the row's against the column, NaN where nothing was played."""
     from matplotlib.figure import Figure
 
     names = [short_name(agent) for agent in agents]
@@ -128,21 +265,28 @@ def win_matrix(agents: Sequence[str], rates: NDArray[np.float64], path: Path) ->
     figure = Figure(figsize=(side + 1.2, side), layout="constrained")
     axes = figure.subplots()
     image = axes.imshow(rates, cmap="PuOr_r", vmin=0, vmax=100)
-    for (row, column), rate in np.ndenumerate(rates):
-        if np.isfinite(rate):
-            colour = "white" if abs(rate - 50) > 35 else "black"
-            axes.text(column, row, f"{rate:.1f}", ha="center", va="center", color=colour, fontsize=9)
+    write_values(axes, image, rates, ".1f")
     axes.set_xticks(range(len(names)), names, rotation=40, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(len(names)), names)
     axes.set(xlabel="opponent", title="Win % of the row against the column")
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
     figure.colorbar(image, ax=axes, label="win %", shrink=0.8)
-    save_figure(figure, path)
+    return figure
 
 
-def rate_distortion(ours: Sequence[SizePoint], path: Path) -> None:
-    """Regret and win rate against the number of parameters, our networks and the published ones; as PNG."""
+def write_values(axes: Any, image: Any, values: NDArray[np.float64], text: str, size: float = 9) -> None:
+    """The numbers of a heat map on its cells, black on light ones and white on dark ones; none where NaN."""
+    for (row, column), value in np.ndenumerate(values):
+        if np.isfinite(value):
+            red, green, blue, _ = image.cmap(image.norm(value))
+            dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.5  # luma of ITU-R BT.601
+            colour = "white" if dark else "black"
+            axes.text(column, row, format(value, text), ha="center", va="center", fontsize=size, color=colour)
+
+
+def rate_distortion(ours: Sequence[SizePoint]) -> "Figure":
+    """Regret and win rate against the number of parameters, our networks and the published ones."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 4.6), layout="constrained")
@@ -154,7 +298,7 @@ def rate_distortion(ours: Sequence[SizePoint], path: Path) -> None:
     right.set(title="Win rate against perfect play", ylabel="win % (50 is perfect)")
     right.invert_yaxis()
     right.legend(frameon=False, loc="upper left")
-    save_figure(figure, path)
+    return figure
 
 
 def _by_size(
@@ -170,8 +314,11 @@ def _by_size(
         axes.plot([point.parameters for point in points], [worth(point) for point in points], **style)
     for point in ours:
         place = (point.parameters, worth(point))
-        # Names stand to the left, but for a point whose left neighbour is so near that they would meet.
-        crowded = any(point.parameters / 1.3 < other.parameters < point.parameters for other in ours)
+        # Names stand to the left, but for a point with another to the left of it that they would meet.
+        crowded = any(
+            point.parameters / 4 < other.parameters < point.parameters and 1 / 1.15 < worth(other) / worth(point) < 1.15
+            for other in ours
+        )
         offset, side = (8, "left") if crowded else (-8, "right")
         axes.annotate(
             point.name, place, xytext=(offset, -3), textcoords="offset points", ha=side, color=BLUE, fontsize=8
@@ -186,8 +333,78 @@ def _by_size(
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def calibration_plot(found: Calibration, path: Path) -> None:
-    """A player's win probabilities against the exact ones: the means, and how far single positions lie off; as PNG."""
+def regret_by_bytes(files: Mapping[str, Sequence[BytesPoint]], table: Sequence[BytesPoint]) -> "Figure":
+    """Regret against bytes: the gzipped files of each network, by its name, and the exact table in fewer bits."""
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import FuncFormatter
+
+    figure = Figure(figsize=(8, 5), layout="constrained")
+    axes = figure.subplots()
+    series: list[tuple[str, Sequence[BytesPoint], dict[str, Any]]] = [
+        (f"{name} network", points, {"marker": "s", "color": colour, "linestyle": "none"})
+        for (name, points), colour in zip(files.items(), (BLUE, GREEN), strict=False)
+    ]
+    series += [
+        ("exact table, rounded", table, {"marker": "o", "color": GREY}),
+        ("the same, published", PUBLISHED_TABLES, {"marker": "o", "color": ORANGE, "markerfacecolor": "white",
+                                                   "linestyle": "none"}),
+    ]  # fmt: skip
+    for label, points, style in series:
+        axes.plot([point.bytes for point in points], [point.regret for point in points], label=label, **style)
+        for point in points if points is not PUBLISHED_TABLES else ():
+            axes.annotate(
+                point.name, (point.bytes, point.regret), xytext=(7, 3), textcoords="offset points",
+                color=style["color"], fontsize=8,
+            )  # fmt: skip
+    axes.set(xscale="log", yscale="log", xlabel="bytes", ylabel="mean regret (points)", title="Regret by size")
+    axes.margins(x=0.12)
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False)
+    return figure
+
+
+def bytes_table(table: Sequence[BytesPoint]) -> str:
+    """The exact table in fewer bits, as a Markdown table."""
+    published = {point.name: f"{point.regret:.4f}" for point in PUBLISHED_TABLES}
+    rows = [(p.name, f"{p.bytes:,}", f"{p.regret:.4f}", published.get(p.name, "")) for p in table]
+    return markdown_table(("exact table", "bytes", "regret, points", "published"), rows)
+
+
+def search_plot(trials: Sequence[tuple[int, float, bool]], importances: Mapping[str, float], measure: str) -> "Figure":
+    """A search for settings: the measure of each trial, the best so far, and what mattered, where that is known.
+
+    trials: (number, measure, whether it was broken off). importances: shares by setting, largest first.
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    figure = Figure(figsize=(10, 3.8), layout="constrained")
+    left, *rest = figure.subplots(1, 2, width_ratios=(3, 2)) if importances else [figure.subplots()]
+    for broken, colour, label in ((False, BLUE, "at its end"), (True, GREY, "broken off")):
+        rows = [(number, value) for number, value, off in trials if off == broken]
+        if rows:
+            left.plot(*zip(*rows, strict=True), "o", color=colour, markersize=4, label=label)
+    ended = [(number, value) for number, value, off in trials if not off]
+    best = np.minimum.accumulate([value for _, value in ended])
+    left.step([number for number, _ in ended], best, where="post", color=ORANGE, label="best so far")
+    left.set(title="Trials", xlabel="trial", ylabel=measure, yscale="log")
+    left.xaxis.set_major_locator(MaxNLocator(integer=True))
+    left.legend(frameon=False)
+    for right in rest:
+        names = list(importances)[::-1]
+        right.barh(range(len(names)), [importances[name] for name in names], color=BLUE)
+        right.set_yticks(range(len(names)), names)
+        right.set(title="Importance", xlabel="share")
+    for axes in (left, *rest):
+        axes.grid(alpha=0.25)
+        axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def calibration_plot(found: Calibration) -> "Figure":
+    """A player's win probabilities against the exact ones: the means, and how far single positions lie off."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10, 4.4), layout="constrained")
@@ -215,11 +432,11 @@ def calibration_plot(found: Calibration, path: Path) -> None:
     for axes in (left, right):
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
-    save_figure(figure, path)
+    return figure
 
 
-def regret_map(found: RegretShares, path: Path) -> None:
-    """Where an agent's regret sits: by score, and by the kinds of the best and of the played move; as PNG."""
+def regret_map(found: RegretShares) -> "Figure":
+    """Where an agent's regret sits: by score, and by the kinds of the best and of the played move."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11.5, 5), layout="constrained")
@@ -233,16 +450,13 @@ def regret_map(found: RegretShares, path: Path) -> None:
         f"{short_name(found.agent)}: % of its regret ({found.regret.mean:.4f} points a decision, "
         f"{100 * found.regret.best_share:.1f}% best moves)"
     )
-    save_figure(figure, path)
+    return figure
 
 
 def _shares(axes: Any, shares: NDArray[np.float64], rows: Sequence[str], columns: Sequence[str]) -> None:
     """A heat map of shares in percent, the parts below 0.05% left blank."""
-    axes.imshow(100 * shares, cmap="cividis", vmin=0)
-    for (row, column), share in np.ndenumerate(100 * shares):
-        if share >= 0.05:
-            colour = "black" if share > 60 * shares.max() else "white"
-            axes.text(column, row, f"{share:.1f}", ha="center", va="center", color=colour, fontsize=9)
+    image = axes.imshow(100 * shares, cmap="cividis", vmin=0)
+    write_values(axes, image, np.where(100 * shares >= 0.05, 100 * shares, np.nan), ".1f")
     axes.set_xticks(range(len(columns)), columns)
     axes.set_yticks(range(len(rows)), rows)
     axes.tick_params(length=0)
@@ -267,15 +481,15 @@ def write_report(
 ) -> str:
     """Write the pictures and report.md, which shows them, into a folder -> the text. Raises OSError."""
     folder.mkdir(parents=True, exist_ok=True)
-    rate_distortion(points, folder / "rate-distortion.png")
+    save_figure(rate_distortion(points), folder / "rate-distortion.png")
     parts = [size_table(points), "![Regret and win rate by size](rate-distortion.png)"]
     for regret in regrets:
         name = file_name(regret.agent)
-        regret_map(regret, folder / f"{name}-regret.png")
+        save_figure(regret_map(regret), folder / f"{name}-regret.png")
         parts.append(f"![Where the regret of {short_name(regret.agent)} sits]({name}-regret.png)")
     for found in calibrations:
         name = file_name(found.agent)
-        calibration_plot(found, folder / f"{name}-calibration.png")
+        save_figure(calibration_plot(found), folder / f"{name}-calibration.png")
         parts.append(f"![Calibration of {short_name(found.agent)}]({name}-calibration.png)")
     text = "\n\n".join(parts) + "\n"
     write_text(folder / "report.md", text)

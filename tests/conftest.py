@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from engine import Search, selfplay
+from engine import Search, Tablebase, selfplay
 
 # A shell's background job starts with Ctrl-C ignored, and so would the programs that the tests interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -15,3 +15,17 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 def games():
     """Records of 40 short-sighted games."""
     return selfplay(40, Search(2), 11, exploration=0.1, workers=1)
+
+
+@pytest.fixture(scope="session")
+def table():
+    """The solved game of two pieces a side."""
+    return Tablebase.solve(2)
+
+
+@pytest.fixture(scope="session")
+def table_file(table, tmp_path_factory):
+    """Its file."""
+    path = tmp_path_factory.mktemp("tables") / "two.table"
+    table.save(path)
+    return path

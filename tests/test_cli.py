@@ -1,10 +1,8 @@
 """The command line as a user meets it."""
 
 import json
-import signal
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -35,10 +33,10 @@ def finished(tmp_path_factory):
 
 def test_a_run_leaves_everything_in_its_folder(finished):
     folder, result = finished
-    assert str(folder) in result.stdout
+    assert str(folder) in result.stderr
     names = {path.name for path in folder.iterdir()}
     assert names == {
-        "config.json", "games.npz", "dataset.json", "metrics.jsonl", "loss.png", "checkpoint", "weights.json",
+        "config.json", "games.npz", "dataset.json", "metrics.jsonl", "loss.png", "checkpoints", "weights.json",
         "evaluation.json",
     }  # fmt: skip
     assert (folder / "loss.png").read_bytes().startswith(b"\x89PNG")
@@ -52,6 +50,7 @@ def test_a_run_leaves_everything_in_its_folder(finished):
         "best_validation_loss", "depth", "device", "evaluation",
     } <= metadata.keys()  # fmt: skip
     assert metadata["num_games"] == 12
+    assert metadata["training_time_seconds"] > 0
 
 
 def test_phases_one_by_one(finished, tmp_path):
@@ -69,7 +68,7 @@ def test_phases_one_by_one(finished, tmp_path):
     )
     assert trained.returncode == 0, trained.stderr
     assert (tmp_path / "model/weights.json").exists()
-    exported = call("export", tmp_path / "model/checkpoint", tmp_path / "again.json")
+    exported = call("export", tmp_path / "model/checkpoints", tmp_path / "again.json")
     assert exported.returncode == 0, exported.stderr
     assert (tmp_path / "again.json").read_bytes() == (tmp_path / "model/weights.json").read_bytes()
 
@@ -144,24 +143,6 @@ def test_an_output_in_use_is_refused(finished):
     assert result.returncode == 1
     assert "exists already" in result.stderr
     assert before == {path: path.read_bytes() for path in folder.glob("*.json")}
-
-
-def test_ctrl_c_keeps_the_finished_games(tmp_path):
-    folder = tmp_path / "games"
-    process = subprocess.Popen(
-        [sys.executable, "-m", "mlx_train", "generate", "--games", "1000000", "--depth", "2", "--output", str(folder)],
-        stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    deadline = time.monotonic() + 60
-    while not (folder / "config.json").exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    time.sleep(1.0)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=120)
-    assert process.returncode == 130, errors
-    assert "finished games" in errors
-    summary = json.loads((folder / "dataset.json").read_text())
-    assert 0 < summary["games"] < 1_000_000
 
 
 def test_help_is_light(tmp_path):

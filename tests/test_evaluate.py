@@ -10,10 +10,13 @@ from test_cli import call
 
 from engine import Agent, Network, Position, Tablebase
 from engine.arena import choices, play_against_perfect, play_match, regrets, seconds_to_choose
+from engine.features import FEATURE_NAMES
 from mlx_train.evaluate import (
+    all_successors,
     decision_regrets,
     exactness,
     microseconds_per_move,
+    permutation_importance,
     policy_regret,
     size,
     summarize_regret,
@@ -261,3 +264,50 @@ def test_the_command_says_what_is_missing(tmp_path, monkeypatch):
     assert result.stderr.startswith("error: no table of the solved game")
     assert result.stderr.count("\n") == 1
     assert call("evaluate", "greedy").returncode == 2
+
+
+def test_all_successors_by_slow_python(table):
+    packed, rolls = table.play_sample(200, 4)
+    packed, rolls = np.append(packed, packed[:5]), np.append(rolls, np.zeros(5, dtype=np.uint8))  # and some passes
+    found = all_successors(packed, rolls)
+    slow = []
+    for i, (p, roll) in enumerate(zip(packed, rolls, strict=True)):
+        position = Position.from_packed(int(p))
+        for nth, square in enumerate(position.legal_moves(int(roll))):
+            after, same = position.play(int(roll), square)
+            slow.append((i, nth, after.packed, same))
+    arrays = found.decision, found.nth, found.after, found.same_player
+    assert list(zip(*(array.tolist() for array in arrays), strict=True)) == slow
+    values = found.by_decision(found.for_mover(table.values(found.after)), len(packed))
+    for row, p, roll in zip(values, packed, rolls, strict=True):
+        exact = [move.value for move in table.moves(Position.from_packed(int(p)), int(roll))]
+        assert row[: len(exact)] == pytest.approx(exact, abs=1e-14)
+        assert (row[len(exact) :] == -np.inf).all()
+
+
+def test_importance(table, network):
+    agent = Agent.parse(f"net:{network}")
+    found = permutation_importance(agent, table, 300, 2, repeats=2)
+    assert found.regret == pytest.approx(policy_regret(agent, table, 300, 2).mean, abs=1e-9)
+    assert found.cost.shape == (len(found.groups), 2)
+    assert not any(group.startswith("state.roll") for group in found.groups)
+    assert found.cost.std() > 0
+    with pytest.raises(ValueError, match="no value network"):
+        permutation_importance(Agent.parse("greedy"), table)
+    with pytest.raises(ValueError, match="no value network"):
+        permutation_importance(Agent.parse(f"net:{network}:policy"), table)
+
+
+def test_importance_is_zero_where_the_network_does_not_look(table, tmp_path):
+    """A network that sees nothing but the pieces on the path: shuffling anything else changes no choice."""
+    document = random_networks.random_document(seed=4)
+    weights = np.array(document["value_weights"], dtype=np.float32)
+    hidden = document["network_config"]["hidden_sizes"][0]
+    seen = [".piece." in name for name in FEATURE_NAMES]
+    inputs = weights[: len(FEATURE_NAMES) * hidden].reshape(len(FEATURE_NAMES), hidden)
+    inputs[~np.array(seen)] = 0
+    document["value_weights"] = weights.tolist()
+    agent = Agent.parse(f"net:{random_networks.write(tmp_path / 'blind.json', document)}")
+    found = permutation_importance(agent, table, 300, 2, repeats=1)
+    changed = {group for group, cost in zip(found.groups, found.cost[:, 0], strict=True) if cost}
+    assert changed == {"board.own.piece", "board.opponent.piece"}

@@ -9,24 +9,12 @@ import pytest
 from random_networks import random_document, write
 from test_cli import call
 
-from engine import Network, Tablebase
+from engine import Network
 from mlx_train import models
 from mlx_train.models import Settings, differences, problem, promote, read_manifest, table_of
 
 SETTINGS = Settings(positions=500, decisions=300, games=40, seed=2)
 CARD = {"what": "a tiny network", "command": "python -m mlx_train run", "settings": SETTINGS}
-
-
-@pytest.fixture(scope="module")
-def table():
-    return Tablebase.solve(2)
-
-
-@pytest.fixture(scope="module")
-def table_file(table, tmp_path_factory):
-    path = tmp_path_factory.mktemp("table") / "two.table"
-    table.save(path)
-    return path
 
 
 @pytest.fixture(scope="module")

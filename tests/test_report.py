@@ -5,18 +5,13 @@ import pytest
 import random_networks
 from test_cli import call
 
-from engine import Agent, Position, Tablebase
+from engine import Agent, Position
 from mlx_train import report
 from mlx_train.evaluate import KINDS, calibration, decision_regrets, move_kinds, regret_shares
 from mlx_train.models import Settings, promote
 from mlx_train.report import PUBLISHED, SizePoint, file_name, markdown_table, short_name, size_table, write_report
 
 PNG = b"\x89PNG"
-
-
-@pytest.fixture(scope="module")
-def table():
-    return Tablebase.solve(2)
 
 
 @pytest.fixture(scope="module")
@@ -108,17 +103,18 @@ def test_every_picture_is_written(table, network, tmp_path):
 
 
 def test_pictures_without_anything_to_show(table, tmp_path):
-    report.rate_distortion([], tmp_path / "empty.png")
+    report.save_figure(report.rate_distortion([]), tmp_path / "empty.png")
     flawless = regret_shares(Agent.parse("greedy"), table, 1, seed=2)
     flawless.kind[:] = 0
     flawless.score[:] = 0
-    report.regret_map(flawless, tmp_path / "flawless.png")
+    report.save_figure(report.regret_map(flawless), tmp_path / "flawless.png")
     assert (tmp_path / "flawless.png").read_bytes().startswith(PNG)
 
 
 def test_loss_curve(tmp_path):
     row = {f"{part}_{name}loss": 0.5 for part in ("train", "validation") for name in ("", "value_", "policy_")}
-    report.loss_curve([row | {"epoch": 1}, row | {"epoch": 2, "validation_loss": 0.4}], tmp_path / "loss.png")
+    curve = report.loss_curve([row | {"epoch": 1}, row | {"epoch": 2, "validation_loss": 0.4}])
+    report.save_figure(curve, tmp_path / "loss.png")
     assert (tmp_path / "loss.png").read_bytes().startswith(PNG)
 
 

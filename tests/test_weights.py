@@ -126,3 +126,37 @@ def test_documents_make_networks_of_their_sizes(tmp_path):
     loaded = from_document(read_document(tmp_path / "w.json"))
     assert loaded.value.activation == "silu"
     assert [layer.weight.shape for layer in loaded.policy.layers] == [(5, 150), (3, 5), (7, 3)]
+
+
+def test_a_policy_of_another_file_is_joined(trained, tmp_path):
+    mine, other, joined = (tmp_path / f"{name}.json" for name in ("mine", "other", "joined"))
+    save_document(mine, to_document(trained.model, {}, "value"))
+    theirs = Networks()
+    save_document(other, to_document(theirs, {}))
+    convert(mine, joined, other)
+    document = read_document(joined)
+    np.testing.assert_array_equal(document["value_weights"], flatten(trained.model.value))
+    np.testing.assert_array_equal(document["policy_weights"], flatten(theirs.policy))
+    with pytest.raises(ValueError, match="no policy network of the same sizes"):
+        convert(other, tmp_path / "none.json", mine)
+    assert not (tmp_path / "none.json").exists()
+
+
+def test_a_policy_of_another_activation_or_of_other_features_is_not_joined(trained, tmp_path):
+    mine, other = tmp_path / "mine.json", tmp_path / "other.json"
+    save_document(mine, to_document(trained.model, {}, "value"))
+    for document in (to_document(Networks(activation="silu"), {}), to_document(Networks(), {}) | {"feature_set": "x"}):
+        save_document(other, document)
+        with pytest.raises(ValueError, match="activation and features"):
+            convert(mine, tmp_path / "joined.json", other)
+
+
+def test_a_network_that_was_not_trained_is_not_exported(games, tmp_path):
+    use_device("cpu")
+    config = resolve("quick", epochs=1, batch_size=128, networks="value", hidden_sizes=(4,))
+    source = SearchSource(config, Decisions(games, {}))
+    save_checkpoint(tmp_path / "checkpoint", Trainer(config, source.steps_per_epoch))
+    convert(tmp_path / "checkpoint", tmp_path / "a.json")
+    assert read_document(tmp_path / "a.json")["policy_weights"] is None
+    convert(tmp_path / "a.json", tmp_path / "b.safetensors")
+    assert {name.partition(".")[0] for name in mx.load(str(tmp_path / "b.safetensors"))} == {"value"}

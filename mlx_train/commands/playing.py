@@ -1,0 +1,273 @@
+"""play, watch, replay, analyze: games and positions to look at."""
+
+import json
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mlx_train.commands.options import Files, JsonFlag, TableFile, complete_agent, usage
+
+if TYPE_CHECKING:
+    from engine.position import Position
+    from engine.tablebase import Tablebase
+    from mlx_train.record import Record
+
+
+class Side(StrEnum):
+    """Who the person is: player 0 moves first."""
+
+    FIRST = "first"
+    SECOND = "second"
+
+
+_LARGEST_SEED = 2**53 - 1  # a whole number in every reader of JSON
+
+DiceSeed = Annotated[
+    int | None,
+    typer.Option(min=0, max=_LARGEST_SEED, help="Seed of the dice.", show_default="a new one"),
+]
+Start = Annotated[
+    str | None,
+    typer.Option(metavar="POSITION", help="First position, seen by who begins.", show_default="the opening"),
+]
+RecordFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--record",
+        metavar="FILE",
+        help="Where the game is kept, as JSON lines; must be new.",
+        show_default="runs/games/DATE.jsonl",
+    ),
+]
+Delay = Annotated[float, typer.Option(min=0, help="Seconds a turn, on a terminal.")]
+
+
+def _start(notation: str | None) -> "Position":
+    from engine.position import Position
+
+    with usage():
+        position = Position.initial() if notation is None else Position.from_notation(notation)
+        if position.is_over:
+            raise ValueError(f"the game is over in {position}")
+    return position
+
+
+def _table(path: Path | None) -> "Tablebase | None":
+    """The named table; without a name the solved game where there is one."""
+    from engine.agents import open_table
+    from engine.tablebase import default_path
+
+    return open_table(path) if path is not None or default_path().exists() else None
+
+
+@contextmanager
+def _kept(record: "Record", file: Path) -> Iterator[Files]:
+    """Whatever ends a game, say how to look at it again -> the files of the summary, filled in at the end.
+
+    Ctrl-D is an end as any other; Ctrl-C has no summary, so the file is named here.
+    """
+    from mlx_train.progress import say
+
+    files: Files = {}
+    try:
+        yield files
+    except EOFError:
+        print()
+    except KeyboardInterrupt:
+        say(f"\nkept: {file}" if record.turns else "\nnothing was played")
+        raise
+    if record.turns:
+        files["record"] = file
+        say(f"\nlook at the game again: python -m mlx_train analyze {shlex.quote(str(file))}")
+
+
+def play(
+    opponent: Annotated[
+        str | None,
+        typer.Option(
+            help="The agent to play against, such as greedy or perfect.",
+            autocompletion=complete_agent,
+            show_default="emm:3",
+        ),
+    ] = None,
+    side: Annotated[
+        Side | None,
+        typer.Option(help="Whether you move first, as blue, or second, as orange.", show_default="first"),
+    ] = None,
+    hints: Annotated[bool, typer.Option("--hints", help="Always show what the moves are worth.")] = False,
+    seed: DiceSeed = None,
+    start: Start = None,
+    record: RecordFile = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(metavar="RECORD", help="A game of yours that was broken off, to play on.", show_default="none"),
+    ] = None,
+    table: TableFile = None,
+) -> Files:
+    """Play a game in the terminal; where the game is solved, hear what each move gave away."""
+    from rich.console import Console
+
+    from engine.agents import Agent
+    from mlx_train.play import YOU, Game, new_file, new_seed, unfinished
+    from mlx_train.record import Record
+
+    if resume is not None:
+        with usage():
+            if any(given is not None for given in (opponent, side, seed, start, record)):
+                raise ValueError("--resume goes on as the game began: --hints and --table can be given beside it")
+        played, name, mine = unfinished(resume)
+        agent, file = Agent.parse(name), resume
+    else:
+        name, mine = opponent or "emm:3", int(side is Side.SECOND)
+        with usage():
+            agent = Agent.parse(name)
+        names = (name, YOU) if mine else (YOU, name)
+        played = Record(names, new_seed() if seed is None else seed, _start(start))
+        file = new_file(record)
+    game = Game(
+        console=Console(highlight=False),
+        record=played,
+        opponent=agent,
+        side=mine,
+        file=file,
+        hints=hints,
+        table=_table(table),
+    )
+    with _kept(played, file) as files:
+        game.run()
+    return files
+
+
+def watch(
+    first: Annotated[
+        str, typer.Argument(metavar="AGENT", help="Who moves first, such as emm:3.", autocompletion=complete_agent)
+    ],
+    second: Annotated[
+        str,
+        typer.Argument(
+            metavar="AGENT", help="Its opponent, such as net:weights/card.json.", autocompletion=complete_agent
+        ),
+    ],
+    delay: Delay = 1.0,
+    seed: DiceSeed = None,
+    start: Start = None,
+    record: RecordFile = None,
+    table: TableFile = None,
+) -> Files:
+    """Watch two agents play a game."""
+    from rich.console import Console
+
+    from engine.agents import Agent
+    from mlx_train.play import agents_play, new_file, new_seed, show
+    from mlx_train.record import Record
+
+    with usage():
+        agents = [Agent.parse(name) for name in (first, second)]
+    position = _start(start)
+    solution = _table(table)
+    game = Record((first, second), new_seed() if seed is None else seed, position)
+    file = new_file(record)
+    with _kept(game, file) as files:
+        show(Console(highlight=False), game, agents_play(game, agents, file), solution, delay=delay)
+    return files
+
+
+def replay(
+    record: Annotated[Path, typer.Argument(metavar="RECORD", help="A record of `play`, `watch` or the browser.")],
+    delay: Delay = 1.0,
+    step: Annotated[bool, typer.Option("--step", help="Wait for Enter after each turn instead.")] = False,
+    table: TableFile = None,
+) -> None:
+    """Show a recorded game again, turn by turn."""
+    from contextlib import suppress
+
+    from rich.console import Console
+
+    from mlx_train.play import show
+    from mlx_train.record import Record
+
+    game = Record.read(record)
+    with suppress(EOFError):
+        show(Console(highlight=False), game, game.steps(), _table(table), delay=delay, step_by_step=step)
+
+
+def analyze(
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="POSITION|RECORD",
+            help="A position, such as '..............:0|..............:0', or a record's file.",
+        ),
+    ],
+    roll: Annotated[
+        int | None, typer.Option(help="Of a position: the roll, 0 to 4.", show_default="all of them")
+    ] = None,
+    agent: Annotated[
+        str | None,
+        typer.Option(
+            help="Who values the moves; of a record perfect or net:FILE.",
+            autocompletion=complete_agent,
+            show_default="emm:3; of a record the solved game",
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="The picture to write: of a position SVG, of a record PNG.",
+            show_default="none; of a record beside it",
+        ),
+    ] = None,
+    table: TableFile = None,
+    as_json: JsonFlag = False,
+) -> Files:
+    """Show a position's legal moves with their values, or a recorded game's mistakes and its evaluation curve."""
+    if Path(what).exists():
+        with usage():
+            if roll is not None:
+                raise ValueError("--roll is for a position; a record has its rolls")
+        return _analyze_record(Path(what), agent, output, table, as_json)
+    from engine.agents import Agent
+    from engine.position import Position
+    from mlx_train.analysis import analyze_position
+    from mlx_train.analysis import table as moves_table
+    from mlx_train.files import write_text
+
+    with usage():
+        if table is not None:
+            raise ValueError(f"--table is for a record, and there is no file {what}")
+        try:
+            position = Position.from_notation(what)
+        except ValueError as error:
+            raise ValueError(f"{what!r} is no file, and no position: {error}") from None
+        player = Agent.parse(agent or "emm:3")
+        result = analyze_position(position, player, roll)
+    print(json.dumps(result, indent=2) if as_json else moves_table(result))
+    if output is None:
+        return {}
+    write_text(output, position.svg(roll, player))
+    return {"picture": output}
+
+
+def _analyze_record(path: Path, agent: str | None, output: Path | None, table: Path | None, as_json: bool) -> Files:
+    from mlx_train.figures import game_chart
+    from mlx_train.record import Record
+    from mlx_train.report import save_figure
+    from mlx_train.review import find_judge, review
+
+    with usage():
+        if agent is not None and table is not None:
+            raise ValueError("give --agent or --table, not both")
+        name, judge = find_judge(agent, table)
+    found = review(Record.read(path), judge, name)
+    picture = output or path.with_suffix(".png")
+    if picture.exists() and picture.samefile(path):
+        raise ValueError(f"the picture would take the place of the record {path}")
+    save_figure(game_chart(found.account, found.record.players), picture)
+    print(json.dumps(found.to_dict(), indent=2) if as_json else found.text())
+    return {"picture": picture}

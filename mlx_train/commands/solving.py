@@ -1,0 +1,37 @@
+"""solve: the exact solution."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mlx_train.commands.options import Files, JsonFlag, Workers, usage
+
+
+def solve(
+    pieces: Annotated[int, typer.Option(help="Pieces a side, 1 to 7.")] = 7,
+    tolerance: Annotated[
+        str, typer.Option(help="Largest change of a win probability in the last sweep, or 'floor' for float64's own.")
+    ] = "1e-12",
+    workers: Workers = None,
+    output: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The table to write; by default in the user's cache folder.")
+    ] = None,
+    rgu: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Also write the published .rgu format to this file; by default not."),
+    ] = None,
+    verify: Annotated[bool, typer.Option(help="Check every position by the rules alone.")] = False,
+    as_json: JsonFlag = False,
+) -> Files:
+    """Solve the game exactly, write the table, and show what perfect play is like."""
+    from mlx_train.solution import parse_tolerance, solve_game, table
+
+    with usage():
+        number = parse_tolerance(tolerance)
+        if not 1 <= pieces <= 7:
+            raise ValueError(f"pieces must be 1 to 7, got {pieces}")
+    result = solve_game(pieces, number, workers, output, rgu, verify)
+    print(json.dumps(result, indent=2) if as_json else table(result))
+    return {what: Path(result[what]) for what in ("table", "rgu") if what in result}

@@ -1,0 +1,128 @@
+"""run, generate, train, export: from games to weights."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mlx_train.commands.options import Files, OutputFolder, ResumeFolder, config_options, usage
+from mlx_train.config import Config
+
+TensorBoard = Annotated[
+    bool,
+    typer.Option("--tensorboard", help="Also write each epoch as TensorBoard's events; needs the extra tensorboard."),
+]
+
+
+@config_options("games", "training", "evaluation", "all")
+def run(
+    config: Config,
+    preset: str,
+    output: OutputFolder = None,
+    resume: ResumeFolder = None,
+    tensorboard: TensorBoard = False,
+) -> Files:
+    """Generate games, train both networks, write their JSON, and measure how well they play."""
+    import time
+
+    from mlx_train import pipeline
+    from mlx_train.progress import say
+    from mlx_train.ranks import join
+
+    config = _prepare(config, tensorboard)
+    start = time.perf_counter()
+    ranks = join()
+    folder = pipeline.begin(config, "run", preset, output, resume, ranks)
+    if ranks.first(folder.evaluation.exists):
+        say(f"{folder.folder}: this run is finished")
+        ranks.leave()
+        return folder.files()
+    if config.teacher == "exact":
+        source, made = pipeline.exact_data(config, ranks)
+    else:
+        source, made = pipeline.search_data(config, pipeline.generate(config, folder, ranks), ranks)
+    trained = pipeline.train(config, source, folder, made, ranks, tensorboard=tensorboard)
+    ranks.leave()
+    if ranks.leads:
+        results = pipeline.evaluate(config, folder)
+        print(pipeline.summary(folder, results, trained, time.perf_counter() - start))
+    return folder.files()
+
+
+@config_options("games", "all")
+def generate(config: Config, preset: str, output: OutputFolder = None, resume: ResumeFolder = None) -> Files:
+    """Play the games of the search against itself and write the dataset."""
+    from mlx_train import pipeline
+    from mlx_train.ranks import join
+
+    ranks = join()
+    folder = pipeline.begin(config, "generate", "games", output, resume, ranks)
+    pipeline.generate(config, folder, ranks)
+    ranks.leave()
+    if ranks.leads:
+        print(folder.dataset.read_text(), end="")
+    return folder.files()
+
+
+@config_options("training", "all")
+def train(
+    config: Config,
+    preset: str,
+    data: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="GAMES", help="A games.npz of `generate` or `run`; with --resume, by default the run's."
+        ),
+    ] = None,
+    output: OutputFolder = None,
+    resume: ResumeFolder = None,
+    tensorboard: TensorBoard = False,
+) -> Files:
+    """Train both networks on a dataset and write their JSON."""
+    from mlx_train import pipeline
+    from mlx_train.ranks import join
+
+    config = _prepare(config, tensorboard)
+    with usage():
+        if data is None and resume is None:
+            raise ValueError("name the dataset to train on, a games.npz, or a run to go on with --resume")
+    ranks = join()
+    decisions, where = pipeline.read_games(data, resume, ranks)
+    source, made = pipeline.search_data(config, decisions, ranks)
+    folder = pipeline.begin(config, "train", "training", output, resume, ranks, **where)
+    trained = pipeline.train(config, source, folder, made, ranks, tensorboard=tensorboard)
+    ranks.leave()
+    if ranks.leads:
+        print(json.dumps(trained, indent=2))
+    return folder.files()
+
+
+def _prepare(config: Config, tensorboard: bool) -> Config:
+    """Choose device and memory limits -> the settings with what depends on them.
+
+    Refuses, before any work is done, a device or an extra that is not there, and a batch that is too large.
+    """
+    from mlx_train import events, memory
+
+    if tensorboard:
+        events.require()
+    with usage():
+        return memory.prepare(config)
+
+
+def export(
+    source: Annotated[Path, typer.Argument(help="A checkpoint, a folder of them, or a JSON weights file.")],
+    target: Annotated[Path, typer.Argument(help="The JSON file (.json, .json.gz) or .safetensors file to write.")],
+    policy: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="JSON weights file to take the policy network from; by default the source's own."
+        ),
+    ] = None,
+) -> Files:
+    """Convert a checkpoint to JSON, or JSON to safetensors; or join two networks that were trained apart."""
+    from mlx_train.convert import convert
+
+    print(convert(source, target, policy))
+    return {"weights": target}

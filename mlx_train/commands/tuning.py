@@ -1,0 +1,75 @@
+"""tune: the search for good settings."""
+
+from typing import Annotated
+
+import typer
+
+from mlx_train.commands.options import (
+    Files,
+    OutputFolder,
+    ResumeFolder,
+    TableFile,
+    complete_choice,
+    config_options,
+    usage,
+)
+from mlx_train.config import Config
+
+#: What is minimised unless told otherwise.
+_MEASURE = "validation_loss"
+
+#: Settings without a flag here: those that are looked for, whatever their default, and those of a single run.
+_WITHOUT = ("learning_rate", "hidden_sizes", "dropout", "init", "checkpoint_seconds", "memory_limit")
+
+
+def _measures() -> list[str]:
+    from mlx_train.tune import MEASURES
+
+    return list(MEASURES)
+
+
+@config_options("games", "training", "all", without=_WITHOUT)
+def tune(
+    config: Config,
+    preset: str,
+    trials: Annotated[
+        int, typer.Option(help="Trials in all, those broken off and those of earlier calls included.")
+    ] = 50,
+    measure: Annotated[
+        str | None,
+        typer.Option(
+            help="What to minimise: validation_loss, regret or value_error.",
+            autocompletion=complete_choice(_measures),
+            show_default=f"{_MEASURE}; with --resume that of the search",
+        ),
+    ] = None,
+    parallel: Annotated[int, typer.Option(help="Processes, each with a trial of its own.")] = 1,
+    output: OutputFolder = None,
+    resume: ResumeFolder = None,
+    table: TableFile = None,
+) -> Files:
+    """Search for the best learning rate, batch size, width, depth, dropout and blend; leaves a file for --config."""
+    from mlx_train import tune as tuning
+    from mlx_train.config import check_choice
+    from mlx_train.memory import prepare
+
+    tuning.require()
+    with usage():
+        if measure is not None:
+            check_choice("measure", measure, tuning.MEASURES)
+        if trials < 1 or not 1 <= parallel <= 64:
+            raise ValueError(f"trials must be at least 1 and parallel 1 to 64, got {trials} and {parallel}")
+        if resume is not None and output is not None:
+            raise ValueError("--resume goes on in the search's own folder: leave --output out")
+        config = prepare(config)
+        search = tuning.Search(config=config, measure=measure or _MEASURE, table=table)
+    if resume is None:
+        folder = tuning.begin(search, output)
+    else:
+        folder, search = tuning.resume(resume, table, config, measure)
+    try:
+        tuning.tune(folder, search, trials, parallel)
+    finally:
+        if folder.table.exists():
+            print(folder.table.read_text().rpartition("\n\n!")[0])
+    return folder.files()
