@@ -20,7 +20,7 @@ cdef class Agent:
     cdef NetPlayer net_player
     cdef readonly str name
     cdef readonly str unit      # what `moves` gives: "win probability", "points", "policy" or "" for nothing
-    cdef readonly object player     # the Search or Network behind it, or None
+    cdef readonly object player     # the Search, Network or Tablebase behind it, or None
 
 
 cdef int choose_random(const void* state, const Board* board, int roll, Dice* dice) noexcept nogil

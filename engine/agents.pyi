@@ -8,6 +8,11 @@ from engine.tablebase import Tablebase
 
 SPELLINGS: tuple[str, ...]
 
+class MissingTable(FileNotFoundError):
+    path: str
+    default: bool
+    def __init__(self, path: str, default: bool) -> None: ...
+
 def open_table(path: str | PathLike[str] | None = None) -> Tablebase: ...
 
 @final

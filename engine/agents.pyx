@@ -88,21 +88,35 @@ cdef int choose_perfect(const void* state, const Board* board, int roll, Dice* d
     return best_source(<const Table*> state, board, roll)
 
 
+class MissingTable(FileNotFoundError):
+    """There is no table of the solved game; the message says how to make it.
+
+    Attributes:
+        path: where it was looked for.
+        default: whether that is the default place.
+    """
+
+    def __init__(self, path, default):
+        output = "" if default else f" --output {path}"
+        super().__init__(f"no table of the solved game at {path}: make it with `python -m mlx_train solve{output}`")
+        self.path = path
+        self.default = default
+
+
 cdef dict _opened = {}      # tables by path: a table is a gigabyte, and its check takes a while
 
 
 def open_table(path=None):
     """The table of a file, by default all seven pieces' in the cache folder; each file is opened once.
 
-    FileNotFoundError, saying how to make it, where there is none; ValueError for a damaged one.
+    MissingTable where there is none; ValueError for a damaged one.
     """
     key = str(default_path() if path is None else path)
     if key not in _opened:
         try:
-            _opened[key] = Tablebase.open(key, check=False)
+            _opened[key] = Tablebase.open(key)
         except FileNotFoundError:
-            raise FileNotFoundError(
-                f"no table of the solved game at {key}: make it with `python -m mlx_train solve`") from None
+            raise MissingTable(key, key == str(default_path())) from None
     return _opened[key]
 
 

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from libc.math cimport fabs
+from libc.math cimport INFINITY, fabs
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from engine.dice cimport ways
@@ -20,8 +20,10 @@ cdef extern from *:
     #define ur_raise(at, from, to) __extension__({                                                          \
         uint8_t expected = (from);                                                                          \
         __atomic_compare_exchange_n(at, &expected, (to), 0, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED); })
+    #define ur_count(at, n) ((void) __atomic_fetch_add(at, n, __ATOMIC_RELAXED))
     """
     bint raise_mark "ur_raise"(uint8_t* at, uint8_t before, uint8_t after) noexcept nogil
+    void count "ur_count"(int64_t* at, int64_t n) noexcept nogil
 
 
 # Verification: nothing below knows the solver's order of positions; a value is asked for by `lookup` alone.
@@ -100,22 +102,27 @@ cdef void verify_side(const Table* table, unsigned int own, int own_off, Finding
                 continue
             found.positions += 1
             residual = fabs(lookup(table, &board) - backup(table, &board))
-            if not residual <= found.residual:      # a NaN is worse than anything
+            if residual != residual:                # a NaN is worse than anything
+                residual = INFINITY
+            if residual > found.residual:
                 found.residual = residual
                 found.worst = pack(&board)
 
 
-cdef int verify_share(const Table* table, int* next, const int* stop, Findings* found) noexcept nogil:
-    """Takes placements of the side to move until there are none."""
+cdef int verify_share(const Table* table, int* next, const int* stop, int64_t* done, Findings* found) noexcept nogil:
+    """Takes placements of the side to move until there are none; `done` counts all workers' positions."""
     cdef unsigned int own
     cdef int ticket, own_off
+    cdef int64_t before
     while not get(stop):
         ticket = add(next, 1)
         if ticket > PATH_MASK >> 1:
             break
         own = ticket << 1
+        before = found.positions
         for own_off in range(PIECES - table.pieces, PIECES - popcount(own) + 1):
             verify_side(table, own, own_off, found)
+        count(done, found.positions - before)
     return 0
 
 
@@ -124,18 +131,16 @@ cdef class _Shared:
 
     cdef int next
     cdef int stop
-    cdef Findings[1024] found
     cdef int64_t first, end
-    cdef object buffer
+    cdef int64_t done           # positions
 
     def halt(self):
         add(&self.stop, 1)
 
 
-def verify(Tablebase base, workers=None, limit=None):
+def verify(Tablebase base, workers=None, limit=None, progress=None):
     """See `Tablebase.verify`."""
     cdef _Shared shared = _Shared()
-    count = worker_count(workers)
     if limit is None:
         limit = base.bellman_limit()
 
@@ -145,11 +150,15 @@ def verify(Tablebase base, workers=None, limit=None):
         found.residual = -1.0
         found.worst = 0
         with nogil:
-            verify_share(&base.table, &shared.next, &shared.stop, &found)
+            verify_share(&base.table, &shared.next, &shared.stop, &shared.done, &found)
         return found.placements, found.positions, found.residual, found.worst
 
-    results = run_parallel(task, count, on_interrupt=shared.halt)
-    residual, worst = max((r[2] if r[2] == r[2] else float("inf"), r[3]) for r in results)
+    def report():
+        progress(shared.done, base.count)
+
+    results = run_parallel(task, worker_count(workers), on_interrupt=shared.halt,
+                           on_poll=None if progress is None else report)
+    residual, worst = max(r[2:] for r in results)
     return Verification(sum(r[0] for r in results), sum(r[1] for r in results), residual, worst, limit,
                         residual <= limit)
 
@@ -212,8 +221,11 @@ cdef bint reach_share(const Table* table, uint8_t* marks, uint64_t* stack, int* 
     return any
 
 
-def count_reached(Tablebase base, int workers):
-    """How many positions that are not over occur when both sides play `best_move` from the opening."""
+def count_reached(Tablebase base, int workers, on_layer):
+    """How many positions that are not over occur when both sides play `best_move` from the opening.
+
+    on_layer: called after each layer with the number of its positions.
+    """
     cdef uint8_t[::1] marks = np.zeros(base.count, dtype=np.uint8)
     cdef bint flipped
     cdef Board start = opening(base.table.pieces)
@@ -236,6 +248,7 @@ def count_reached(Tablebase base, int workers):
                 shared.first = INDEX.start[p][q]
                 shared.end = shared.first + INDEX.size[p][q] * (2 if p < q else 1)
                 again = any(run_parallel(task, workers, on_interrupt=shared.halt))
+            on_layer(shared.end - shared.first)
     return int(np.count_nonzero(marks))
 
 
@@ -264,14 +277,13 @@ ctypedef struct Turns:
     const double* lower[2]      # of the layers after bearing off by the leader, by the follower; NULL: over
     bint swapped                # lower[1] has leader and follower exchanged
     int64_t lower_size[2]
-    uint32_t* successors        # of the layer's positions, in the order of `expected`, five each
+    uint32_t* successors        # of the layer's positions, in the order of `expected`, for the rolls 1 to 4
     Sums* sums                  # by slab number and turn
 
 
 cdef enum:
     NEXT_LAYER = 1 << 30        # successors in lower layers: which of the two, and the place there
     OVER = 0xFFFFFFFF
-    ROLLS_EACH = MAX_ROLL + 1
 
 
 cdef uint32_t successor_code(const Turns* turns, const Board* board, bint leads) noexcept nogil:
@@ -303,14 +315,14 @@ cdef void find_successors(const Turns* turns, int64_t at, Board board, bint lead
     cdef int roll, square, chosen
     cdef bint same
     cdef Board next
-    cdef uint32_t* out = turns.successors + at * ROLLS_EACH
+    cdef uint32_t* out = turns.successors + at * MAX_ROLL
     sums.positions += 1
     sums.value += lookup(turns.table, &board)
-    for roll in range(ROLLS_EACH):
+    for roll in range(1, MAX_ROLL + 1):
         sources = move_values(turns.table, &board, roll, values, &best)
         if sources == 0:
             next = swap_sides(board)
-            out[roll] = successor_code(turns, &next, not leads)
+            out[roll - 1] = successor_code(turns, &next, not leads)
             continue
         chosen = NO_MOVE
         second = -1.0
@@ -326,18 +338,19 @@ cdef void find_successors(const Turns* turns, int64_t at, Board board, bint lead
             sums.regret += ways(roll) / 16.0 * (best - second)
         same = grants_roll(chosen + roll)
         next = successor(board, chosen, roll)
-        out[roll] = successor_code(turns, &next, leads == same)
+        out[roll - 1] = successor_code(turns, &next, leads == same)
 
 
 cdef inline double relax_turns(const Turns* turns, int64_t at) noexcept nogil:
     """Expected turns of a position from its successors'; returns the change."""
-    cdef const uint32_t* successors = turns.successors + at * ROLLS_EACH
-    cdef double total = 16.0
+    cdef const uint32_t* successors = turns.successors + at * MAX_ROLL
     cdef double before = turns.expected[at]
     cdef uint32_t code
     cdef int roll
-    for roll in range(ROLLS_EACH):
-        code = successors[roll]
+    # This turn, and a roll of 0: the other side's turn at the same placement.
+    cdef double total = 16.0 + ways(0) * turns.expected[at + turns.size if at < turns.size else at - turns.size]
+    for roll in range(1, MAX_ROLL + 1):
+        code = successors[roll - 1]
         if code < NEXT_LAYER:
             total += ways(roll) * turns.expected[code]
         elif code < 2 * <uint32_t> NEXT_LAYER:
@@ -389,8 +402,10 @@ cdef class _TurnSweeps(SlabSweeps):
     cdef Turns turns
 
 
-def expected_turns(Tablebase base, int workers, double tolerance=1e-9):
+def expected_turns(Tablebase base, int workers, on_layer, double tolerance=1e-9):
     """The expected number of turns from the opening, and sums by score.
+
+    on_layer: called after each layer with the number of its positions.
 
     Returns:
         The turns of a game between two players of `best_move`, and {(own off, opponent off): (positions, mean
@@ -402,7 +417,7 @@ def expected_turns(Tablebase base, int workers, double tolerance=1e-9):
     cdef int pieces = base.table.pieces
     cdef Board start = opening(pieces)
     cdef int64_t largest = max(2 * INDEX.size[p][q] for q in range(1, pieces + 1) for p in range(1, q + 1))
-    cdef uint32_t[::1] successors = np.empty(largest * ROLLS_EACH, dtype=np.uint32)
+    cdef uint32_t[::1] successors = np.empty(largest * MAX_ROLL, dtype=np.uint32)
     cdef double[:, :, ::1] sums
     cdef double[::1] expected
     layers = {}
@@ -438,8 +453,10 @@ def expected_turns(Tablebase base, int workers, double tolerance=1e-9):
                                                     (PIECES - q, PIECES - p, totals[1])):
                 scores[leader_off, follower_off] = (int(total[0]), total[1] / total[0],
                                                     total[3] / total[2] if total[2] else 0.0)
-        for p in range(1, q):       # only what the next follower's layers read is kept
-            layers.pop((p, q - 1), None)
+            on_layer(INDEX.size[p][q] * (2 if p < q else 1))
+            layers.pop((p - 1, q - 1), None)        # what no later layer reads
+            if q == pieces:
+                layers.pop((p - 1, q), None)
     return expected[place(&INDEX, pieces, pieces, start.own, start.opp)], scores
 
 
@@ -447,13 +464,21 @@ cdef const double* address(const double[::1] array):
     return &array[0]
 
 
-def statistics(Tablebase base, workers=None):
+def statistics(Tablebase base, workers=None, progress=None):
     """See `Tablebase.statistics`."""
     cdef Board start = opening(base.table.pieces)
-    count = worker_count(workers)
+    threads = worker_count(workers)
     wins = base.value(Position.wrap(start))
-    reached = count_reached(base, count)
-    turns, scores = expected_turns(base, count)
+    done = 0
+
+    def on_layer(positions):
+        nonlocal done
+        done += positions
+        if progress is not None:
+            progress(done, 2 * base.count)
+
+    reached = count_reached(base, threads, on_layer)
+    turns, scores = expected_turns(base, threads, on_layer)
     return {
         "pieces": base.pieces,
         "positions": base.count,

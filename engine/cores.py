@@ -112,6 +112,7 @@ def run_parallel(
     workers: int,
     *,
     on_interrupt: Callable[[], None] | None = None,
+    on_poll: Callable[[], None] | None = None,
     cores: Cores | None = None,
 ) -> list[T]:
     """Run `task(0)` to `task(workers - 1)` in threads on the performance cores; results in order.
@@ -119,7 +120,7 @@ def run_parallel(
     The tasks release the GIL for their work; the caller's own placement is left alone. On Ctrl-C, or when a
     task has failed, `on_interrupt` is called once: it sets whatever flag makes the tasks end early. They are
     waited for in either case, and then KeyboardInterrupt or the first failure is raised. A second Ctrl-C
-    stops the waiting.
+    stops the waiting. `on_poll` is called every POLL_SECONDS, in the caller's thread.
     """
     workers = worker_count(workers)
     cores = detect() if cores is None else cores
@@ -155,6 +156,8 @@ def run_parallel(
             threading.Thread(target=work, args=(index,), daemon=True).start()
         while len(ended) < workers and not failures:
             listen()
+            if on_poll is not None:
+                on_poll()
         if failures:
             raise failures[0]
     except BaseException:

@@ -9,16 +9,12 @@
 
 #include <string.h>
 
+#include "clones.h"
+
 #define UR_LANES 16         /* outputs are padded to a multiple of this */
 #define UR_MAX_WIDTH 2048   /* of a layer's inputs or outputs */
 #define UR_ROWS 4           /* positions that go through a layer together, where it has at most so many outputs: */
 #define UR_ROW_WIDTH (UR_MAX_WIDTH / UR_ROWS)
-
-#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__)
-#define UR_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define UR_CLONES
-#endif
 
 typedef float ur_vec __attribute__((vector_size(4 * UR_LANES)));
 

@@ -38,7 +38,8 @@ class Layers:
         self._checksum = 0  # theirs
         self._last = time.monotonic()
         self._thread: threading.Thread | None = None
-        self._broken = False
+        self._broken = False  # nothing more is written
+        self._foreign = False  # another solve is at work in the file
 
     def read(self, values: np.ndarray, ends: Sequence[int]) -> tuple[int, float]:
         """Put the finished layers into `values` -> (how many, their residual); (0, 0.0) without a file of use.
@@ -94,7 +95,7 @@ class Layers:
     def remove(self) -> None:
         """Delete the file: the solve is done."""
         self._wait()
-        if not self._broken:
+        if not self._foreign:
             with suppress(OSError):  # as where it is another solve's
                 if self._descriptor is None and self.path.exists():
                     self._open()
@@ -126,11 +127,20 @@ class Layers:
             os.fsync(self._file)
             self._slot, self._count = 1 - self._slot, len(values)
         except BlockingIOError:
-            self._broken = True
+            self._broken = self._foreign = True
             self._say(f"another solve keeps its layers in {self.path}; those of this one are not kept")
         except OSError as error:
             self._broken = True
             self._say(f"the finished layers can't be kept in {self.path}: {error.strerror}")
+            self._cut()
+
+    def _cut(self) -> None:
+        """Give back the room of what could not be written whole."""
+        with suppress(OSError):
+            if self._count:
+                os.ftruncate(self._file, HEADER_BYTES + 8 * self._count)
+            elif self._descriptor is not None:
+                self.path.unlink()
 
     @property
     def _file(self) -> int:

@@ -17,7 +17,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from engine.position cimport *
 from engine.tablebase cimport *
 
-from engine.tablebase import replacing
+from engine.files import atomic_file
 
 VALUE_TYPES = {"percent16": ">u2", "f32": ">f4", "f64": ">f8"}
 SETTINGS = {
@@ -124,7 +124,7 @@ cdef class _Walk:
                     yield np.asarray(codes)[:n], np.asarray(packed)[:n]
 
 
-def key_of(Position position, int pieces=PIECES):
+def key_of(Position position not None, int pieces=PIECES):
     """The key of a position in the map of the game with so many pieces a side; light is the side to move."""
     cdef Keys keys = keys_of(pieces)
     cdef Board* board = &position.board
@@ -177,7 +177,9 @@ def write(Tablebase base, path, value_type):
     entries = count_entries(base.pieces)
     start = 4 + 4 + len(header) + 4 + 4
     done = 0
-    with replacing(Path(path)) as file:
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_file(path) as file:
         file.write(b"RGU\0" + struct.pack(">I", len(header)) + header + struct.pack(">II", 1, entries))
         for keys, packed in _Walk(base.pieces):
             if len(keys) == 0:
@@ -269,7 +271,7 @@ def _read_header(file, path, size):
         settings = header["game_settings"]
         pieces = settings["start_pieces"]
         precision = float(header.get("training-precision", math.nan)) / 100
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise ValueError(f"{path}: damaged: the header is not the JSON of a map") from None
     other = [name for name, value in SETTINGS.items() if settings.get(name) != value]
     if other:

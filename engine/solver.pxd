@@ -1,5 +1,7 @@
 # Sweeps over the slabs of a layer, by several workers, with the same result as by one.
 
+from libc.stdint cimport uint16_t, uint32_t
+
 from engine.tablebase cimport CONFIGURATIONS
 
 
@@ -44,6 +46,8 @@ ctypedef struct Layer:
     const double* leader_off    # the follower's turn of the layer (leader - 1, follower); NULL: won
     const double* follower_off  # the leader's turn of the layer (leader, follower - 1); NULL: lost
     const double* values        # of all layers, in the table's order
+    const uint32_t* slabs       # the index's rows of this layer
+    const uint16_t* blocks
     Schedule* schedule
 
 

@@ -14,7 +14,6 @@ from engine.cores import run_parallel
 
 cdef extern from "tablebase_sweep.h" nogil:
     enum:
-        UR_ROW
         UR_SLACK
     ctypedef struct ur_moves:
         int count[5]
@@ -31,9 +30,6 @@ cdef extern from "tablebase_sweep.h" nogil:
         int follower_free
         ur_moves leader
         ur_moves follower
-    const uint8_t UR_MASK[16]
-    const uint8_t UR_RANK[16]
-    const uint8_t UR_COUNT[16]
     void ur_fill_steps() noexcept
     void ur_fetch_block(const ur_block* block) noexcept
     double ur_relax_block(const ur_block* block, double omega) noexcept
@@ -91,16 +87,48 @@ cdef inline int width_of(int pieces, unsigned int far) noexcept nogil:
     return INDEX.prefix[pieces - popcount(far)]
 
 
-cdef inline void leader_moves(const Layer* layer, unsigned int a, unsigned int b, ur_block* block) noexcept nogil:
-    """The successors of a block by the leader's moves to, and on, squares 5 to 14."""
-    cdef ur_moves* moves = &block.leader
-    cdef const uint32_t* slabs = INDEX.slab[layer.leader][layer.follower]
-    cdef const uint16_t* blocks = INDEX.block[layer.follower]
-    cdef unsigned int own = a << 5
-    cdef unsigned int opp = b << 5
+cdef inline const double* block_after(const Layer* layer, const ur_block* block, bint leads, unsigned int own,
+                                     unsigned int opp, int entered, int captured, bint again,
+                                     ptrdiff_t* stride) noexcept nogil:
+    """Where a move inside the layer leads, and how wide the rows are there.
+
+    own, opp: the mover's squares 5 to 14 after it, and the other side's, from bit 5 on. entered: pieces that have left
+    the mover's hand and entry squares. captured: those that come back to the other side's.
+    """
+    cdef int leader_free = block.leader_free + (-entered if leads else captured)
+    cdef int follower_free = block.follower_free + (captured if leads else -entered)
+    cdef const double* turn = layer.leader_turn if leads == again else layer.follower_turn
+    stride[0] = INDEX.prefix[follower_free]
+    return turn + block_start(layer.slabs, layer.blocks, INDEX.prefix[leader_free], (own if leads else opp) >> 5,
+                              (opp if leads else own) >> 5)
+
+
+cdef inline const double* block_off(const Layer* layer, const ur_block* block, bint leads, unsigned int own,
+                                   unsigned int opp, ptrdiff_t* stride) noexcept nogil:
+    """The same where a piece is borne off: in a layer with one piece less, or over."""
+    stride[0] = block.width
+    if leads:
+        if layer.leader_off != NULL:
+            return layer.leader_off + block_start(INDEX.slab[layer.leader - 1][layer.follower], layer.blocks,
+                                                  block.height, own >> 5, opp >> 5)
+    elif layer.follower_off != NULL:
+        return layer.follower_off + block_start(INDEX.slab[layer.leader][layer.follower - 1],
+                                                INDEX.block[layer.follower - 1], block.height, opp >> 5, own >> 5)
+    stride[0] = 0
+    if leads:
+        return WON
+    return LOST
+
+
+cdef inline void list_moves(const Layer* layer, unsigned int a, unsigned int b, ur_block* block,
+                            bint leads) noexcept nogil:
+    """The successors of a block by one side's moves to, and on, squares 5 to 14; `leads`: the leader's."""
+    cdef ur_moves* moves = (&block.leader) if leads else (&block.follower)
+    cdef unsigned int own = (a if leads else b) << 5
+    cdef unsigned int opp = (b if leads else a) << 5
     cdef unsigned int landings, after, bit, captured
+    cdef int free = block.leader_free if leads else block.follower_free
     cdef int roll, target, n
-    cdef const double* turn
     for roll in range(1, MAX_ROLL + 1):
         n = 0
         landings = (own << roll) & ~(own | (opp & SAFE_MASK)) & 0xFFC0
@@ -110,80 +138,21 @@ cdef inline void leader_moves(const Layer* layer, unsigned int a, unsigned int b
             landings ^= bit
             after = own ^ (bit >> roll)
             if target == BORNE_OFF:
-                if layer.leader_off == NULL:
-                    moves.to[roll][n] = WON
-                    moves.stride[roll][n] = 0
-                else:
-                    moves.to[roll][n] = layer.leader_off + block_start(
-                        INDEX.slab[layer.leader - 1][layer.follower], blocks, block.height, after >> 5, b)
-                    moves.stride[roll][n] = block.width
+                moves.to[roll][n] = block_off(layer, block, leads, after, opp, &moves.stride[roll][n])
             else:
                 captured = opp & bit & LANE_MASK
-                turn = layer.leader_turn if (ROSETTE_MASK >> target) & 1 else layer.follower_turn
-                moves.to[roll][n] = turn + block_start(
-                    slabs, blocks, block.height, (after | bit) >> 5, (opp ^ captured) >> 5)
-                moves.stride[roll][n] = INDEX.prefix[block.follower_free + (captured != 0)]
+                moves.to[roll][n] = block_after(layer, block, leads, after | bit, opp ^ captured, 0, popcount(captured),
+                                                (ROSETTE_MASK >> target) & 1, &moves.stride[roll][n])
             n += 1
         moves.count[roll] = n
     for target in range(5, 9):
         bit = 1 << target
-        if block.leader_free == 0 or own & bit or opp & bit & SAFE_MASK:
+        if free == 0 or own & bit or opp & bit & SAFE_MASK:
             moves.lane[target - 5] = NULL
             continue
         captured = opp & bit
-        turn = layer.leader_turn if target == 8 else layer.follower_turn
-        moves.lane[target - 5] = turn + block_start(
-            slabs, blocks, INDEX.prefix[block.leader_free - 1], (own | bit) >> 5, (opp ^ captured) >> 5)
-        moves.lane_stride[target - 5] = INDEX.prefix[block.follower_free + (captured != 0)]
-
-
-cdef inline void follower_moves(const Layer* layer, unsigned int a, unsigned int b, ur_block* block) noexcept nogil:
-    """The same for the follower. A captured leader's piece makes more rows, as wide as before."""
-    cdef ur_moves* moves = &block.follower
-    cdef const uint32_t* slabs = INDEX.slab[layer.leader][layer.follower]
-    cdef const uint16_t* blocks = INDEX.block[layer.follower]
-    cdef unsigned int own = b << 5
-    cdef unsigned int opp = a << 5
-    cdef unsigned int landings, after, bit, captured
-    cdef int roll, target, n
-    cdef const double* turn
-    for roll in range(1, MAX_ROLL + 1):
-        n = 0
-        landings = (own << roll) & ~(own | (opp & SAFE_MASK)) & 0xFFC0
-        while landings:
-            target = lowest(landings)
-            bit = landings & -landings
-            landings ^= bit
-            after = own ^ (bit >> roll)
-            if target == BORNE_OFF:
-                if layer.follower_off == NULL:
-                    moves.to[roll][n] = LOST
-                    moves.stride[roll][n] = 0
-                else:
-                    moves.to[roll][n] = layer.follower_off + block_start(
-                        INDEX.slab[layer.leader][layer.follower - 1], INDEX.block[layer.follower - 1],
-                        block.height, a, after >> 5)
-                    moves.stride[roll][n] = block.width
-            else:
-                captured = opp & bit & LANE_MASK
-                turn = layer.follower_turn if (ROSETTE_MASK >> target) & 1 else layer.leader_turn
-                moves.to[roll][n] = turn + block_start(
-                    slabs, blocks, INDEX.prefix[block.leader_free + (captured != 0)], (opp ^ captured) >> 5,
-                    (after | bit) >> 5)
-                moves.stride[roll][n] = block.width
-            n += 1
-        moves.count[roll] = n
-    for target in range(5, 9):
-        bit = 1 << target
-        if block.follower_free == 0 or own & bit or opp & bit & SAFE_MASK:
-            moves.lane[target - 5] = NULL
-            continue
-        captured = opp & bit
-        turn = layer.follower_turn if target == 8 else layer.leader_turn
-        moves.lane[target - 5] = turn + block_start(
-            slabs, blocks, INDEX.prefix[block.leader_free + (captured != 0)], (opp ^ captured) >> 5,
-            (own | bit) >> 5)
-        moves.lane_stride[target - 5] = INDEX.prefix[block.follower_free - 1]
+        moves.lane[target - 5] = block_after(layer, block, leads, own | bit, opp ^ captured, 1, popcount(captured),
+                                             target == 8, &moves.lane_stride[target - 5])
 
 
 cdef double relax_slab(const Layer* layer, unsigned int a, double omega) noexcept nogil:
@@ -207,8 +176,8 @@ cdef double relax_slab(const Layer* layer, unsigned int a, double omega) noexcep
         block.leader_turn = layer.leader_turn + at
         block.follower_turn = layer.follower_turn + at
         at += block.height * block.width
-        leader_moves(layer, a, b, block)
-        follower_moves(layer, a, b, block)
+        list_moves(layer, a, b, block, True)
+        list_moves(layer, a, b, block, False)
         ur_fetch_block(block)
         if n:
             largest = max(largest, ur_relax_block(&blocks[(n + 1) & 1], omega))
@@ -435,6 +404,8 @@ cdef void prepare_layer(
     layer.leader = p
     layer.follower = q
     layer.values = values
+    layer.slabs = INDEX.slab[p][q]
+    layer.blocks = INDEX.block[q]
     layer.leader_turn = values + INDEX.start[p][q]
     layer.follower_turn = values + INDEX.start[p][q] + INDEX.size[p][q] if p < q else diagonal
     layer.leader_off = NULL

@@ -10,12 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Wide vectors where the machine has them, chosen when the module is loaded (glibc's ifunc). */
-#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__)
-#define UR_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define UR_CLONES
-#endif
+#include "clones.h"
 
 #define UR_ALWAYS static inline __attribute__((always_inline))
 
@@ -45,8 +40,6 @@ typedef struct {
 static const uint8_t UR_MASK[16] = {0, 1, 2, 4, 8, 3, 5, 6, 9, 10, 12, 7, 11, 13, 14, 15};
 static const uint8_t UR_RANK[16] = {0, 1, 2, 5, 3, 6, 7, 11, 4, 8, 9, 12, 10, 13, 14, 15};
 static const uint8_t UR_COUNT[16] = {0, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 4};  /* pieces by rank */
-/* How many masks there are with at most so many pieces. */
-static const uint8_t UR_PREFIX[8] = {1, 5, 11, 15, 16, 16, 16, 16};
 
 /* By square s: the ranks of the masks with a piece on s, and their ranks without it. */
 static const uint8_t UR_WITH[5][8] = {

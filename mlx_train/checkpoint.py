@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 
 from mlx.utils import tree_flatten, tree_unflatten
 
+from engine.files import atomic_file
 from mlx_train.backend import mx
 from mlx_train.config import CHANGEABLE, Config
 from mlx_train.faults import moment
-from mlx_train.files import atomic_file
 from mlx_train.networks import Networks
 from mlx_train.progress import say
 from mlx_train.trainer import Position, Trainer

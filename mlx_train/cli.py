@@ -97,19 +97,41 @@ app.add_typer(runs.app, name="runs", rich_help_panel="Train")
 app.add_typer(models.app, name="models", rich_help_panel="Measure")
 
 
+def run() -> None:
+    """The command that was typed."""
+    completing = {"--install-completion", "--show-completion"} & set(sys.argv)
+    app(prog_name=PROGRAM if completing else None)
+
+
+def makes_up_for(error: FileNotFoundError) -> bool:
+    """Whether what a command lacks is there now: the solved game, if the person wants it solved.
+
+    Commands ask for it before they write anything, so that they can begin again.
+    """
+    from engine.agents import MissingTable
+    from mlx_train.solution import offer
+
+    return isinstance(error, MissingTable) and offer(error)
+
+
 def main() -> None:
     """Run the command line; expected failures become one line on stderr."""
-    completing = {"--install-completion", "--show-completion"} & set(sys.argv)
     raise_on_termination()
     try:
-        app(prog_name=PROGRAM if completing else None)
+        try:
+            run()
+        except FileNotFoundError as error:
+            if not makes_up_for(error):
+                raise
+            run()
     except KeyboardInterrupt:
         sys.exit(exit_code())
     except SystemExit as stop:
         sys.exit(exit_code() if stop.code == 130 else stop.code)  # Typer takes every KeyboardInterrupt for Ctrl-C
-    except (ValueError, OSError, FloatingPointError, RuntimeError) as error:
+    except (ValueError, OSError, FloatingPointError, RuntimeError, MemoryError) as error:
         from mlx_train.ranks import joined
 
         if not joined().has_lost_one():  # which has been said, and why this process failed too
-            print(f"error: {error}", file=sys.stderr)
+            text = f"out of memory: {error}" if isinstance(error, MemoryError) else error
+            print(f"error: {text}", file=sys.stderr)
         sys.exit(1)

@@ -15,9 +15,9 @@ import numpy as np
 
 from engine.arena import RECORD_DTYPE, policy_slots, successors
 from engine.features import extract_features_bytes
+from engine.files import atomic_file
 from engine.network import POLICY_OUTPUTS, VALUE_SCALE
 from mlx_train.config import Config
-from mlx_train.files import atomic_file
 from mlx_train.prefetch import made_ahead
 
 _PREFETCHED = 16  # batches made ahead of the step

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.files import atomic_file
 from mlx_train.evaluate import KINDS, Calibration, Exactness, RegretShares, WinRate
-from mlx_train.files import atomic_file, write_text
+from mlx_train.files import write_text
 from mlx_train.runs import RunRecord, changed_settings
 
 if TYPE_CHECKING:

@@ -29,8 +29,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from engine.features import FEATURE_SET
+from engine.files import remove_unfinished
 from mlx_train.config import CHANGEABLE, Config, SelfplayConfig, Settings, nearest
-from mlx_train.files import remove_unfinished, write_json, write_text
+from mlx_train.files import write_json, write_text
 
 #: Where run folders are made unless told otherwise.
 RUNS = Path("runs")

@@ -23,11 +23,12 @@ from numpy.typing import NDArray
 
 from engine.cores import worker_count
 from engine.features import extract_features_bytes
+from engine.files import atomic_file
 from engine.network import Network
 from engine.returns import play_games
 from mlx_train.backend import mx, nn, optim, peak_memory, use_device
 from mlx_train.config import CHANGEABLE, SelfplayConfig
-from mlx_train.files import atomic_file, write_text
+from mlx_train.files import write_text
 from mlx_train.networks import Networks, values
 from mlx_train.progress import say
 from mlx_train.runs import Run, source_revision

@@ -1,10 +1,12 @@
 """Solving the game from the command line: progress, files, verification, and the facts of the solved game."""
 
 import math
+import sys
 import time
 from pathlib import Path
 from typing import Any, Literal
 
+from engine.agents import MissingTable
 from engine.tablebase import Progress, Tablebase, default_path
 from mlx_train.memory import gibibytes, peaks
 from mlx_train.progress import progress, say
@@ -22,6 +24,47 @@ def parse_tolerance(text: str) -> float | Literal["floor"]:
     if not 0 < number < 1:
         raise ValueError(f"tolerance must be between 0 and 1, or 'floor', got {text!r}")
     return number
+
+
+def check_outputs(pieces: int, tolerance: float | Literal["floor"], output: Path | None, rgu: Path | None) -> None:
+    """Raises ValueError for places where the solved game can't, or should not, be written.
+
+    Unless it is told where to write, a solve does not replace a finer table: `perfect` and all measures read that.
+    """
+    places = [default_path(pieces) if output is None else output] + ([] if rgu is None else [rgu])
+    for place in places:
+        if place.is_dir():
+            raise ValueError(f"{place} is a folder")
+    if len({place.resolve() for place in places}) < len(places):
+        raise ValueError(f"--output and --rgu are both {places[0]}")
+    if output is None and tolerance != "floor":
+        found = _tolerance_of(places[0])
+        if found is not None and found < tolerance:
+            raise ValueError(f"the table in {places[0]} was solved to {found:g}: say --output FILE for a coarser one")
+
+
+def _tolerance_of(path: Path) -> float | None:
+    """What the table in a file was solved to, 0 for the floor of float64; None where there is no table of use."""
+    try:
+        return Tablebase.open(path, check=False).tolerance
+    except (OSError, ValueError):
+        return None
+
+
+def offer(error: MissingTable) -> bool:
+    """Ask the person at the terminal whether to solve the game that is missing at its usual place, and do it.
+
+    Returns whether it is solved now.
+    """
+    import typer
+
+    if not (error.default and sys.stdin.isatty() and sys.stderr.isatty()):
+        return False
+    question = f"The solved game is not there yet. Solve it now, in about a minute, into {error.path} (1.1 GB)?"
+    if not typer.confirm(question, default=True, err=True):
+        return False
+    solve_game(7, 1e-12, describe=False)
+    return True
 
 
 def solve_game(
@@ -61,24 +104,23 @@ def solve_game(
         "seconds": round(seconds, 2),
         "tolerance": tolerance,
         "residual": table.residual,
-        "peak_memory_bytes": peaks(),
     }
     if rgu is not None:
         table.to_rgu(rgu)
         result["rgu"] = str(rgu)
     if verify:
         start = time.perf_counter()
-        with progress("verifying every position by the rules", 0, "positions"):
-            found = table.verify(workers)
+        with progress("verifying every position by the rules", table.count, "positions") as update:
+            found = table.verify(workers, progress=lambda done, total: update(done))
         result["verification"] = found._asdict() | {"seconds": round(time.perf_counter() - start, 2)}
         if not found.passed:
             raise RuntimeError(
                 f"verification failed: residual {found.residual:.3g} above {found.limit:.3g} at {found.worst:#x}"
             )
-    if not describe:
-        return result
-    with progress("statistics", 0, "positions"):
-        return result | {"statistics": table.statistics(workers)}
+    if describe:
+        with progress("statistics", 2 * table.count, "positions") as update:
+            result["statistics"] = table.statistics(workers, progress=lambda done, total: update(done))
+    return result | {"peak_memory_bytes": peaks()}
 
 
 def table(result: dict[str, Any]) -> str:

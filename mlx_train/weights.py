@@ -10,9 +10,9 @@ import numpy as np
 
 from engine import quantized
 from engine.features import FEATURE_SET
+from engine.files import atomic_file
 from engine.network import LAYOUT, POLICY_OUTPUTS, VALUE_SCALE, parameter_count, read_document
 from mlx_train.backend import mx
-from mlx_train.files import atomic_file
 from mlx_train.networks import MLP, Networks
 
 #: Version of the weights' metadata.

@@ -7,7 +7,7 @@ import referee
 from random_networks import random_document, write
 
 from engine import Agent, Network, Position, Search
-from engine.agents import SPELLINGS, open_table
+from engine.agents import SPELLINGS, MissingTable, open_table
 from engine.tablebase import Tablebase
 
 WON = Position.from_notation("..............:7|x.............:0")
@@ -154,8 +154,18 @@ class TestRefusals:
         monkeypatch.setenv("UR_CACHE", str(folder))
         with pytest.raises(FileNotFoundError, match="mlx_train solve"):
             Agent.parse("perfect")
-        with pytest.raises(FileNotFoundError, match="mlx_train solve"):
+        with pytest.raises(MissingTable, match=rf"mlx_train solve --output {folder}/nowhere`") as missing:
             Agent.parse(f"perfect:{folder}/nowhere")
+        assert not missing.value.default
+
+    def test_an_altered_table(self, folder):
+        path = folder / "altered.table"
+        Tablebase.solve(1, workers=1).save(path)
+        data = bytearray(path.read_bytes())
+        data[-1] ^= 1
+        path.write_bytes(data)
+        with pytest.raises(ValueError, match="checksum of the values"):
+            Agent.parse(f"perfect:{path}")
 
     def test_a_table_of_fewer_pieces(self, folder):
         Tablebase.solve(1, workers=1).save(folder / "one.table")

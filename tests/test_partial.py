@@ -1,6 +1,7 @@
 """The file of finished layers: what a killed solve goes on from."""
 
 import fcntl
+import os
 import signal
 import subprocess
 import sys
@@ -8,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from engine import partial
+from engine import partial, tablebase
 from engine.partial import Layers
 from engine.tablebase import HEADER_BYTES, Tablebase
 
@@ -126,11 +127,48 @@ def test_a_full_disk_does_not_end_the_solve(tmp_path, monkeypatch):
     assert base.count > 0
     assert len(said) == 1
     assert said[0].endswith("No space left on device")
+    assert not (tmp_path / "solve.partial").exists()
+
+
+def test_a_full_disk_keeps_the_layers_that_are_whole(tmp_path, monkeypatch):
+    path = tmp_path / "solve.partial"
+    file = layers(path)
+    file.keep(VALUES[:10], 0.0, now=True)
+    write = os.pwrite
+
+    def full(descriptor, data, offset):
+        if offset + len(data) > HEADER_BYTES + 8 * 20:
+            write(descriptor, data[: len(data) // 2], offset)
+            raise OSError(28, "No space left on device")
+        return write(descriptor, data, offset)
+
+    monkeypatch.setattr("os.pwrite", full)
+    file.keep(VALUES[:30], 0.0, now=True)
+    file.close()
+    assert path.stat().st_size == HEADER_BYTES + 8 * 10
+    assert read(path)[0] == 1
+
+
+def test_the_layers_make_room_for_the_table(tmp_path, monkeypatch):
+    checkpoint, tried = tmp_path / "solve.partial", []
+    atomic = tablebase.atomic_file
+
+    def full_as_long_as_the_layers_are_there(path):
+        tried.append(path)
+        if checkpoint.exists():
+            raise OSError(28, "No space left on device", str(path))
+        return atomic(path)
+
+    monkeypatch.setattr(tablebase, "atomic_file", full_as_long_as_the_layers_are_there)
+    Tablebase.solve(2, workers=1, checkpoint=checkpoint, output=tmp_path / "table")
+    assert len(tried) == 2
+    assert Tablebase.open(tmp_path / "table").pieces == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["table"]
 
 
 KILLED = """
 import os, sys, signal
-from engine import partial
+from engine import partial, tablebase
 from engine.tablebase import Tablebase
 partial.SAVE_SECONDS = 0.0
 path, layers = sys.argv[1], int(sys.argv[2])

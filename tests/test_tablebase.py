@@ -1,5 +1,6 @@
 """The exact solution, against a slow referee, published values, and damaged files."""
 
+import functools
 import itertools
 import signal
 import struct
@@ -165,9 +166,9 @@ def test_pieces_out_of_range(pieces):
         default_path(pieces)
 
 
-@pytest.mark.parametrize("tolerance", [0, -1e-9, float("nan"), "low"])
+@pytest.mark.parametrize("tolerance", [0, -1e-9, float("nan"), float("inf"), 1, 1e300, True, "low"])
 def test_tolerance_out_of_range(tolerance):
-    with pytest.raises(ValueError, match="tolerance must be above 0"):
+    with pytest.raises(ValueError, match="tolerance must be between 0 and 1"):
         Tablebase.solve(1, tolerance=tolerance)
 
 
@@ -277,6 +278,25 @@ def test_sample_sizes(bases, n):
 
 
 # Files
+
+
+def test_a_coarse_table_saved_as_a_finer_one_owns_up_to_it(bases, tmp_path):
+    bases[2].save(tmp_path / "coarse", "float32")
+    Tablebase.open(tmp_path / "coarse").save(tmp_path / "fine", "float64")
+    fine = Tablebase.open(tmp_path / "fine")
+    assert fine.dtype == "float64"
+    assert fine.tolerance > 1e-8
+    assert fine.verify(workers=1).passed
+
+
+def test_no_position_is_an_error(bases):
+    for ask in (bases[1].value, lambda none: bases[1].moves(none, 1), lambda none: bases[1].best_move(none, 1), key_of):
+        with pytest.raises(TypeError):
+            ask(None)
+
+
+def test_values_of_nothing(bases):
+    assert bases[1].values([]).shape == (0,)
 
 
 @pytest.mark.parametrize(("dtype", "step"), [("float64", 0), ("float32", 2**-24), ("uint16", 0.5 / 65535)])
@@ -435,11 +455,34 @@ def test_verify_fails_on_one_changed_value(bases, tmp_path, place):
     assert found.residual > 1e-10
 
 
-def test_verify_fails_on_a_nan(bases, tmp_path):
-    def change(values):
-        values[77] = np.nan
+def test_verify_fails_on_a_nan_wherever_it_is(bases, tmp_path):
+    for place in range(bases[1].count):
 
-    assert not copy_of(bases[2], tmp_path, change).verify(workers=2).passed
+        def change(values, place=place):
+            values[place] = np.nan
+
+        found = copy_of(bases[1], tmp_path, change).verify(workers=1)
+        assert not found.passed
+        assert found.residual == np.inf
+
+
+@pytest.mark.slow
+def test_verify_passes_at_the_floor(tmp_path):
+    found = Tablebase.solve(5, "floor", checkpoint=tmp_path / "none").verify()
+    assert found.passed
+    assert found.residual > 2e-15  # more than a position's own sums lose
+
+
+def test_verify_and_statistics_tell_how_far_they_are(bases):
+    told = []
+    bases[3].statistics(workers=2, progress=lambda done, total: told.append((done, total)))
+    assert len(told) == 2 * 6  # layers
+    assert told == sorted(told)
+    assert told[-1] == (2 * bases[3].count, 2 * bases[3].count)
+    told.clear()
+    bases[4].verify(workers=2, progress=lambda done, total: told.append((done, total)))
+    assert told == sorted(told)
+    assert {total for _, total in told} == {bases[4].count}
 
 
 def optimal_replies(base):
@@ -526,6 +569,40 @@ def test_rgu_keys(bases):
         key_of(opening(2), 1)
 
 
+def lane_rank(own, opponent, pieces):
+    """A lane's rank, by listing them all: digits empty, dark, light, the first shared square the most significant."""
+    digits = [1 if square in opponent else 2 if square in own else 0 for square in range(5, 13)]
+    return lane_ranks(pieces)[tuple(digits)]
+
+
+@functools.cache
+def lane_ranks(pieces):
+    lanes = itertools.product(range(3), repeat=8)
+    return {lane: n for n, lane in enumerate(x for x in lanes if max(x.count(1), x.count(2)) <= pieces)}
+
+
+@pytest.mark.parametrize(("pieces", "bits"), [(1, 7), (2, 10), (3, 12), (4, 13), (5, 13), (6, 13), (7, 13)])
+def test_rgu_keys_from_the_published_description(pieces, bits):
+    assert max(1, (len(lane_ranks(pieces)) - 2).bit_length()) == bits
+    rng = np.random.default_rng(pieces)
+    private = [4, 3, 2, 1, 14, 13]
+    for _ in range(300):
+        squares = rng.permutation(14)[: rng.integers(pieces + 1)] + 1, rng.permutation(14)[: rng.integers(pieces)] + 1
+        own = set(map(int, squares[0]))
+        opponent = {square for square in map(int, squares[1]) if not (5 <= square <= 12 and square in own)}
+        hands = int(rng.integers(pieces - len(own) + 1)), int(rng.integers(pieces - len(opponent) + 1))
+        if hands[1] + len(opponent) == 0:
+            continue  # dark has won: not in the map
+        state = State(
+            tuple(sorted(own)), tuple(sorted(opponent)), PIECES - len(own) - hands[0], PIECES - len(opponent) - hands[1]
+        )
+        expected = sum(1 << bit for bit, square in enumerate(private) if square in opponent)
+        expected |= lane_rank(own, opponent, pieces) << 6
+        expected |= sum(1 << bit for bit, square in enumerate(private) if square in own) << (6 + bits)
+        expected |= hands[1] << (12 + bits) | hands[0] << (15 + bits)
+        assert key_of(Position.from_notation(referee.notation(state)), pieces) == expected
+
+
 @pytest.mark.parametrize(("value_type", "width"), [("percent16", 2), ("f32", 4), ("f64", 8)])
 @pytest.mark.parametrize("pieces", [1, 2, 3])
 def test_rgu_layout_and_round_trip(bases, tmp_path, pieces, value_type, width):
@@ -577,6 +654,7 @@ def test_rgu_with_a_wrong_word_for_its_values(bases, tmp_path):
         (lambda data: data[:100], "truncated or damaged|damaged"),
         (lambda data: b"PNG" + data[3:], "not an .rgu map"),
         (lambda data: data[:3] + b"\1" + data[4:], "version 1 of the .rgu format"),
+        (lambda data: data[:4] + struct.pack(">I", 9000) + b"[" * 9000, "the header is not the JSON of a map"),
         (lambda data: data.replace(b'"bell"', b'"oval"'), "other rules: paths"),
         (lambda data: data.replace(b'"start_pieces": 2', b'"start_pieces": 3'), "not the entries of 3 pieces"),
         (lambda data: data.replace(b'"start_pieces": 2', b'"start_pieces": 9'), "9 pieces a side"),

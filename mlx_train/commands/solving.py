@@ -26,12 +26,15 @@ def solve(
     as_json: JsonFlag = False,
 ) -> Files:
     """Solve the game exactly, write the table, and show what perfect play is like."""
-    from mlx_train.solution import parse_tolerance, solve_game, table
+    from engine.cores import worker_count
+    from mlx_train.solution import check_outputs, parse_tolerance, solve_game, table
 
     with usage():
         number = parse_tolerance(tolerance)
         if not 1 <= pieces <= 7:
             raise ValueError(f"pieces must be 1 to 7, got {pieces}")
+        worker_count(workers)
+        check_outputs(pieces, number, output, rgu)
     result = solve_game(pieces, number, workers, output, rgu, verify)
     print(json.dumps(result, indent=2) if as_json else table(result))
     return {what: Path(result[what]) for what in ("table", "rgu") if what in result}

@@ -1,0 +1,79 @@
+"""Writing files so that a reader, a full disk or a kill never meets half of one."""
+
+import fcntl
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO, cast
+
+
+@contextmanager
+def atomic_file(path: str | Path) -> Iterator[BinaryIO]:
+    """A binary file that takes its name only when it is complete and on the disk.
+
+    It is written beside `path` and renamed; if anything fails, what was there before stays. What a killed process has
+    left of the same file is deleted first. Raises OSError, which names `path`.
+    """
+    path = Path(path)
+    name = None
+    try:
+        _remove_abandoned(path)
+        descriptor, name = _beside(path)
+        with os.fdopen(descriptor, "wb") as file:
+            yield cast(BinaryIO, file)
+            file.flush()
+            os.fsync(file.fileno())
+            umask = os.umask(0)
+            os.umask(umask)
+            os.fchmod(file.fileno(), 0o666 & ~umask)  # mkstemp's files are private
+            name.replace(path)
+    except BaseException as error:
+        if name is not None:
+            name.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno and error.filename in (None, str(name)):
+            raise OSError(error.errno, error.strerror, str(path)) from None  # a person knows no other name
+        raise
+    _sync_folder(path.parent)
+
+
+def _beside(path: Path) -> tuple[int, Path]:
+    """A new file in the folder of `path`, locked for as long as it is open -> (descriptor, name)."""
+    while True:
+        try:
+            descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        except OSError as error:
+            raise OSError(error.errno, error.strerror) from None  # without the name that it tried
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if os.fstat(descriptor).st_nlink:
+            return descriptor, Path(name)
+        os.close(descriptor)  # before it was locked, another writer took it for abandoned
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have the names in a folder on the disk too, so that a power cut can't take back a rename."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _remove_abandoned(path: Path) -> None:
+    """Delete the unfinished files of `path` that nobody holds any more: their writers were killed."""
+    prefix = f".{path.name}."
+    with suppress(OSError):  # no such folder, a file of somebody else
+        for left in path.parent.iterdir():
+            if len(left.name) == len(prefix) + 8 and left.name.startswith(prefix):
+                with suppress(BlockingIOError), left.open("rb") as file:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    left.unlink()
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Delete what a killed `atomic_file` has left in a folder. Nobody may be writing there."""
+    for path in folder.glob(".*.????????"):
+        if path.is_file():
+            path.unlink()
