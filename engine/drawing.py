@@ -329,8 +329,8 @@ def _dice(roll: int, seat: int, style: _Theme) -> str:
     return "".join(drawn) + _text(left + _CELL, top + 54, 12, f"roll {roll}", style.ink)
 
 
-# --- Characters. A cell is two high and seven wide, five where there is less room: its number, then its piece and the value
-# of moving it.
+# --- Characters. A cell is two high and seven wide, five where there is less room: its number, then its piece and the
+# value of moving it.
 
 _WIDE, _NARROW = 7, 5
 _PIECE_SIGNS = ("●", "○")
