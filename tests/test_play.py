@@ -9,7 +9,6 @@ import shlex
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 from random_networks import GOLDEN_NETWORK
@@ -24,7 +23,6 @@ from mlx_train.play import Game, agents_play, new_file, show, unfinished
 from mlx_train.record import Record
 from mlx_train.review import review
 
-ROOT = Path(__file__).parents[1]
 START = str(opening(2))
 
 
@@ -322,7 +320,6 @@ class TestCommands:
     def test_the_last_line_works_as_printed(self, table_file, tmp_path, monkeypatch):
         """Typed in the same folder: with the table of the game, by a network where there is none, else without."""
         monkeypatch.setenv("UR_CACHE", str(tmp_path / "cache"))
-        monkeypatch.setenv("PYTHONPATH", str(ROOT))
 
         def goes_on(*arguments, **options):
             """Play -> what the command in its last line answers, and that line."""
