@@ -29,6 +29,9 @@ SPELLINGS = ("random", "greedy", "emm:N", "emm-evolved:N", "net:FILE", "net:FILE
 
 _SEARCH_WEIGHTS = {"emm": "default", "emm-evolved": "evolved"}
 
+_WEIGHTS = "weights"            # the folder of the shipped models, in a checkout,
+_MANIFEST = "manifest.json"     # and what lies beside them and is no network
+
 
 cdef int choose_random(const void* state, const Board* board, int roll, Dice* dice) noexcept nogil:
     cdef unsigned int sources = legal_sources(board, roll)
@@ -125,29 +128,45 @@ def _is_number(text):
     return text.isascii() and text.isdecimal() and len(text) <= 4
 
 
+def _stem(path):
+    """The name of a weights file as it is compared: in small letters, without folder and ending."""
+    return os.path.basename(path).lower().removesuffix(".gz").removesuffix(".json")
+
+
+def _may_be_weights(path):
+    """Whether a file's name is one of weights."""
+    return path.endswith((".json", ".json.gz")) and os.path.basename(path) != _MANIFEST
+
+
+def _weights_files(folder):
+    """The paths of a folder's weights files by their stems; none where there is no such folder."""
+    if not os.path.isdir(folder or "."):
+        return {}
+    names = sorted(os.listdir(folder or "."), reverse=True)     # so of NAME.json and NAME.json.gz the first one stays
+    return {_stem(name): os.path.join(folder, name) for name in names if _may_be_weights(name)}
+
+
 def _meant(spelling):
     """The end of a message about a mistyped agent: `; did you mean emm:3?`, or nothing where none is near."""
     kind, colon, argument = spelling.partition(":")
-    if spelling.endswith((".json", ".json.gz")) and os.path.exists(spelling):
+    if _may_be_weights(spelling) and os.path.exists(spelling):
         return f"; did you mean net:{spelling}?"
-    if os.path.exists(f"weights/{spelling}.json"):
-        return f"; did you mean net:weights/{spelling}.json?"
     forms = {known.partition(":")[0]: known for known in reversed(SPELLINGS)}
-    near = difflib.get_close_matches(kind, forms, n=1, cutoff=0.5)
+    models = {} if colon else {stem: f"net:{path}" for stem, path in _weights_files(_WEIGHTS).items()}
+    known = models | forms
+    near = difflib.get_close_matches(_stem(kind), known, n=1, cutoff=0.5)
     if not near:
         return ""
     if colon and near[0] not in ("random", "greedy"):
         return f"; did you mean {near[0]}:{argument}?"
-    return f"; did you mean {forms[near[0]]}?"
+    return f"; did you mean {known[near[0]]}?"
 
 
 def _meant_file(path):
-    """The same for a file that is not there: the file of its folder whose name is nearest."""
-    folder, name = os.path.split(path)
-    if not os.path.isdir(folder or "."):
-        return ""
-    near = difflib.get_close_matches(name, os.listdir(folder or "."), n=1)
-    return f"; did you mean {os.path.join(folder, near[0])}?" if near else ""
+    """The same for a weights file that is not there: the one of its folder, or a shipped one, whose name is nearest."""
+    known = _weights_files(_WEIGHTS) | _weights_files(os.path.dirname(path))
+    near = difflib.get_close_matches(_stem(path), known, n=1)
+    return f"; did you mean {known[near[0]]}?" if near else ""
 
 
 cdef class Agent:

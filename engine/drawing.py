@@ -186,8 +186,8 @@ def svg(
             for side in (mover, other)
             for square in side.squares
         ),
-        *(_target(seat, mark, mover.off) for mark in moves),
-        *(_label(seat, mark, mover.hand) for mark in moves),
+        *(_target(seat, mark, mover.off, mark.target in SHARED and mark.target in other.squares) for mark in moves),
+        *(_label(seat, mark, mover.hand, style) for mark in moves),
     ]
     if roll is not None:
         parts.append(_dice(roll, seat, style))
@@ -290,20 +290,22 @@ def _last_marks(last: tuple[int, int, int] | None) -> Iterator[str]:
         )
 
 
-def _target(seat: int, mark: Mark, off: int) -> str:
+def _target(seat: int, mark: Mark, off: int, captures: bool) -> str:
+    """A dashed ring where a move ends, wider where it goes around the piece that is captured."""
     x, y = _place(seat, mark.target, off)
-    radius = _SMALL if mark.target == OFF else _RADIUS + 3
+    radius = _SMALL if mark.target == OFF else _RADIUS + (6 if captures else 3)
     return (
         f'<circle cx="{x:g}" cy="{y:g}" r="{radius}" fill="none" stroke="{_COLOURS[seat]}" stroke-width="3" '
         'stroke-dasharray="5 4"/>'
     )
 
 
-def _label(seat: int, mark: Mark, hand: int) -> str:
+def _label(seat: int, mark: Mark, hand: int, style: _Theme) -> str:
     """A ring around the piece that may move; its value at its foot, of the hand beside it. The best: white on black."""
     x, y = _place(seat, mark.square)
-    radius = _SMALL if mark.square == HAND else _RADIUS
-    ring = f'<circle cx="{x:g}" cy="{y:g}" r="{radius + 1}" fill="none" stroke="{_OUTLINE}" stroke-width="3"/>'
+    # The hand lies on the panel, which may be dark; the board's wood never is.
+    radius, line = (_SMALL, style.wire) if mark.square == HAND else (_RADIUS, f'fill="none" stroke="{_OUTLINE}"')
+    ring = f'<circle cx="{x:g}" cy="{y:g}" r="{radius + 1}" {line} stroke-width="3"/>'
     if not mark.label:
         return ring
     wide = 9 + 7 * len(mark.label)
@@ -327,20 +329,37 @@ def _dice(roll: int, seat: int, style: _Theme) -> str:
     return "".join(drawn) + _text(left + _CELL, top + 54, 12, f"roll {roll}", style.ink)
 
 
-# --- Characters. A cell is seven wide and two high: its number, then its piece and the value of moving it.
+# --- Characters. A cell is two high and seven wide, five where there is less room: its number, then its piece and the
+# value of moving it.
 
-_INNER = 7
+_WIDE, _NARROW = 7, 5
 _PIECE_SIGNS = ("●", "○")
 _ROSETTE_SIGN = "✿"
-_TOP = "┌───────┬───────┬───────┬───────┐               ┌───────┬───────┐"
-_UPPER = "├───────┼───────┼───────┼───────┼───────┬───────┼───────┼───────┤"
-_LOWER = "├───────┼───────┼───────┼───────┼───────┴───────┼───────┼───────┤"
-_BOTTOM = "└───────┴───────┴───────┴───────┘               └───────┴───────┘"
+# With cells of one column, which every second sign is.
+_TOP = "┌─┬─┬─┬─┐   ┌─┬─┐"
+_UPPER = "├─┼─┼─┼─┼─┬─┼─┼─┤"
+_LOWER = "├─┼─┼─┼─┼─┴─┼─┼─┤"
+_BOTTOM = "└─┴─┴─┴─┘   └─┴─┘"
 _ASCII = str.maketrans("┌┬┐├┼┤└┴┘─│●○✿▶·▲△", "+++++++++-|xo*>.^-")
 
 
+def _border(signs: str, cell: int) -> str:
+    """A border of the board with cells of so many columns."""
+    return "".join(sign * (cell if place % 2 else 1) for place, sign in enumerate(signs))
+
+
+def _columns(cell: int) -> int:
+    """The width of a board with cells of so many columns."""
+    return len(_border(_UPPER, cell))
+
+
+def _fitted(label: str, room: int) -> str:
+    """A value in so many columns: a whole one as 100 if 100.0 is too long, nothing if it is longer still."""
+    return next((text for text in (label, label.removesuffix(".0")) if len(text) <= room), "")
+
+
 class Board:
-    """A position as rich draws it; plain ASCII where the terminal has no more."""
+    """A position as rich draws it: narrower, and plain ASCII, where the terminal has no more."""
 
     def __init__(
         self,
@@ -358,28 +377,34 @@ class Board:
         self.mover, self.other = _sides(position, seat)
         self.marks = {mark.square: mark for mark in marks(position, roll, player)}
 
-    def text(self) -> Text:
-        """The board as styled text of 12 lines, 65 wide."""
+    def text(self, cell: int = _WIDE) -> Text:
+        """The board as styled text: 12 lines, 65 wide; in narrow cells 49 wide, the roll in a line of its own."""
         from rich.text import Text
 
         text = Text(no_wrap=True)
         upper, lower = (self.mover, self.other) if self.seat else (self.other, self.mover)
-        self._tray(text, upper)
+        self._tray(text, upper, cell)
         for border, row in ((_TOP, 0), (_UPPER, 1), (_LOWER, 2)):
-            text.append(border + "\n", style="dim")
-            self._row(text, row)
-        text.append(_BOTTOM + "\n", style="dim")
-        self._tray(text, lower)
+            text.append(_border(border, cell) + "\n", style="dim")
+            self._row(text, row, cell)
+        text.append(_border(_BOTTOM, cell) + "\n", style="dim")
+        self._tray(text, lower, cell)
         text.rstrip()
         return text
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
-        text = self.text()
+        cell = next((cell for cell in (_WIDE, _NARROW) if _columns(cell) <= options.max_width), None)
+        if cell is None:
+            from rich.text import Text
+
+            yield Text(f"the board needs {_columns(_NARROW)} columns")
+            return
+        text = self.text(cell)
         if options.ascii_only:
             text.plain = text.plain.translate(_ASCII)
         yield text
 
-    def _tray(self, text: Text, side: _Side) -> None:
+    def _tray(self, text: Text, side: _Side, cell: int) -> None:
         to_move = side is self.mover and not self.position.is_over
         hand = self.marks.get(HAND) if to_move else None
         text.append("▶ " if to_move else "  ", style="bold")
@@ -391,39 +416,40 @@ class Board:
         text.append(f"{_PIECE_SIGNS[side.seat] * side.off:<7} ", style=SEAT_STYLES[side.seat])
         text.append(f"{side.off}")
         if to_move and self.roll is not None:
-            text.append("   roll ", style="dim")
+            text.append("   roll " if cell == _WIDE else "\n  roll ", style="dim")
             text.append("▲" * self.roll + "△" * (_ROLL - self.roll), style="bold")
             text.append(f" {self.roll}", style="bold")
         text.append("\n")
 
-    def _row(self, text: Text, row: int) -> None:
+    def _row(self, text: Text, row: int, cell: int) -> None:
         seat = 1 if row == 0 else 0
         at = {column: square for _, square, column, line in _cells() if line == row}
         for line in (self._heading, self._content):
             text.append("│", style="dim")
             for column in range(8):
                 if column in at:
-                    line(text, seat, at[column], row == 1)
+                    line(text, seat, at[column], row == 1, cell)
                     text.append("│", style="dim")
                 elif column == 4:
-                    text.append(" " * (2 * _INNER + 1))
+                    text.append(" " * (2 * cell + 1))
                     text.append("│", style="dim")
             text.append("\n")
 
-    def _heading(self, text: Text, seat: int, square: int, shared: bool) -> None:
+    def _heading(self, text: Text, seat: int, square: int, shared: bool, cell: int) -> None:
         movable = square in self.marks and (shared or seat == self.seat)
         text.append(" ")
         text.append(f"{square}", style="reverse bold" if movable else "dim")
-        text.append(f"{_ROSETTE_SIGN if square in ROSETTES else '':>{_INNER - 2 - len(str(square))}} ", style="magenta")
+        text.append(f"{_ROSETTE_SIGN if square in ROSETTES else '':>{cell - 2 - len(str(square))}} ", style="magenta")
 
-    def _content(self, text: Text, seat: int, square: int, shared: bool) -> None:
+    def _content(self, text: Text, seat: int, square: int, shared: bool, cell: int) -> None:
         owners = [side for side in (self.mover, self.other) if square in side.squares and (shared or side.seat == seat)]
         if owners:
             side = owners[0]
             mark = self.marks.get(square) if side is self.mover else None
-            text.append(f" {_PIECE_SIGNS[side.seat]}", style=SEAT_STYLES[side.seat])
-            label = mark.label if mark else ""
-            text.append(f"{label:<{_INNER - 2}.{_INNER - 2}}", style="bold" if mark and mark.best else "")
+            label = _fitted(mark.label, cell - 1) if mark else ""
+            piece = f"{'' if len(label) == cell - 1 else ' '}{_PIECE_SIGNS[side.seat]}"
+            text.append(piece, style=SEAT_STYLES[side.seat])
+            text.append(f"{label:<{cell - len(piece)}}", style="bold" if mark and mark.best else "")
             return
         left = self.last is not None and self.last[1] == square and (shared or self.last[0] == seat)
-        text.append(f"{' ·' if left else '':<{_INNER}}", style="dim")
+        text.append(f"{' ·' if left else '':<{cell}}", style="dim")

@@ -5,6 +5,8 @@ stderr), 2 wrong usage, 130 interrupted, 143 terminated. A command is a function
 files that it wrote, by what they are, for the summary at its end.
 """
 
+import codecs
+import io
 import sys
 import time
 from collections.abc import Callable
@@ -97,6 +99,23 @@ app.add_typer(runs.app, name="runs", rich_help_panel="Train")
 app.add_typer(models.app, name="models", rich_help_panel="Measure")
 
 
+#: What a sign is printed as where the output's encoding does not have it; any other sign is a question mark.
+_PLAIN = {"±": "+-"}
+
+
+def _plain_signs(error: UnicodeError) -> tuple[str, int]:
+    """The replacement for signs that cannot be encoded, and where to go on, as `codecs` wants them."""
+    assert isinstance(error, UnicodeEncodeError)
+    return "".join(_PLAIN.get(sign, "?") for sign in error.object[error.start : error.end]), error.end
+
+
+def _print_plainly() -> None:
+    """Have a sign that stdout cannot show cost a sign, and not the results of the whole command."""
+    codecs.register_error("plain", _plain_signs)
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="plain")
+
+
 def run() -> None:
     """The command that was typed."""
     completing = {"--install-completion", "--show-completion"} & set(sys.argv)
@@ -116,6 +135,7 @@ def makes_up_for(error: FileNotFoundError) -> bool:
 
 def main() -> None:
     """Run the command line; expected failures become one line on stderr."""
+    _print_plainly()
     raise_on_termination()
     try:
         try:

@@ -38,7 +38,7 @@ from mlx_train.exact import ExactSource
 from mlx_train.files import write_json, write_text
 from mlx_train.networks import MLP
 from mlx_train.progress import say
-from mlx_train.report import BytesPoint, bytes_table, markdown_table, regret_by_bytes, save_figure
+from mlx_train.report import BytesPoint, bytes_table, markdown_table, regret_by_bytes, save_figure, short_name
 from mlx_train.trainer import policy_loss, to_mlx, value_loss
 from mlx_train.weights import compressed, document_content, from_document, save_document
 
@@ -421,7 +421,10 @@ def write_results(folder: Path, found: Sequence[Compressed], reference: Sequence
         {"files": [asdict(result) for result in found], "table": [asdict(point) for point in reference]},
     )
     heads = list(dict.fromkeys(result.network for result in found))
-    save_figure(regret_by_bytes({head: points(found, head) for head in heads}, reference), folder / "compress.png")
+    model = short_name(f"net:{found[0].file}")
+    save_figure(
+        regret_by_bytes(model, {head: points(found, head) for head in heads}, reference), folder / "compress.png"
+    )
     text = f"{table_of(found)}\n\n{bytes_table(reference)}\n"
     write_text(folder / "compress.md", f"{text}\n![Regret by bytes](compress.png)\n")
     return text

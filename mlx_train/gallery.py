@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.agents import Agent
+from engine.agents import Agent, open_table
 from engine.features import extract_features_batch
 from engine.position import Position
 from engine.tablebase import Tablebase
 from mlx_train import facts, figures
 from mlx_train.compare import compare, matrix_picture
-from mlx_train.config import check_choice
+from mlx_train.config import Config, check_choice
 from mlx_train.evaluate import DECISIONS, POSITIONS, SHUFFLED, calibration, permutation_importance, regret_shares
 from mlx_train.files import write_text
 from mlx_train.luck import Player, account, luck_and_skill, opening, play_game
@@ -45,9 +45,9 @@ SKILLED = ("card", "search", "emm:3", "greedy", "random")
 
 @dataclass(frozen=True, kw_only=True)
 class Sources:
-    """What the pictures are made from, and how much of it."""
+    """What the pictures are made from, and how much of it. table_file: of the solved game, None for the usual one."""
 
-    table: Tablebase
+    table_file: Path | None = None
     cards: Sequence[Card]
     folder: Path = WEIGHTS
     games: int = 1000
@@ -56,6 +56,11 @@ class Sources:
     seed: int = 0
     workers: int | None = None
     _agents: dict[str, Agent] = field(default_factory=dict, init=False, repr=False)
+
+    @property
+    def table(self) -> Tablebase:
+        """The solved game, opened when a picture asks for it. Raises FileNotFoundError, saying how to make it."""
+        return open_table(self.table_file)
 
     def agent(self, name: str) -> Agent:
         """The player of a shipped model, or of that spelling. Raises ValueError for neither."""
@@ -142,7 +147,9 @@ def check_names(names: Sequence[str]) -> list[str]:
 def write_losses(run: Path, folder: Path = FIGURES) -> Path:
     """Draw the losses of a run folder into a folder -> the picture's path. Raises ValueError, OSError."""
     folder.mkdir(parents=True, exist_ok=True)
-    save_figure(loss_curve(read_record(run).epochs), folder / LOSSES)
+    record = read_record(run)
+    value_loss = record.config.get("value_loss", Config.value_loss)  # older runs had no choice
+    save_figure(loss_curve(record.epochs, value_loss), folder / LOSSES)
     return folder / LOSSES
 
 

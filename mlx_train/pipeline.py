@@ -366,7 +366,8 @@ def _write_networks(config: Config, trainer: "Trainer", run: Run, metadata: dict
     from mlx_train.weights import save_document, to_document
 
     save_document(run.weights, to_document(trainer.model, metadata, config.networks))
-    save_figure(loss_curve([metrics.to_dict() for metrics in trainer.position.history]), run.loss_curve)
+    history = [metrics.to_dict() for metrics in trainer.position.history]
+    save_figure(loss_curve(history, config.value_loss), run.loss_curve)
 
 
 def evaluate(config: Config, run: Run) -> list[WinRate]:

@@ -237,7 +237,10 @@ class Game:
             self._verdicts.pop()
             if turn.player == self.side and turn.move is not None:
                 break
-        self.record.write(self.file)
+        if self.record.turns:
+            self.record.write(self.file)
+        else:
+            self.file.unlink(missing_ok=True)  # a game of which nothing was played has no file
         self._print(f"Back at turn {len(self.record.turns) + 1}.")
 
 

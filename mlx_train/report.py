@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.files import atomic_file
+from mlx_train.config import Config
 from mlx_train.evaluate import KINDS, Calibration, Exactness, RegretShares, WinRate
 from mlx_train.files import write_text
 from mlx_train.runs import RunRecord, changed_settings
@@ -66,13 +67,16 @@ def save_figure(figure: "Figure", path: Path) -> None:
         figure.savefig(file, format="png", dpi=144)
 
 
-def loss_curve(history: Sequence[dict[str, float]]) -> "Figure":
-    """Losses by epoch of each network that was trained, in training and validation, the best epoch marked."""
+def loss_curve(history: Sequence[dict[str, float]], value_loss: str = Config.value_loss) -> "Figure":
+    """Losses by epoch of each network that was trained, in training and validation, the best epoch marked.
+
+    value_loss: what the value network minimised, as in Config.
+    """
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
     epochs = [row["epoch"] for row in history]
-    units = {"value": "mean squared error of 2p - 1", "policy": "cross entropy (nats)"}
+    units = {"value": f"mean {value_loss} error of 2p - 1", "policy": "cross entropy (nats)"}
     trained = [name for name in units if f"train_{name}_loss" in history[0]]
     figure = Figure(figsize=(4.5 * len(trained), 3.6), layout="constrained")
     for axes, name in zip(figure.subplots(1, len(trained), squeeze=False)[0], trained, strict=True):
@@ -299,6 +303,9 @@ def rate_distortion(ours: Sequence[SizePoint]) -> "Figure":
     right.set(title="Win rate against perfect play", ylabel="win % (50 is perfect)")
     right.invert_yaxis()
     right.legend(frameon=False, loc="upper left")
+    figure.draw_without_rendering()  # settles where the points are
+    _name_points(left, [(point.name, point.parameters, point.regret) for point in ours])
+    _name_points(right, [(point.name, point.parameters, 50 - point.win_rate) for point in ours])
     return figure
 
 
@@ -308,22 +315,14 @@ def _by_size(
     """Plot `worth`, of which less is better, by size on logarithmic scales, its ticks written by `label`."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
+    # The rings are smaller than the squares and upon them, so that both are seen where they meet.
+    ring = {"marker": "o", "markersize": 5, "markerfacecolor": "white", "zorder": 3, "color": ORANGE}
+    square = {"marker": "s", "markersize": 7, "linestyle": "none", "color": BLUE}
     for points, style in (
-        (PUBLISHED, {"marker": "o", "color": ORANGE, "markerfacecolor": "white", "label": "published"}),
-        (ours, {"marker": "s", "color": BLUE, "linestyle": "none", "label": "this project"}),
+        (PUBLISHED, ring | {"label": "published"}),
+        (ours, square | {"label": "this project"}),
     ):
         axes.plot([point.parameters for point in points], [worth(point) for point in points], **style)
-    for point in ours:
-        place = (point.parameters, worth(point))
-        # Names stand to the left, but for a point with another to the left of it that they would meet.
-        crowded = any(
-            point.parameters / 4 < other.parameters < point.parameters and 1 / 1.15 < worth(other) / worth(point) < 1.15
-            for other in ours
-        )
-        offset, side = (8, "left") if crowded else (-8, "right")
-        axes.annotate(
-            point.name, place, xytext=(offset, -3), textcoords="offset points", ha=side, color=BLUE, fontsize=8
-        )
     axes.set(xscale="log", yscale="log", xlabel="parameters")
     axes.margins(x=0.15, y=0.1)
     for axis, text in ((axes.xaxis, lambda count: f"{count:,.0f}"), (axes.yaxis, label)):
@@ -334,15 +333,56 @@ def _by_size(
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def regret_by_bytes(files: Mapping[str, Sequence[BytesPoint]], table: Sequence[BytesPoint]) -> "Figure":
-    """Regret against bytes: the gzipped files of each network, by its name, and the exact table in fewer bits."""
+#: Where a name may stand at its point, the best place first: points of type to the right and upwards, its alignment.
+_PLACES = ((-8, -3, "right"), (8, -3, "left"), (0, 7, "center"), (0, -13, "center"))
+
+
+def _name_points(axes: Any, points: Sequence[tuple[str, float, float]]) -> None:
+    """Write names at points (name, x, y), each where it meets the fewest markers, lines and other names.
+
+    The layout has to be settled.
+    """
+    taken, lines = _obstacles(axes)
+
+    def met(text: Any) -> int:
+        box = text.get_window_extent()
+        return int(box.count_overlaps(taken)) + sum(line.intersects_bbox(box, filled=False) for line in lines)
+
+    for name, *place in sorted(points, key=lambda point: -point[1]):  # a name stands to the left where it can
+        tried = [
+            axes.annotate(name, place, offset, textcoords="offset points", ha=alignment, color=BLUE, fontsize=8)
+            for *offset, alignment in _PLACES
+        ]
+        chosen = min(tried, key=met)
+        taken.append(chosen.get_window_extent())
+        for text in tried:
+            if text is not chosen:
+                text.remove()
+
+
+def _obstacles(axes: Any) -> tuple[list[Any], list[Any]]:
+    """What a name should not meet, in pixels: the boxes of the legend and of the markers, and the lines' paths."""
+    from matplotlib.transforms import Bbox
+
+    boxes, paths = [axes.get_legend().get_window_extent()], []
+    for line in axes.lines:
+        path = line.get_transform().transform_path(line.get_path())
+        half = line.get_markersize() / 2 * axes.figure.dpi / 72  # a point of type is the 72nd part of an inch
+        boxes += [Bbox.from_extents(x - half, y - half, x + half, y + half) for x, y in path.vertices]
+        if line.get_linestyle() != "None":
+            paths.append(path)
+    return boxes, paths
+
+
+def regret_by_bytes(model: str, files: Mapping[str, Sequence[BytesPoint]], table: Sequence[BytesPoint]) -> "Figure":
+    """Regret against bytes: the gzipped files of a model's networks, by their names, and the table in fewer bits."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import FuncFormatter
 
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.subplots()
     series: list[tuple[str, Sequence[BytesPoint], dict[str, Any]]] = [
-        (f"{name} network", points, {"marker": "s", "color": colour, "linestyle": "none"})
+        (f"{model}'s {name} network", points, {"marker": "s", "color": colour, "linestyle": "none"})
         for (name, points), colour in zip(files.items(), (BLUE, GREEN), strict=False)
     ]
     series += [
@@ -357,7 +397,8 @@ def regret_by_bytes(files: Mapping[str, Sequence[BytesPoint]], table: Sequence[B
                 point.name, (point.bytes, point.regret), xytext=(7, 3), textcoords="offset points",
                 color=style["color"], fontsize=8,
             )  # fmt: skip
-    axes.set(xscale="log", yscale="log", xlabel="bytes", ylabel="mean regret (points)", title="Regret by size")
+    axes.set(xscale="log", yscale="log", xlabel="bytes", ylabel="mean regret (points)",
+             title=f"{model} in fewer bits a weight, and the exact table in fewer bits a position")  # fmt: skip
     axes.margins(x=0.12)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.grid(alpha=0.25)

@@ -22,6 +22,7 @@ from mlx_train.report import markdown_table
 #: is 2p - 1: twice the win probability.
 MARKS = ((8.0, "??", "very bad"), (4.0, "?", "bad"), (2.0, "?!", "doubtful"))
 
+_DIGITS = 2  # of the points that a person reads
 
 #: How to read a verdict.
 LEGEND = "Behind a move: the points of win probability that it gave away; {}: the best move follows.".format(
@@ -30,8 +31,11 @@ LEGEND = "Behind a move: the points of win probability that it gave away; {}: th
 
 
 def mark_of(regret: float) -> tuple[str, str]:
-    """The sign and the name of a move that gives away so many points; two empty strings below the least mark."""
-    return next(((sign, name) for least, sign, name in MARKS if regret >= least), ("", ""))
+    """The sign and the name of a move that gives away so many points; two empty strings below the least mark.
+
+    What counts are the points as they are shown, so that 4.00 is never doubtful where bad begins at 4.
+    """
+    return next(((sign, name) for least, sign, name in MARKS if round(regret, _DIGITS) >= least), ("", ""))
 
 
 class Verdict(NamedTuple):
@@ -49,7 +53,7 @@ class Verdict(NamedTuple):
         """In a few characters: "best", "-0.31", or "-2.31 ?! hand -> 2" with the best move instead."""
         if self.regret <= 100 * TIE:
             return "best"
-        text = f"-{self.regret:.2f}"
+        text = f"-{self.regret:.{_DIGITS}f}"
         return f"{text} {self.mark} {route(self.best, roll)}" if self.mark else text
 
 
@@ -182,7 +186,7 @@ class Review:
             turn = step.turn
             assert turn.move is not None
             routes = (route(square, turn.roll) for square in (turn.move, verdict.best))
-            points = f"{verdict.regret:.2f} {verdict.mark}"
+            points = f"{verdict.regret:.{_DIGITS}f} {verdict.mark}"
             rows.append((step.number, SEATS[turn.player], turn.roll, *routes, points, str(step.position)))
         if not rows:
             return f"no move gave away {MARKS[-1][0]:g} points or more"

@@ -1,6 +1,7 @@
 """The command line as a user meets it."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -134,6 +135,15 @@ def test_bad_input_gets_one_line_and_an_exit_code(arguments, code, message, tmp_
     assert "Traceback" not in result.stderr
     assert message in " ".join(result.stderr.replace("│", " ").split())
     assert not any(path.suffix == ".json" for path in tmp_path.rglob("*") if path.name != "config.json")
+
+
+def test_signs_that_the_output_lacks_do_not_cost_the_results(tmp_path):
+    plain = os.environ | {"PYTHONIOENCODING": "ascii", "UR_CACHE": str(tmp_path)}
+    result = call("compare", "random", "greedy", "--games", 4, cwd=tmp_path, env=plain)
+    assert result.returncode == 0, result.stderr
+    written = (tmp_path / "runs/compare/comparison.md").read_text()
+    assert written.count("±") == 5
+    assert written.replace("±", "+-") in result.stdout
 
 
 def test_an_output_in_use_is_refused(finished):

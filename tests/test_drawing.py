@@ -4,10 +4,11 @@ import io
 from xml.etree import ElementTree
 
 import pytest
+from random_networks import GOLDEN_NETWORK
 from rich.console import Console
 
 from engine import Agent, Position, Search
-from engine.drawing import Board, marks
+from engine.drawing import Board, Mark, marks
 
 MIDDLE = Position.from_notation("..xx...x.x..x.:1|x..x..x...x...:2")
 SVG = "{http://www.w3.org/2000/svg}"
@@ -25,12 +26,21 @@ def pieces(drawing, colour):
     ]
 
 
-def plain(board, encoding="utf-8"):
+def plain(board, encoding="utf-8", width=100):
     raw = io.BytesIO()
     stream = io.TextIOWrapper(raw, encoding=encoding)
-    Console(file=stream, width=100).print(board)
+    Console(file=stream, width=width).print(board)
     stream.flush()
     return raw.getvalue().decode(encoding)
+
+
+def rings(drawing, **attributes):
+    """The circles that are not filled and have these attributes."""
+    return [
+        element
+        for element in ElementTree.fromstring(drawing).iter(f"{SVG}circle")
+        if {"fill": "none", **attributes}.items() <= element.attrib.items()
+    ]
 
 
 BLUE, ORANGE = "#0072B2", "#D55E00"
@@ -76,6 +86,27 @@ class TestSvg:
                 if element.get("stroke-dasharray")
             ]
             assert len(dashed) == len(MIDDLE.legal_moves(roll))
+
+    def test_a_capture_is_seen_around_its_piece(self):
+        """The ring of a target that is taken is wider than others; private squares are not shared."""
+        position = Position.from_notation("...x..........:0|.x..x.........:0")
+        for roll, square, wider in ((1, 4, True), (2, 4, False), (2, 0, False)):
+            only = Mark(square, square + roll, "", False)
+            radii = [float(ring.get("r")) for ring in rings(position.svg(roll), **{"stroke-dasharray": "5 4"})]
+            assert len(radii) == len(marks(position, roll))
+            assert only in marks(position, roll)
+            assert (max(radii) > 21) == wider
+
+    def test_the_hands_ring_can_be_seen_on_the_panel(self):
+        """Its piece lies on the panel, which is dark in a dark theme, and not on the board's wood."""
+        found = {}
+        for theme in ("light", "dark", "auto"):
+            ring = rings(Position.initial().svg(2, theme=theme), **{"stroke-width": "3"})[-1]
+            panel = ElementTree.fromstring(Position.initial().svg(theme=theme)).find(f"{SVG}rect")
+            found[theme] = (int(ring.get("stroke")[1:3], 16), int(panel.get("fill")[1:3], 16), ring.get("class"))
+        assert found["light"][0] < found["light"][1] - 128
+        assert found["dark"][0] > found["dark"][1] + 128
+        assert found["auto"] == (*found["light"][:2], "ur-wire")
 
     def test_the_last_move_is_framed_where_it_was_made(self):
         before = Position.from_notation("...x..........:0|......x.......:0")
@@ -125,6 +156,33 @@ class TestTerminal:
         assert {len(line) for line in lines[1:-1]} == {65}
         assert lines[0].startswith("  orange hand ○")
         assert lines[-1].startswith("▶ blue   hand ●")
+
+    @pytest.mark.parametrize(("width", "columns"), [(80, 65), (65, 65), (60, 49), (50, 49), (49, 49)])
+    @pytest.mark.parametrize("seat", [0, 1])
+    def test_a_narrower_terminal_has_narrower_cells(self, width, columns, seat):
+        player = Agent.parse(f"net:{GOLDEN_NETWORK}")
+        lines = plain(Board(MIDDLE, 2, player, seat=seat), width=width).splitlines()
+        assert len([line for line in lines if line[0] in "┌├└│"]) == 10
+        assert {len(line) for line in lines if line[0] in "┌├└│"} == {columns}
+        assert max(map(len, lines)) <= width
+        board = "\n".join(lines)
+        assert (board.count("●"), board.count("○")) == (7, 7)
+        assert "roll ▲▲△△ 2" in board
+        assert all(mark.label in board for mark in marks(MIDDLE, 2, player))
+
+    @pytest.mark.parametrize("width", [48, 30])
+    def test_where_no_board_fits_its_width_is_told(self, width):
+        assert plain(Board(MIDDLE, 2), width=width) == "the board needs 49 columns\n"
+
+    def test_values_are_never_cut(self, table):
+        """One that is longer than its cell is left out."""
+        assert "-1051" in {mark.label for mark in marks(MIDDLE, 2, Search(2))}
+        wide, narrow = (plain(Board(MIDDLE, 2, Search(2)), width=width) for width in (80, 50))
+        assert "●-1051" in wide.replace(" ", "")
+        assert "-105" not in narrow
+        last = Position.from_notation(".............x:6|..............:6")
+        assert "│ ●100.0│" in plain(Board(last, 1, table), width=80)
+        assert "│ ●100│" in plain(Board(last, 1, table), width=50)
 
     def test_every_piece_is_there(self):
         board = plain(MIDDLE)

@@ -64,3 +64,10 @@ def test_a_full_disk_names_the_file(tmp_path, monkeypatch):
     with pytest.raises(OSError, match=rf"No space left on device: '{tmp_path / 'file'}'$"):
         write(tmp_path / "file")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_error_of_another_file_keeps_its_name(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"other\.txt'$"), atomic_file(tmp_path / "file.txt"):
+        (tmp_path / "other.txt").read_text()
+    with pytest.raises(OSError, match=r"^without a number$"), atomic_file(tmp_path / "file.txt"):
+        raise OSError("without a number")

@@ -41,8 +41,10 @@ def test_every_picture_is_shown():
 
 
 @pytest.fixture(scope="module")
-def sources(table, folder):
-    return Sources(table=table, cards=read_manifest(folder), folder=folder, games=4, decisions=200, positions=300)
+def sources(table_file, folder):
+    return Sources(
+        table_file=table_file, cards=read_manifest(folder), folder=folder, games=4, decisions=200, positions=300
+    )
 
 
 def test_every_picture_is_drawn(sources, tmp_path):
@@ -77,9 +79,37 @@ def test_the_losses_of_a_run(tmp_path):
         write_losses(tmp_path / "nowhere", tmp_path)
 
 
-def test_the_command(table, folder, tmp_path):
-    table.save(tmp_path / "two.table")
-    common = ("--folder", folder, "--table", tmp_path / "two.table", "--output", tmp_path / "out")
+def test_the_unit_of_the_losses_is_the_runs(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr("mlx_train.gallery.save_figure", lambda figure, path: drawn.append(figure))
+    for value_loss in ("squared", "absolute"):
+        run = Run.create(Config(value_loss=value_loss), "test", tmp_path / value_loss)
+        run.append_metrics({"epoch": 1, "train_value_loss": 0.5, "validation_value_loss": 0.5})
+        write_losses(run.folder, tmp_path)
+    assert [figure.axes[0].get_ylabel() for figure in drawn] == [
+        "mean squared error of 2p - 1", "mean absolute error of 2p - 1",
+    ]  # fmt: skip
+
+
+def test_the_sizes_need_no_table(folder, tmp_path):
+    sources = Sources(table_file=tmp_path / "no.table", cards=read_manifest(folder), folder=folder)
+    assert write_pictures(sources, tmp_path / "new", ["rate-distortion.png"])
+    with pytest.raises(FileNotFoundError, match=r"no\.table"):
+        write_pictures(sources, tmp_path / "new", ["races.png"])
+
+
+def test_a_smaller_game_does_not_replace_the_documents_pictures(folder, table_file, tmp_path):
+    common = ("figures", "races.png", "--folder", folder, "--table", table_file)
+    refused = call(*common, cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "give --output" in " ".join(refused.stderr.replace("│", " ").split())
+    assert list(tmp_path.iterdir()) == []
+    assert call(*common, "--output", FIGURES, cwd=tmp_path).returncode == 0
+    assert (tmp_path / FIGURES / "races.png").exists()
+
+
+def test_the_command(table_file, folder, tmp_path):
+    common = ("--folder", folder, "--table", table_file, "--output", tmp_path / "out")
     done = call("figures", "races.png", "first-rolls.png", *common)
     assert done.returncode == 0, done.stderr
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"races.png", "first-rolls.png"}

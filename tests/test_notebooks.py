@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from mlx_train.notebooks import NOTEBOOKS, execute, parameter_cell, stripped
+from mlx_train.runs import read_record, run_folders
 
 ROOT = Path(__file__).parent.parent
 
@@ -63,6 +64,9 @@ def test_it_runs(name, tmp_path, monkeypatch):
     pictures = [output for output in outputs if {"image/png", "image/svg+xml"} & set(output.get("data", ()))]
     assert len(pictures) >= 3
     assert FILES[name].read_text() == stripped(FILES[name].read_text())
+    if "RUNS" in sizes:
+        teachers = [read_record(folder).teacher for folder in run_folders(tmp_path / "runs")]
+        assert teachers == ["search", "outcome", "exact"]
 
 
 @pytest.fixture

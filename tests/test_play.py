@@ -3,7 +3,9 @@
 import io
 import json
 import os
+import re
 import select
+import shlex
 import subprocess
 import sys
 import time
@@ -178,6 +180,20 @@ def test_nothing_to_take_back(monkeypatch, tmp_path):
     assert not (tmp_path / "game.jsonl").exists()
 
 
+def test_what_was_all_taken_back_leaves_no_file(monkeypatch, tmp_path):
+    game = new_game(tmp_path / "game.jsonl")
+
+    def undo():
+        assert game.file.exists()
+        return "u"
+
+    Person(monkeypatch, "", undo)
+    with pytest.raises(EOFError):
+        game.run()
+    assert game.record.turns == []
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_what_is_no_move_is_asked_again(monkeypatch, tmp_path):
     game = new_game(tmp_path / "game.jsonl")
     Person(monkeypatch, "14", "-1", "x", "²", "", "?", "quit")
@@ -263,6 +279,13 @@ class TestCommands:
         assert "| player | decisions |" in result.stdout
         assert str(picture) in result.stderr
 
+    def test_a_picture_that_cannot_be_written_does_not_cost_the_analysis(self, file, table_file, tmp_path):
+        picture = tmp_path / "nowhere/curve.png"
+        result = call("analyze", file, "--table", table_file, "--output", picture)
+        assert result.returncode == 1
+        assert "| player | decisions |" in result.stdout
+        assert result.stderr == f"error: [Errno 2] No such file or directory: '{picture}'\n"
+
     def test_analyze_draws_a_position(self, tmp_path):
         picture = tmp_path / "board.svg"
         result = call("analyze", START, "--roll", 2, "--agent", "emm:2", "--output", picture)
@@ -294,10 +317,43 @@ class TestCommands:
         assert Record.read(file).turns[: len(record.turns)] == record.turns
         assert len(Record.read(file).turns) > len(record.turns)
 
+    def test_the_last_line_works_as_printed(self, table_file, tmp_path, monkeypatch):
+        """Typed in the same folder: with the table of the game, by a network where there is none, else without."""
+        monkeypatch.setenv("UR_CACHE", str(tmp_path / "cache"))
+
+        def goes_on(*arguments, **options):
+            """Play -> what the command in its last line answers, and that line."""
+            played = call(*arguments, "--seed", 3, cwd=tmp_path, **options)
+            assert played.returncode == 0, played.stderr
+            line = re.search(r": python -m mlx_train (.*)", played.stderr)[1]
+            answer = call(*shlex.split(line), cwd=tmp_path, stdin=subprocess.DEVNULL)
+            assert answer.returncode == 0, answer.stderr
+            return line, answer.stdout
+
+        whole = ("watch", "greedy", "random", "--record")
+        game = ("watch", "greedy", "random", "--start", START, "--record")
+        line, answer = goes_on(*game, "my game.jsonl", "--table", table_file)
+        assert line == f"analyze 'my game.jsonl' --table {table_file}"
+        assert "judged by the solved game" in answer
+        assert goes_on(*game, "second.jsonl")[0] == "replay second.jsonl"
+        line, _ = goes_on(*whole, "whole.jsonl", "--table", table_file)
+        assert line == f"replay whole.jsonl --table {table_file}"  # the table has too few pieces to judge it
+        (tmp_path / "weights").mkdir()
+        (tmp_path / "weights/small.json").write_bytes(GOLDEN_NETWORK.read_bytes())
+        line, answer = goes_on(*game, "third.jsonl")
+        assert line == "analyze third.jsonl --agent net:weights/small.json"
+        assert "judged by net:weights/small.json" in answer
+        begun = ("play", "--opponent", "greedy", "--start", START, "--record", "mine.jsonl", "--table", table_file)
+        line, answer = goes_on(*begun, input="\n")
+        assert line == f"play --resume mine.jsonl --table {table_file}"
+        assert "You are blue" in answer
+
     def test_bad_input(self, file, tmp_path, monkeypatch, capsys):
         monkeypatch.chdir(tmp_path)
         bad = tmp_path / "bad.jsonl"
         bad.write_text(file.read_text() + "{}\n")
+        pretender = tmp_path / "record.png"
+        pretender.write_text(file.read_text())
         number = len(file.read_text().splitlines()) + 1
         golden = f"net:{GOLDEN_NETWORK}"
         for arguments, code, message in [
@@ -309,7 +365,11 @@ class TestCommands:
             (["analyze", file, "--roll", 2], 2, "--roll is for a position"),
             (["analyze", file, "--agent", golden, "--table", "x"], 2, "not both"),
             (["analyze", START, "--table", "x"], 2, "is for a record"),
-            (["analyze", file, "--agent", golden, "--output", file], 1, "take the place of the record"),
+            (["analyze", file, "--agent", golden, "--output", file], 2, "PNG file, so its name ends in .png"),
+            (["analyze", file, "--agent", golden, "--output", "curve.svg"], 2, "PNG file, so its name ends in .png"),
+            (["analyze", START, "--output", "board.png"], 2, "SVG file, so its name ends in .svg"),
+            (["analyze", START, "--output", "board"], 2, "SVG file, so its name ends in .svg"),
+            (["analyze", pretender, "--agent", golden], 2, "take the place of the record"),
             (["play", "--opponent", "gready"], 2, "did you mean greedy"),
             (["play", "--start", "x"], 2, "expected"),
             (["play", "--start", "..............:7|..............:0"], 2, "over"),
@@ -331,7 +391,8 @@ class TestCommands:
             assert end.value.code == code, (arguments, told)
             assert message in told, arguments
             assert file.read_bytes() == before
-        assert not list(tmp_path.rglob("*.png"))
+        assert {path.name for path in tmp_path.iterdir()} == {"bad.jsonl", "record.png"}
+        assert pretender.read_text() == file.read_text()
 
 
 @pytest.mark.skipif(os.name != "posix", reason="no pseudo-terminals")

@@ -1,5 +1,7 @@
 """What the pictures show, worked out by slow Python, and that they are written."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import random_networks
@@ -8,9 +10,19 @@ from test_cli import call
 from engine import Agent, Position
 from mlx_train import report
 from mlx_train.evaluate import KINDS, calibration, decision_regrets, move_kinds, regret_shares
-from mlx_train.models import Settings, promote
-from mlx_train.report import PUBLISHED, SizePoint, file_name, markdown_table, short_name, size_table, write_report
+from mlx_train.models import Settings, promote, read_manifest
+from mlx_train.report import (
+    PUBLISHED,
+    BytesPoint,
+    SizePoint,
+    file_name,
+    markdown_table,
+    short_name,
+    size_table,
+    write_report,
+)
 
+ROOT = Path(__file__).parents[1]
 PNG = b"\x89PNG"
 
 
@@ -116,6 +128,43 @@ def test_loss_curve(tmp_path):
     curve = report.loss_curve([row | {"epoch": 1}, row | {"epoch": 2, "validation_loss": 0.4}])
     report.save_figure(curve, tmp_path / "loss.png")
     assert (tmp_path / "loss.png").read_bytes().startswith(PNG)
+
+
+def test_the_unit_of_the_value_loss():
+    row = {"epoch": 1, "train_value_loss": 0.5, "validation_value_loss": 0.5}
+    for options, label in (((), "squared"), (("absolute",), "absolute")):
+        assert report.loss_curve([row], *options).axes[0].get_ylabel() == f"mean {label} error of 2p - 1"
+
+
+def test_names_by_size_meet_nothing():
+    """Of the shipped models: neither each other nor the published line, its rings, our squares or the legend."""
+    cards = read_manifest(ROOT / "weights")
+    figure = report.rate_distortion([card.point() for card in cards])
+    figure.draw_without_rendering()
+    for axes in figure.axes:
+        published, ours = axes.lines
+        assert len(axes.texts) == len(cards)
+        boxes = [text.get_window_extent() for text in axes.texts]
+        path = published.get_transform().transform_path(published.get_path())
+        places = [*path.vertices, *axes.transData.transform(ours.get_xydata())]
+        for box in boxes:
+            assert box.count_overlaps([*boxes, axes.get_legend().get_window_extent()]) == 1
+            assert not path.intersects_bbox(box, filled=False)
+            assert not any(box.contains(x, y) for x, y in places)
+
+
+def test_a_ring_is_seen_upon_a_square():
+    published, ours = report.rate_distortion([]).axes[0].lines
+    assert published.get_zorder() > ours.get_zorder()
+    assert published.get_markersize() < ours.get_markersize()
+
+
+def test_the_sizes_in_bytes_say_whose_they_are():
+    points = [BytesPoint(name="int8", bytes=60_000, regret=0.006)]
+    axes = report.regret_by_bytes("card", {"value": points, "policy": points}, points).axes[0]
+    labels = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert labels[:3] == ["card's value network", "card's policy network", "exact table, rounded"]
+    assert axes.get_title().startswith("card in fewer bits a weight")
 
 
 def test_the_command(table, network, tmp_path):

@@ -65,6 +65,8 @@ def test_luck_and_errors_make_the_result(table, record):
 
 def test_marks():
     assert [mark_of(regret)[0] for regret in (0, 1.99, 2, 3.99, 4, 8, 50)] == ["", "", "?!", "?!", "?", "??", "??"]
+    assert [mark_of(regret)[0] for regret in (1.994, 1.996, 3.994, 3.996, 7.996)] == ["", "?!", "?!", "?", "??"]
+    assert Verdict(3.996, 0).text(2) == "-4.00 ? hand -> 2"
     assert Verdict(0.0, 3).text(2) == "best"
     assert Verdict(0.314, 3).text(2) == "-0.31"
     assert Verdict(2.5, 0).text(2) == "-2.50 ?! hand -> 2"

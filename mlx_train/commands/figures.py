@@ -13,8 +13,13 @@ def figures(
         list[str] | None, typer.Argument(help="Pictures to make, such as squares.png; by default all of them.")
     ] = None,
     output: Annotated[
-        Path, typer.Option(metavar="FOLDER", help="Where they go; older ones of the same name are replaced.")
-    ] = Path("docs/figures"),
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Where they go; older ones of the same name are replaced.",
+            show_default="docs/figures",
+        ),
+    ] = None,
     games: Annotated[
         int, typer.Option(help="Games of each match, and those whose squares are counted; at least 1.")
     ] = 1000,
@@ -39,13 +44,16 @@ def figures(
         if games < 1:
             raise ValueError(f"games must be at least 1, got {games}")
         chosen = gallery.check_names(names or ())
+        if output is None and table is not None and open_table(table).pieces < 7:
+            raise ValueError(f"{gallery.FIGURES} shows the game of seven pieces: give --output with a smaller table")
+    place = output or gallery.FIGURES
     if run is not None:
-        gallery.write_losses(run, output)
+        gallery.write_losses(run, place)
         if not chosen:
-            return {"loss curve": output / gallery.LOSSES, "folder": output}
+            return {"loss curve": place / gallery.LOSSES, "folder": place}
     sources = gallery.Sources(
-        table=open_table(table), cards=read_manifest(folder), folder=folder, games=games, seed=seed, workers=workers
+        table_file=table, cards=read_manifest(folder), folder=folder, games=games, seed=seed, workers=workers
     )
-    for path in gallery.write_pictures(sources, output, chosen):
+    for path in gallery.write_pictures(sources, place, chosen):
         print(path)
-    return {"folder": output}
+    return {"folder": place}

@@ -65,9 +65,28 @@ def _table(path: Path | None) -> "Tablebase | None":
     return open_table(path) if path is not None or default_path().exists() else None
 
 
+#: The network that judges a game where it is not solved.
+_JUDGE = Path("weights/small.json")
+
+
+def _next_command(record: "Record", file: Path, table: Path | None, solution: "Tablebase | None") -> str:
+    """What to type to play a game on, or to look at one that is over: the best that works where it is typed."""
+    from mlx_train.review import knows
+
+    words = ["replay", str(file)]
+    if record.winner is None:
+        words = ["play", "--resume", str(file)]
+    elif solution is not None and knows(solution, record.start):
+        words = ["analyze", str(file)]
+    elif _JUDGE.exists():
+        return shlex.join(["python", "-m", "mlx_train", "analyze", str(file), "--agent", f"net:{_JUDGE}"])
+    named = [] if table is None else ["--table", str(table)]
+    return shlex.join(["python", "-m", "mlx_train", *words, *named])
+
+
 @contextmanager
-def _kept(record: "Record", file: Path) -> Iterator[Files]:
-    """Whatever ends a game, say how to look at it again -> the files of the summary, filled in at the end.
+def _kept(record: "Record", file: Path, table: Path | None, solution: "Tablebase | None") -> Iterator[Files]:
+    """Whatever ends a game, say how to go on with it -> the files of the summary, filled in at the end.
 
     Ctrl-D is an end as any other; Ctrl-C has no summary, so the file is named here.
     """
@@ -83,7 +102,8 @@ def _kept(record: "Record", file: Path) -> Iterator[Files]:
         raise
     if record.turns:
         files["record"] = file
-        say(f"\nlook at the game again: python -m mlx_train analyze {shlex.quote(str(file))}")
+        what = "play on" if record.winner is None else "look at the game again"
+        say(f"\n{what}: {_next_command(record, file, table, solution)}")
 
 
 def play(
@@ -129,6 +149,7 @@ def play(
         names = (name, YOU) if mine else (YOU, name)
         played = Record(names, new_seed() if seed is None else seed, _start(start))
         file = new_file(record)
+    solution = _table(table)
     game = Game(
         console=Console(highlight=False),
         record=played,
@@ -136,9 +157,9 @@ def play(
         side=mine,
         file=file,
         hints=hints,
-        table=_table(table),
+        table=solution,
     )
-    with _kept(played, file) as files:
+    with _kept(played, file, table, solution) as files:
         game.run()
     return files
 
@@ -172,7 +193,7 @@ def watch(
     solution = _table(table)
     game = Record((first, second), new_seed() if seed is None else seed, position)
     file = new_file(record)
-    with _kept(game, file) as files:
+    with _kept(game, file, table, solution) as files:
         show(Console(highlight=False), game, agents_play(game, agents, file), solution, delay=delay)
     return files
 
@@ -241,6 +262,7 @@ def analyze(
     with usage():
         if table is not None:
             raise ValueError(f"--table is for a record, and there is no file {what}")
+        _check_picture(output, "a position", ".svg")
         try:
             position = Position.from_notation(what)
         except ValueError as error:
@@ -254,20 +276,29 @@ def analyze(
     return {"picture": output}
 
 
+def _check_picture(path: Path | None, what: str, suffix: str) -> None:
+    """Raise ValueError for a picture's name that says another format than the picture has."""
+    if path is not None and path.suffix.lower() != suffix:
+        raise ValueError(
+            f"the picture of {what} is a {suffix[1:].upper()} file, so its name ends in {suffix}, not {path}"
+        )
+
+
 def _analyze_record(path: Path, agent: str | None, output: Path | None, table: Path | None, as_json: bool) -> Files:
     from mlx_train.figures import game_chart
     from mlx_train.record import Record
     from mlx_train.report import save_figure
     from mlx_train.review import find_judge, review
 
+    picture = output or path.with_suffix(".png")
     with usage():
         if agent is not None and table is not None:
             raise ValueError("give --agent or --table, not both")
+        _check_picture(output, "a record", ".png")
+        if picture.exists() and picture.samefile(path):
+            raise ValueError(f"the picture would take the place of the record {path}")
         name, judge = find_judge(agent, table)
     found = review(Record.read(path), judge, name)
-    picture = output or path.with_suffix(".png")
-    if picture.exists() and picture.samefile(path):
-        raise ValueError(f"the picture would take the place of the record {path}")
-    save_figure(game_chart(found.account, found.record.players), picture)
     print(json.dumps(found.to_dict(), indent=2) if as_json else found.text())
+    save_figure(game_chart(found.account, found.record.players), picture)
     return {"picture": picture}
