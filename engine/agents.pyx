@@ -241,6 +241,11 @@ cdef class Agent:
         self.chooser = choose_policy if policy else choose_network
         self.unit = "policy" if policy else "win probability"
 
+    @property
+    def depth(self):
+        """Turns of look-ahead over a value network; 0 for other players."""
+        return self.net_player.depth if self.chooser == choose_network else 0
+
     def moves(self, Position position not None, int roll):
         """Every legal move as (square, value), ascending squares; `unit` says what the value is.
 

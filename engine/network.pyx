@@ -719,20 +719,25 @@ cdef class Network:
             probability = win_probability(&self.value_net, &position.board)
         return probability
 
-    def values(self, packed):
-        """(n,) float64 win probabilities of the sides to move of n packed positions (uint64)."""
+    def values(self, packed, int depth=0):
+        """(n,) float64 win probabilities of the sides to move of n packed positions (uint64), before their roll.
+
+        depth: turns of look-ahead; 0 is the network's own value.
+        """
         cdef const uint64_t[::1] positions = np.ascontiguousarray(packed, dtype=np.uint64)
         cdef double[::1] out
         cdef Py_ssize_t i
         cdef Board board
         self._need(self.has_value, "value")
         check_packed(positions)
+        if not 0 <= depth < MAX_LOOKAHEAD:
+            raise ValueError(f"look-ahead of a value must be 0 to {MAX_LOOKAHEAD - 1} turns, got {depth}")
         result = np.empty(positions.shape[0])
         out = result
         with nogil:
             for i in range(positions.shape[0]):
                 board = unpack(positions[i])
-                out[i] = win_probability(&self.value_net, &board)
+                out[i] = chance_value(&self.value_net, &board, depth)
         return result
 
     def moves(self, Position position not None, int roll, int depth=1):

@@ -20,6 +20,7 @@ cdef enum:
     VALUE_STREAM = 3
     POLICY_STREAM = 4
     DRAWS = 4                   # from one block
+    GAME = 150                  # decisions of a game of optimal play, about
     ROLL_SHIFT = 48             # of the roll in a packed row
 
 
@@ -114,6 +115,19 @@ cdef void play_decision(const Table* table, Dice* dice, double exploration, Boar
         board[0] = opening(table.pieces)
 
 
+cdef void begin_anywhere(const Table* table, Dice* dice, double exploration, Board* board) noexcept nogil:
+    """Plays from the opening on to any decision of a game: would every batch begin there, openings were too many."""
+    cdef int decisions = <int> ((<uint64_t> next_word(dice) * GAME) >> 32)
+    cdef double values[16]
+    cdef double best
+    cdef int roll
+    board[0] = opening(table.pieces)
+    while decisions:
+        decisions -= 1
+        roll = next_decision(table, dice, board, values, &best)
+        play_decision(table, dice, exploration, board, roll, values, best)
+
+
 # Where rows of inputs go: as features, or packed for a device that makes the features itself.
 ctypedef struct Rows:
     uint8_t* features           # (n, 150), or NULL
@@ -131,13 +145,14 @@ cdef inline void write_row(const Rows* rows, Py_ssize_t i, const Board* board, i
 cdef void value_rows(const Table* table, Dice* dice, double exploration, Py_ssize_t played, Py_ssize_t count,
                      const Rows* rows, float* targets) noexcept nogil:
     """Positions before their roll: the first `played` are any successors of decisions of play, the rest uniform."""
-    cdef Board board = opening(table.pieces)
-    cdef Board drawn
+    cdef Board board, drawn
     cdef double values[16]
     cdef double best, value
     cdef Drawer drawer = new_drawer(table)
     cdef Py_ssize_t i
     cdef int roll
+    if played:
+        begin_anywhere(table, dice, exploration, &board)
     for i in range(count):
         if i < played:
             roll = next_decision(table, dice, &board, values, &best)
@@ -153,14 +168,15 @@ cdef void value_rows(const Table* table, Dice* dice, double exploration, Py_ssiz
 cdef void policy_rows(const Table* table, Dice* dice, double exploration, double temperature, Py_ssize_t played,
                       Py_ssize_t count, const Rows* rows, float* targets, uint8_t* legal) noexcept nogil:
     """Decisions with their roll; targets are a softmax over the exact values of the legal moves, by policy slot."""
-    cdef Board board = opening(table.pieces)
-    cdef Board drawn
+    cdef Board board, drawn
     cdef double values[16]
     cdef double best, total, value
     cdef Drawer drawer = new_drawer(table)
     cdef unsigned int sources, rest
     cdef Py_ssize_t i
     cdef int roll, slot
+    if played:
+        begin_anywhere(table, dice, exploration, &board)
     for i in range(count):
         if i < played:
             roll = next_decision(table, dice, &board, values, &best)

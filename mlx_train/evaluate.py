@@ -9,6 +9,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -194,12 +195,15 @@ def value_error(
 def win_probabilities(player: Agent | Network | Tablebase) -> Callable[[NDArray[np.uint64]], NDArray[np.float64]]:
     """What gives a player's win probabilities of the sides to move for packed positions, (n,) -> (n,).
 
+    Those of a look-ahead of N turns, which values a move by N - 1 turns after it, are those of N - 1 turns.
     Raises ValueError for a player that has none.
     """
     if isinstance(player, Agent):
         if not gives_win_probabilities(player):
             raise ValueError(f"{player.name} gives no win probabilities")
-        assert isinstance(player.player, Network | Tablebase)  # no others have that unit
+        if isinstance(player.player, Network):
+            return partial(player.player.values, depth=player.depth - 1)
+        assert isinstance(player.player, Tablebase)  # no others have that unit
         return player.player.values
     return player.values
 

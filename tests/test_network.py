@@ -214,6 +214,20 @@ def slow_value(network, position, depth):
     return total
 
 
+@pytest.mark.parametrize("depth", [0, 1, 2])
+def test_values_some_turns_ahead(small, turns, depth):
+    positions = [position for position, _ in turns[:: 1 if depth < 2 else 10]]
+    expected = [slow_value(small, position, depth) for position in positions]
+    values = small.values([position.packed for position in positions], depth)
+    np.testing.assert_allclose(values, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("depth", [-1, 4, 100])
+def test_absurd_look_ahead_of_values(small, depth):
+    with pytest.raises(ValueError, match="look-ahead of a value must be 0 to"):
+        small.values([Position.initial().packed], depth)
+
+
 class TestPolicy:
     def test_only_legal_slots_and_a_sum_of_one(self, small, decisions):
         packed, rolls = decisions

@@ -51,6 +51,20 @@ def test_uniform_rows_are_uniform(table, everything):
     np.testing.assert_allclose(drawn, np.bincount(off)[5:] / len(off), rtol=0.03)
 
 
+def test_small_batches_of_play_are_of_whole_games(table):
+    """Positions by the pieces borne off: as often in batches of 16 as in one that is many games long."""
+
+    def shares(batches, count):
+        packed = np.concatenate(
+            [policy_batch(table, count, 5, n, temperature=1.0, play_share=1.0, packed=True)[0] for n in range(batches)]
+        )
+        off = (packed[:, 1] & 0xFF) + (packed[:, 1] >> 8 & 0xFF)  # bits 32 and 40
+        return np.bincount(off - 10, minlength=4) / len(packed)
+
+    small, large = shares(2000, 16), shares(1, 32_000)
+    np.testing.assert_allclose(small, large, atol=0.02)
+
+
 @pytest.mark.parametrize("play_share", [0.0, 1.0])
 def test_policy_rows_are_decisions_with_a_softmax_over_exact_values(table, play_share):
     """The rows of 500 decisions, found again among all decisions of the two-piece game by their features."""
