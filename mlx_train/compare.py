@@ -217,6 +217,16 @@ def markdown(result: Comparison) -> str:
     return f"{matrix_table(result)}\n\n{standings_table(result)}\n\n{terms}; Elo's mean is 0."
 
 
+def standings_csv(result: Comparison) -> str:
+    """One line for each agent: Elo, win rate, regret and speed; empty where there is none."""
+    rows = [_standing_values(standing) for standing in result.standings]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, rows[0], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
 def csv_text(result: Comparison) -> str:
     """One line for each ordered pair: who won how often, with the 95 % interval of the share."""
     text = io.StringIO()
@@ -231,10 +241,11 @@ def csv_text(result: Comparison) -> str:
 
 
 def write_comparison(result: Comparison, folder: Path) -> None:
-    """Write comparison.md, .csv, .json and .png into a folder, which is made if need be. Raises OSError."""
+    """Write comparison.md, .csv, .json and .png, and standings.csv, into a folder, made if need be. Raises OSError."""
     folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / "comparison.md", markdown(result) + "\n")
     write_text(folder / "comparison.csv", csv_text(result))
+    write_text(folder / "standings.csv", standings_csv(result))
     write_json(folder / "comparison.json", result.to_dict())
     save_figure(matrix_picture(result), folder / "comparison.png")
 

@@ -11,13 +11,13 @@ from engine.position import Position
 from engine.tablebase import Tablebase
 from mlx_train import facts, figures
 from mlx_train.compare import compare, matrix_picture
-from mlx_train.config import Config, check_choice
+from mlx_train.config import check_choice
 from mlx_train.evaluate import DECISIONS, POSITIONS, SHUFFLED, calibration, permutation_importance, regret_shares
 from mlx_train.files import write_text
 from mlx_train.luck import Player, account, luck_and_skill, opening, play_game
 from mlx_train.models import WEIGHTS, Card
 from mlx_train.progress import progress, say
-from mlx_train.report import calibration_plot, loss_curve, rate_distortion, regret_map, save_figure
+from mlx_train.report import calibration_plot, rate_distortion, regret_map, run_losses, save_figure
 from mlx_train.runs import read_record
 
 if TYPE_CHECKING:
@@ -147,9 +147,7 @@ def check_names(names: Sequence[str]) -> list[str]:
 def write_losses(run: Path, folder: Path = FIGURES) -> Path:
     """Draw the losses of a run folder into a folder -> the picture's path. Raises ValueError, OSError."""
     folder.mkdir(parents=True, exist_ok=True)
-    record = read_record(run)
-    value_loss = record.config.get("value_loss", Config.value_loss)  # older runs had no choice
-    save_figure(loss_curve(record.epochs, value_loss), folder / LOSSES)
+    save_figure(run_losses(read_record(run)), folder / LOSSES)
     return folder / LOSSES
 
 

@@ -13,6 +13,7 @@ import shlex
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -53,14 +54,18 @@ MEASURES = {
 
 #: How far a measure may be from the manifest's when it is taken again: processors round float32 sums differently, which
 #: moves an error a little and turns a choice between nearly equal moves now and then. Win rates and regrets in points.
-TOLERANCES = {
+TOLERANCES: dict[tuple[str | int, ...], float] = {
     ("value_error", "mean"): 1e-6,
     ("value_error", "rms"): 1e-6,
     ("value_error", "p95"): 5e-6,
     ("value_error", "max"): 1e-5,
     ("regret", "mean"): 2e-4,
+    ("regret", "p95"): 2e-3,
     ("regret", "best_share"): 5e-4,
     ("estimate", "rate"): 0.02,
+    ("estimate", "interval", 0): 0.02,
+    ("estimate", "interval", 1): 0.02,
+    ("estimate", "played_rate"): 0.2,
 }
 
 # What the card takes over from the metadata of the weights.
@@ -161,8 +166,14 @@ def problem(card: Card, folder: Path = WEIGHTS) -> str | None:
             return f"{name}: the SHA-256 is not the manifest's"
     try:
         Network.load(folder / card.file)
+        document = read_document(folder / card.file)
     except ValueError as error:
         return str(error)
+    said = (card.parameters, card.architecture, card.bytes)
+    found = (_parameters(document), _architecture(document), (folder / card.file).stat().st_size)
+    for what, one, other in zip(("parameters", "architecture", "bytes"), said, found, strict=True):
+        if one != other:
+            return f"{card.file}: its {what} are {other}, the manifest says {one}"
     if gzip.decompress(content) != (folder / card.file).read_bytes():
         return f"{card.file}.gz is not the gzip of {card.file}"
     return None
@@ -187,13 +198,21 @@ def differences(card: Card, table: Tablebase, folder: Path = WEIGHTS) -> list[st
     again = measure(folder / card.file, list(card.measures), table, card.settings)
     found = []
     for head, expected in card.measures.items():
-        for (group, key), tolerance in TOLERANCES.items():
-            if expected[group] is None:
+        for path, tolerance in TOLERANCES.items():
+            if expected[str(path[0])] is None:
                 continue
-            old, new = expected[group][key], again[head][group][key]
+            old, new = _figure(expected, path), _figure(again[head], path)
             if not abs(old - new) <= tolerance:
-                found.append(f"{card.name}: {head} {group} {key} is {new:.6g}, the manifest says {old:.6g}")
+                name = " ".join(map(str, path))
+                found.append(f"{card.name}: {head} {name} is {new:.6g}, the manifest says {old:.6g}")
     return found
+
+
+def _figure(measures: Any, path: Sequence[str | int]) -> float:
+    """What stands in nested dictionaries and lists under one key after the other."""
+    for key in path:
+        measures = measures[key]
+    return measures
 
 
 # Promotion
@@ -213,18 +232,19 @@ def promote(
     """Admit a weights file to the folder under a name, or in place of the model of that name.
 
     what, command: for the card; unless told, those of the model that is replaced and of the run folder that the file
-    lies in. by: the measure, of `MEASURES`, by which it has to be better than what it replaces. Raises ValueError, in
-    one line, at the first gate that it fails; then nothing was written.
+    lies in. by: the measure, of `MEASURES`, by which it has to be better than what it replaces; no network of that may
+    be missing or worse. settings: unless told, those over which that was measured. Raises ValueError, in one line, at
+    the first gate that it fails; then nothing was written.
     """
-    settings = settings or Settings()
     check_choice("measure", by, MEASURES)
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", name):
         raise ValueError(f"a model's name is small letters, digits and dashes, got {name!r}")
     document = read_document(file)
-    heads = [head for head in ("value", "policy") if document[f"{head}_weights"] is not None]
+    heads = list(_parameters(document))
     _check_parity(file, heads)
     cards = read_manifest(folder) if (folder / "manifest.json").exists() else []
     old = next((card for card in cards if card.name == name), None)
+    settings = settings or (old.settings if old else Settings())
     what = what or (old.what if old else None)
     command = command or _command_of(file)
     if not what:
@@ -233,37 +253,58 @@ def promote(
         raise ValueError("the card lacks the command that trained the model: give --command")
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".promote-") as staging:
-        files = _stage(document, name, Path(staging))
-        measures = measure(files[0], heads, table, settings)
+        staged = _stage(document, name, Path(staging))
+        _check_schema(staged[0])
+        measures = measure(staged[0], heads, table, settings)
         card = Card(
             name=name,
             what=what,
             how={key: document["metadata"][key] for key in _HOW if key in document["metadata"]},
             command=command,
             seed=document["metadata"].get("seed"),
-            architecture={
-                "hidden_sizes": document["network_config"]["hidden_sizes"],
-                "activation": document["architecture"]["activation"],
-            },
-            parameters=_parameters(document, heads),
-            bytes=files[0].stat().st_size,
-            sha256={path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files},
+            architecture=_architecture(document),
+            parameters=_parameters(document),
+            bytes=staged[0].stat().st_size,
+            sha256={path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in staged},
             settings=settings,
             measures=measures,
         )
         if old is not None:
             _check_better(card, old, by)
-        for path in files:
+        for path in staged:
             path.replace(folder / path.name)
     others = [card if other.name == name else other for other in cards]
     _write_manifest(folder, others if old else [*others, card])
     return card
 
 
-def _parameters(document: dict[str, Any], heads: Sequence[str]) -> dict[str, int]:
+def _parameters(document: dict[str, Any]) -> dict[str, int]:
+    """How many each network of a document has."""
     config = document["network_config"]
-    outputs = {"value": 1, "policy": POLICY_OUTPUTS}
-    return {head: parameter_count(config["input_size"], config["hidden_sizes"], outputs[head]) for head in heads}
+    return {
+        head: parameter_count(config["input_size"], config["hidden_sizes"], outputs)
+        for head, outputs in (("value", 1), ("policy", POLICY_OUTPUTS))
+        if document[f"{head}_weights"] is not None
+    }
+
+
+def _architecture(document: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "hidden_sizes": document["network_config"]["hidden_sizes"],
+        "activation": document["architecture"]["activation"],
+    }
+
+
+def _check_schema(file: Path) -> None:
+    """Hold a file against the published schema of the format."""
+    import jsonschema
+
+    schema = json.loads((files("mlx_train") / "weights.schema.json").read_text())
+    error = jsonschema.exceptions.best_match(
+        jsonschema.Draft202012Validator(schema).iter_errors(json.loads(file.read_text()))
+    )
+    if error is not None:
+        raise ValueError(f"not of the format's schema: {error.json_path} {error.message[:200]}")
 
 
 def _check_parity(file: Path, heads: Sequence[str]) -> None:
@@ -307,28 +348,34 @@ def _stage(document: dict[str, Any], name: str, staging: Path) -> list[Path]:
     """Write a model's two files where nobody looks yet -> their paths."""
     from mlx_train.weights import save_document
 
-    files = [staging / f"{name}.json", staging / f"{name}.json.gz"]
-    for path in files:
+    paths = [staging / f"{name}.json", staging / f"{name}.json.gz"]
+    for path in paths:
         save_document(path, document)
-    if files[0].stat().st_size >= MAX_BYTES:
+    if paths[0].stat().st_size >= MAX_BYTES:
         raise ValueError(
-            f"its JSON has {files[0].stat().st_size:,} bytes, a shipped model has fewer than {MAX_BYTES:,}"
+            f"its JSON has {paths[0].stat().st_size:,} bytes, a shipped model has fewer than {MAX_BYTES:,}"
         )
-    return files
+    return paths
 
 
 def _check_better(card: Card, old: Card, by: str) -> None:
+    """The network that plays has to be better by the measure, and no other of the old model worse, or gone."""
     group, key, sign = MEASURES[by]
-    figures = []
-    for candidate in (card, old):
-        values = candidate.measures[candidate.head][group]
-        if values is None:
-            raise ValueError(f"{by} is not measured for the policy network of {candidate.name}")
-        figures.append(values[key])
-    if not sign * figures[0] < sign * figures[1]:
-        raise ValueError(
-            f"not better than {old.name}: {by} is {figures[0]:.6g}, it has to be better than {figures[1]:.6g}"
-        )
+    for head, before in old.measures.items():
+        if head not in card.measures:
+            raise ValueError(f"{old.name} has a {head} network too, this file has none: join them with export --policy")
+        now = card.measures[head]
+        plays = head == card.head
+        if before[group] is None or now[group] is None:
+            if plays:
+                raise ValueError(f"{by} is not measured for the {head} network of {card.name}")
+            continue
+        new, least = now[group][key], before[group][key]
+        if not (sign * new < sign * least or (new == least and not plays)):
+            what = "" if plays else f" in its {head} network"
+            raise ValueError(
+                f"not better than {old.name}{what}: {by} is {new:.6g}, it has to be better than {least:.6g}"
+            )
 
 
 # What a person sees

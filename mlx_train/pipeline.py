@@ -1,17 +1,17 @@
 """The phases of a run, each from files to files: generate, train, export, evaluate."""
 
 import datetime
-import json
 import shutil
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from engine.agents import Agent, open_table
+from engine.agents import Agent, MissingTable, open_table
 from engine.arena import RECORD_DTYPE, Interrupted, selfplay
 from engine.cores import detect, worker_count
 from engine.network import VALUE_SCALE
@@ -19,7 +19,7 @@ from engine.search import Search
 from engine.tablebase import Tablebase, default_path
 from mlx_train.config import Config
 from mlx_train.dataset import Decisions, SearchSource
-from mlx_train.evaluate import WinRate, microseconds_per_move, win_rates
+from mlx_train.evaluate import Exactness, WinRate, exactness, microseconds_per_move, win_rates
 from mlx_train.faults import moment
 from mlx_train.files import write_json
 from mlx_train.interrupts import held_back
@@ -216,8 +216,7 @@ def exact_data(config: Config, ranks: Ranks = ALONE) -> "tuple[Source, dict[str,
     from mlx_train.exact import ExactSource
 
     source = ExactSource(config, solved_table(config, ranks), ranks.share)
-    samples = config.epochs * source.steps_per_epoch * source.batch_size  # distinct draws
-    return source, {"num_games": 0, "num_training_samples": samples, "depth": None}
+    return source, {"num_games": 0, "num_training_samples": None, "depth": None}  # drawn as long as it trains
 
 
 def solved_table(config: Config, ranks: Ranks = ALONE) -> Tablebase:
@@ -329,9 +328,22 @@ def train(
         "best_epoch": metadata.get("best_epoch"),
         "best_validation_loss": metadata.get("best_validation_loss"),
         "training_seconds": position.seconds,
-        "samples_per_second": sum(m.samples_per_second for m in history) / len(history),
+        **_speeds(history, config),
         "peak_memory_bytes": peaks(history),
     }
+
+
+def _speeds(history: "Sequence[EpochMetrics]", config: Config) -> dict[str, float]:
+    """Samples a second, of the exact teacher also those drawn afresh; the share of the time that the steps waited."""
+    seconds = sum(metrics.seconds for metrics in history)
+    samples = sum(metrics.samples_per_second * metrics.seconds for metrics in history) / seconds
+    found = {
+        "samples_per_second": samples,
+        "waiting": sum(metrics.waiting * metrics.seconds for metrics in history) / seconds,
+    }
+    if config.teacher == "exact":
+        found["drawn_per_second"] = samples / config.reuse
+    return found
 
 
 def _metadata(config: Config, position: "Position", made: dict[str, Any], device: str) -> dict[str, Any]:
@@ -341,6 +353,8 @@ def _metadata(config: Config, position: "Position", made: dict[str, Any], device
 
     best = best_epochs(position.history)
     revision, committed = source_revision()
+    if config.teacher == "exact":
+        made = made | {"num_training_samples": position.updates // config.reuse * config.batch_size}
     return {
         "training_date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "version": METADATA_VERSION,
@@ -370,29 +384,63 @@ def _write_networks(config: Config, trainer: "Trainer", run: Run, metadata: dict
     save_figure(loss_curve(history, config.value_loss), run.loss_curve)
 
 
-def evaluate(config: Config, run: Run) -> list[WinRate]:
-    """Match the run's value network against every opponent; writes evaluation.json and the weights' metadata."""
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """How well a run's network plays: matches, and the measures against the solved game where that is there."""
+
+    matches: list[WinRate]
+    exact: Exactness | None
+    microseconds_per_move: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON values: evaluation.json."""
+        return {
+            "matches": [match.to_dict() for match in self.matches],
+            "exact": self.exact and self.exact.to_dict(),
+            "microseconds_per_move": round(self.microseconds_per_move, 2),
+        }
+
+    def metadata(self) -> dict[str, Any]:
+        """What the weights' file says of it: win rates as shares, errors as in `exactness`."""
+        found: dict[str, Any] = {match.opponent: round(match.rate, 4) for match in self.matches}
+        if self.exact is not None:
+            error, regret = self.exact.value_error, self.exact.regret
+            found["perfect"] = round(self.exact.estimate.rate / 100, 6)
+            found["regret_points"] = round(regret.mean, 6)
+            found["value_error"] = error and round(error.mean, 8)
+        return found | {"games": self.matches[0].games}
+
+
+def evaluate(config: Config, run: Run) -> Evaluation:
+    """Measure the run's network; writes evaluation.json and the weights' metadata."""
     agent = Agent.parse(f"net:{run.weights}" + (":policy" if config.networks == "policy" else ""))
     opponents = [Agent.parse(name) for name in OPPONENTS]
     with progress("matches", config.evaluation_games * len(opponents), "games") as update:
         results = win_rates(
             agent, opponents, config.evaluation_games, seed=config.seed, workers=config.workers, progress=update
         )
-    speed = microseconds_per_move(agent)
-    evaluation = {
-        "matches": [result.to_dict() for result in results],
-        "microseconds_per_move": round(speed, 2),
-    }
-    _add_metadata(
-        run,
-        {
-            "evaluation": {result.opponent: round(result.rate, 4) for result in results},
-            "games": results[0].games,
-        },
-    )
+    table = _solution()
+    exact = None
+    if table is not None:
+        games = max(4, config.evaluation_games // 2 * 2)
+        exact = exactness(agent, table, games=games, seed=config.seed, workers=config.workers)
+    speed = microseconds_per_move(agent) if exact is None else exact.microseconds_per_move
+    evaluation = Evaluation(matches=results, exact=exact, microseconds_per_move=speed)
+    _add_metadata(run, {"evaluation": evaluation.metadata()})
     moment("weights measured")
-    write_json(run.evaluation, evaluation)  # last: it says that the run is finished
-    return results
+    write_json(run.evaluation, evaluation.to_dict())  # last: it says that the run is finished
+    return evaluation
+
+
+def _solution() -> Tablebase | None:
+    """The solved game, if it is at its usual place."""
+    try:
+        return open_table()
+    except MissingTable:
+        say("not measured against perfect play: the game is not solved here (`python -m mlx_train solve`)")
+    except ValueError as error:  # the run is as good as done: it should not fail for this
+        say(f"not measured against perfect play: {error}")
+    return None
 
 
 def _add_metadata(run: Run, values: dict[str, Any]) -> None:
@@ -401,24 +449,30 @@ def _add_metadata(run: Run, values: dict[str, Any]) -> None:
     from mlx_train.weights import save_document
 
     document = read_document(run.weights)
-    evaluation = dict(values["evaluation"], games=values["games"])
-    save_document(run.weights, document | {"metadata": document["metadata"] | {"evaluation": evaluation}})
+    save_document(run.weights, document | {"metadata": document["metadata"] | values})
 
 
-def summary(run: Run, results: list[WinRate], trained: dict[str, Any], seconds: float) -> str:
+def _drawn(trained: dict[str, Any]) -> str:
+    return f" ({trained['drawn_per_second']:,.0f} drawn afresh)" if "drawn_per_second" in trained else ""
+
+
+def summary(evaluation: Evaluation, trained: dict[str, Any], seconds: float) -> str:
     """What a person reads at the end of a run, as Markdown."""
-    from mlx_train.report import win_rate_table
+    from mlx_train.report import exactness_table, win_rate_table
 
     memory = trained["peak_memory_bytes"]
-    speed = json.loads(run.evaluation.read_text())["microseconds_per_move"]
+    tables = [win_rate_table(evaluation.matches)]
+    if evaluation.exact is not None:
+        tables.append(exactness_table([evaluation.exact]))
     return "\n".join(
         [
-            win_rate_table(results),
+            "\n\n".join(tables),
             "",
             f"best epochs {', '.join(f'{name} {n}' for name, n in trained['best_epoch'].items())} "
-            f"of {trained['epochs']}, "
-            f"validation loss {trained['best_validation_loss']:.4f}, "
-            f"{trained['samples_per_second']:,.0f} samples/s, {speed:.1f} microseconds a move",
+            f"of {trained['epochs']}, validation loss {trained['best_validation_loss']:.4f}, "
+            f"{evaluation.microseconds_per_move:.1f} microseconds a move",
+            f"{trained['samples_per_second']:,.0f} samples/s{_drawn(trained)}, "
+            f"waiting for data {100 * trained['waiting']:.1f} % of the time",
             f"peak memory {memory['process'] / 2**20:,.0f} MiB (MLX {memory['mlx'] / 2**20:,.0f} MiB), "
             f"{duration(seconds)} in all",
         ]

@@ -92,6 +92,13 @@ def loss_curve(history: Sequence[dict[str, float]], value_loss: str = Config.val
     return figure
 
 
+def run_losses(record: RunRecord) -> "Figure":
+    """The loss curve of a run folder. Raises ValueError for a run that has no epochs of training."""
+    if not any(name.startswith("train_") for row in record.epochs for name in row):
+        raise ValueError(f"{record.files.folder} has no losses to draw")
+    return loss_curve(record.epochs, record.config.get("value_loss", Config.value_loss))  # older runs had no choice
+
+
 def learning_curve(points: Sequence["LearningPoint"]) -> "Figure":
     """Regret and win rate against perfect play while a network learns, over games and over processor time."""
     from matplotlib.figure import Figure
@@ -520,6 +527,7 @@ def write_report(
     points: Sequence[SizePoint],
     regrets: Sequence[RegretShares],
     calibrations: Sequence[Calibration],
+    runs: Sequence[RunRecord] = (),
 ) -> str:
     """Write the pictures and report.md, which shows them, into a folder -> the text. Raises OSError."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -533,6 +541,9 @@ def write_report(
         name = file_name(found.agent)
         save_figure(calibration_plot(found), folder / f"{name}-calibration.png")
         parts.append(f"![Calibration of {short_name(found.agent)}]({name}-calibration.png)")
+    for run in runs:
+        save_figure(run_losses(run), folder / f"{run.name}-loss.png")
+        parts.append(f"![Losses of {run.name}]({run.name}-loss.png)")
     text = "\n\n".join(parts) + "\n"
     write_text(folder / "report.md", text)
     return text

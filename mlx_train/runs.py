@@ -197,6 +197,7 @@ class RunRecord:
         epochs: the lines of metrics.jsonl, of self-play its rounds.
         matches: those of evaluation.json.
         learning: those of learning.json, which only self-play has.
+        exact: the measures of evaluation.json against the solved game; empty where that was not there.
         microseconds: what a move of the value network took, None if it was not measured.
     """
 
@@ -207,6 +208,7 @@ class RunRecord:
     epochs: list[dict[str, Any]]
     matches: list[dict[str, Any]]
     learning: list[dict[str, Any]]
+    exact: dict[str, Any]
     microseconds: float | None
 
     @property
@@ -253,6 +255,10 @@ class RunRecord:
             "samples/s": self.samples_per_second(),
             "microseconds a move": self.microseconds,
         }
+        if self.exact:
+            found["value error"] = (self.exact["value_error"] or {}).get("mean")
+            found["regret, points"] = self.exact["regret"]["mean"]
+            found["win % perfect"] = self.exact["estimate"]["rate"]
         return found | {f"win % {match['opponent']}": 100 * match["win_rate"] for match in self.matches}
 
     def margin(self, name: str) -> float | None:
@@ -302,6 +308,7 @@ def read_record(folder: Path) -> RunRecord:
         epochs=epochs,
         matches=evaluation.get("matches", []),
         learning=learning,
+        exact=evaluation.get("exact") or {},
         microseconds=evaluation.get("microseconds_per_move"),
     )
 

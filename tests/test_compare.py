@@ -1,6 +1,8 @@
 """The round robin: ratings against known answers, and what the command writes."""
 
 import csv
+import dataclasses
+import itertools
 import json
 import math
 
@@ -10,7 +12,8 @@ import random_networks
 from test_cli import call
 
 from engine import Agent, Tablebase, play_match
-from mlx_train.compare import bradley_terry, cells, compare, csv_text, markdown, write_comparison
+from mlx_train import compare as comparison
+from mlx_train.compare import bradley_terry, cells, compare, csv_text, markdown, matrix_table, write_comparison
 
 
 def elo_of(odds):
@@ -76,12 +79,32 @@ def test_tables(result):
     assert text.index("| greedy", text.index("Elo")) < text.index("| random", text.index("Elo"))
 
 
+def test_the_matrix_is_the_row_against_the_column(result, monkeypatch):
+    wins = np.array([[0, 3, 10], [17, 0, 4], [10, 16, 0]])
+    made = dataclasses.replace(result, wins=wins)
+    rows = [line.split("|")[2:-1] for line in matrix_table(made).splitlines()[2:]]
+    assert [[cell.split()[0] if cell.strip() else "" for cell in row] for row in rows] == [
+        ["", "15.0", "50.0"], ["85.0", "", "20.0"], ["50.0", "80.0", ""],
+    ]  # fmt: skip
+    drawn = []
+    monkeypatch.setattr(comparison, "win_matrix", lambda *arguments: drawn.append(arguments))
+    comparison.matrix_picture(made)
+    names, rates = drawn[0]
+    for i, j in itertools.permutations(range(3), 2):
+        at = [made.agents.index(names[k]) for k in (i, j)]
+        assert rates[i, j] == 100 * wins[tuple(at)] / 20
+
+
 def test_files(result, tmp_path):
     write_comparison(result, tmp_path / "new")
-    written = {path.suffix: path.read_bytes() for path in (tmp_path / "new").iterdir()}
-    assert written.keys() == {".md", ".csv", ".json", ".png"}
-    assert written[".png"].startswith(b"\x89PNG")
-    values = json.loads(written[".json"])
+    written = {path.name: path.read_bytes() for path in (tmp_path / "new").iterdir()}
+    assert written.keys() == {
+        "comparison.md", "comparison.csv", "comparison.json", "comparison.png", "standings.csv",
+    }  # fmt: skip
+    assert written["comparison.png"].startswith(b"\x89PNG")
+    values = json.loads(written["comparison.json"])
+    lines = list(csv.DictReader(written["standings.csv"].decode().splitlines()))
+    assert [{name: str(value or "") for name, value in row.items()} for row in values["standings"]] == lines
     assert values["wins"] == result.wins.tolist()
     assert values["standings"][0]["regret_points"] > 0
 

@@ -1,5 +1,6 @@
 """The gates of the shipped models, with tiny networks and the game with two pieces."""
 
+import dataclasses
 import gzip
 import hashlib
 import json
@@ -19,11 +20,11 @@ CARD = {"what": "a tiny network", "command": "python -m mlx_train run", "setting
 
 @pytest.fixture(scope="module")
 def ranked(table, tmp_path_factory):
-    """Two files, the first of lower regret."""
+    """Two files, the first of lower regret; their policy networks are the same."""
     folder = tmp_path_factory.mktemp("ranked")
     files = [folder / f"{seed}.json" for seed in (0, 1)]
     for seed, path in enumerate(files):
-        write(path, random_document(seed=seed))
+        write(path, random_document(seed=seed) | {"policy_weights": random_document(seed=2)["policy_weights"]})
     regret = [models.measure(path, ["value"], table, SETTINGS)["value"]["regret"]["mean"] for path in files]
     assert regret[0] != regret[1]
     return files if regret[0] < regret[1] else files[::-1]
@@ -79,11 +80,55 @@ def test_a_better_one_replaces_it_in_place(shipped, ranked, table):
 
 
 @pytest.mark.parametrize("by", ["regret", "value_error", "win_rate"])
-def test_one_that_is_not_better_changes_nothing(shipped, ranked, table, by):
-    before = everything(shipped)
-    with pytest.raises(ValueError, match=f"not better than tiny: {by} is"):
-        promote(ranked[1], "tiny", table, folder=shipped, by=by, **CARD)
-    assert everything(shipped) == before
+def test_one_that_is_not_better_changes_nothing(tmp_path, ranked, table, by):
+    """Neither the same nor, by the sign of each measure, a worse one."""
+    group, key, sign = models.MEASURES[by]
+    found = {path: models.measure(path, ["value"], table, SETTINGS)["value"][group][key] for path in ranked}
+    better, worse = sorted(ranked, key=lambda path: sign * found[path])
+    folder = tmp_path / "weights"
+    promote(better, "tiny", table, folder=folder, **CARD)
+    before = everything(folder)
+    for candidate in (better, worse):
+        with pytest.raises(ValueError, match=f"not better than tiny: {by} is"):
+            promote(candidate, "tiny", table, folder=folder, by=by, **CARD)
+    assert everything(folder) == before
+
+
+def test_no_network_may_be_lost_or_worse(tmp_path, ranked, table):
+    def with_policy(name, value, policy):
+        path = tmp_path / f"{name}.json"
+        write(path, json.loads(value.read_text()) | {"policy_weights": policy})
+        return path
+
+    policies = [random_document(seed=seed)["policy_weights"] for seed in (2, 3)]
+    regret = [
+        models.measure(with_policy(n, ranked[0], policy), ["policy"], table, SETTINGS)["policy"]["regret"]["mean"]
+        for n, policy in enumerate(policies)
+    ]
+    good, bad = policies if regret[0] < regret[1] else policies[::-1]
+    folder = tmp_path / "weights"
+    promote(with_policy("first", ranked[1], good), "tiny", table, folder=folder, **CARD)
+    with pytest.raises(ValueError, match="has a policy network too, this file has none"):
+        promote(with_policy("alone", ranked[0], []), "tiny", table, folder=folder, **CARD)
+    with pytest.raises(ValueError, match="not better than tiny in its policy network: regret is"):
+        promote(with_policy("worse", ranked[0], bad), "tiny", table, folder=folder, **CARD)
+    promote(with_policy("same", ranked[0], good), "tiny", table, folder=folder, **CARD)
+
+
+def test_a_replacement_is_measured_as_the_old_one_was(shipped, ranked, table):
+    card = promote(ranked[0], "tiny", table, folder=shipped, command="again")
+    assert card.settings == SETTINGS
+
+
+@pytest.mark.parametrize(
+    "metadata", [{"seed": "not a number"}, {"epochs": -4}, {"training_date": 7}, {"learning_rate": 0}]
+)
+def test_metadata_has_to_be_of_the_schema(tmp_path, table, metadata):
+    path = tmp_path / "odd.json"
+    write(path, random_document() | {"metadata": metadata})
+    with pytest.raises(ValueError, match=r"not of the format's schema: \$\.metadata"):
+        promote(path, "tiny", table, folder=tmp_path / "weights", **CARD)
+    assert not everything(tmp_path / "weights")
 
 
 def damaged(path):
@@ -165,13 +210,26 @@ def test_a_damaged_manifest_is_refused(tmp_path, text):
         read_manifest(tmp_path)
 
 
-def test_other_measures_are_reported(shipped, table):
+@pytest.mark.parametrize("name", [" ".join(map(str, name)) for name in models.TOLERANCES])
+def test_other_measures_are_reported(shipped, table, name):
     manifest = json.loads((shipped / "manifest.json").read_text())
-    manifest["models"][0]["measures"]["value"]["regret"]["mean"] += 0.01
+    *path, last = (int(key) if key.isdecimal() else key for key in name.split())
+    values = manifest["models"][0]["measures"]["value"]
+    for key in path:
+        values = values[key]
+    values[last] += 1
     (shipped / "manifest.json").write_text(json.dumps(manifest))
     (card,) = read_manifest(shipped)
     (line,) = differences(card, table, shipped)
-    assert line.startswith("tiny: value regret mean is")
+    assert line.startswith(f"tiny: value {name} is")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("parameters", {"value": 5}), ("bytes", 3), ("architecture", {"hidden_sizes": [1]})]
+)
+def test_a_card_that_is_not_of_its_file_is_found(shipped, name, value):
+    (card,) = read_manifest(shipped)
+    assert f"its {name} are" in problem(dataclasses.replace(card, **{name: value}), shipped)
 
 
 def test_the_commands(tmp_path, table_file, ranked):

@@ -14,6 +14,7 @@ from mlx_train.commands.options import (
     TableFile,
     Workers,
     complete_agent,
+    complete_run,
     usage,
 )
 
@@ -28,7 +29,12 @@ def evaluate(
     ] = None,
     games: Annotated[int, typer.Option(help="Games against each opponent.")] = 2000,
     exact: Annotated[
-        bool, typer.Option("--exact", help="Also measure against the solved game: value error, regret, win rate.")
+        bool,
+        typer.Option(
+            "--exact",
+            help="Also measure against the solved game: value error, regret, the win rate with little noise. "
+            "`--against perfect` does so too.",
+        ),
     ] = False,
     every: Annotated[
         bool, typer.Option("--all", help="--exact, with the value error of every position, not of a sample.")
@@ -40,6 +46,7 @@ def evaluate(
 ) -> None:
     """Play matches, seats alternated and dice paired, and measure against the exact solution."""
     from engine.agents import Agent, open_table
+    from engine.tablebase import Tablebase
     from mlx_train.evaluate import exactness, win_rates
     from mlx_train.progress import progress
     from mlx_train.report import exactness_table, win_rate_table
@@ -51,7 +58,9 @@ def evaluate(
             raise ValueError(f"games must be at least 1, got {games}")
         if not (opponents or exact or every):
             raise ValueError("give an opponent with --against, or --exact")
-    solution = open_table(table) if exact or every else None
+    solution = next((other.player for other in opponents if isinstance(other.player, Tablebase)), None)
+    if exact or every:
+        solution = open_table(table)
     results = []
     if opponents:
         with progress("matches", games * len(opponents), "games") as update:
@@ -109,6 +118,14 @@ def report(
         list[str] | None,
         typer.Argument(help="Agents to look into; by default every shipped model.", autocompletion=complete_agent),
     ] = None,
+    run: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="RUN",
+            help="A run whose loss curve to draw, as `runs` names it; repeat for several; by default none.",
+            autocompletion=complete_run,
+        ),
+    ] = None,
     output: Annotated[
         Path, typer.Option(metavar="FOLDER", help="Where the pictures and report.md go; older ones are replaced.")
     ] = Path("runs/report"),
@@ -117,15 +134,17 @@ def report(
     seed: SeedFlag = 0,
     workers: Workers = None,
 ) -> Files:
-    """Draw regret and win rate by size, the calibration of win probabilities, and where the regret sits."""
+    """Draw regret and win rate by size, the calibration of win probabilities, where the regret sits, loss curves."""
     from engine.agents import Agent, open_table
     from mlx_train import models as shipped
     from mlx_train.evaluate import calibration, gives_win_probabilities, regret_shares
     from mlx_train.progress import say
     from mlx_train.report import write_report
+    from mlx_train.runs import find_run, read_record
 
     with usage():
         players = [Agent.parse(name) for name in agents or ()]
+        records = [read_record(find_run(name)) for name in run or ()]
     cards = shipped.read_manifest(folder) if (folder / "manifest.json").exists() else []
     players = players or [card.agent(folder) for card in cards]
     if not players:
@@ -137,5 +156,5 @@ def report(
         regrets.append(regret_shares(player, solution, seed=seed, workers=workers))
         if gives_win_probabilities(player):
             calibrations.append(calibration(player, solution, seed=seed))
-    print(write_report(output, [card.point() for card in cards], regrets, calibrations))
+    print(write_report(output, [card.point() for card in cards], regrets, calibrations, records))
     return {"report": output / "report.md", "folder": output}

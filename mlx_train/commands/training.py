@@ -45,8 +45,8 @@ def run(
     trained = pipeline.train(config, source, folder, made, ranks, tensorboard=tensorboard)
     ranks.leave()
     if ranks.leads:
-        results = pipeline.evaluate(config, folder)
-        print(pipeline.summary(folder, results, trained, time.perf_counter() - start))
+        evaluation = pipeline.evaluate(config, folder)
+        print(pipeline.summary(evaluation, trained, time.perf_counter() - start))
     return folder.files()
 
 
