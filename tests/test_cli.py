@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -52,6 +53,43 @@ def test_a_run_leaves_everything_in_its_folder(finished):
     } <= metadata.keys()  # fmt: skip
     assert metadata["num_games"] == 12
     assert metadata["training_time_seconds"] > 0
+
+
+@pytest.mark.parametrize("teacher", ["exact", "outcome"])
+def test_a_run_with_another_teacher(teacher, table_file, tmp_path):
+    """The game of two pieces stands for the solved game."""
+    (tmp_path / "cache").mkdir()
+    shutil.copy(table_file, tmp_path / "cache/finkel-7.table")
+    environment = os.environ | {"UR_CACHE": str(tmp_path / "cache")}
+    folder = tmp_path / "runs/one"
+    result = call(
+        "run", "--preset", "quick", "--teacher", teacher, "--games", 12, "--depth", 1, "--playouts", 0, "--steps", 40,
+        "--epochs", 2, "--evaluation-games", 20, "--hidden-sizes", "16,8", "--device", "cpu", "--output", folder,
+        env=environment,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    evaluation = json.loads((folder / "evaluation.json").read_text())
+    exact = evaluation["exact"]
+    assert exact["value_error"]["positions"] == 100_000
+    assert exact["estimate"]["games"] == 20
+    metadata = read_document(folder / "weights.json")["metadata"]
+    assert metadata["teacher"] == teacher
+    assert metadata["evaluation"]["perfect"] == pytest.approx(exact["estimate"]["rate"] / 100, abs=1e-6)
+    assert metadata["evaluation"]["regret_points"] == pytest.approx(exact["regret"]["mean"], abs=1e-6)
+    assert "win % against perfect" in result.stdout
+    assert "waiting for data" in result.stdout
+    assert ("drawn afresh" in result.stdout) == (teacher == "exact")
+    if teacher == "exact":
+        assert metadata["num_training_samples"] == 40 * metadata["batch_size"]
+    shown = call("runs", "show", "one", cwd=tmp_path)
+    assert f"{exact['regret']['mean']:.4f}" in shown.stdout
+    drawn = call(
+        "report", f"net:{folder}/weights.json", "--run", "one", "--table", table_file, "--output", "report",
+        cwd=tmp_path,
+    )  # fmt: skip
+    assert drawn.returncode == 0, drawn.stderr
+    assert "one-loss.png" in drawn.stdout
+    assert (tmp_path / "report/one-loss.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_phases_one_by_one(finished, tmp_path):

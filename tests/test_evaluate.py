@@ -1,7 +1,9 @@
 """The measures, on games small enough to work them out by hand or by slow Python."""
 
 import json
+from contextlib import nullcontext
 from fractions import Fraction
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +13,8 @@ from test_cli import call
 from engine import Agent, Network, Position, Tablebase
 from engine.arena import choices, play_against_perfect, play_match, regrets, seconds_to_choose
 from engine.features import FEATURE_NAMES
+from mlx_train import evaluate
+from mlx_train.commands import measuring
 from mlx_train.evaluate import (
     all_successors,
     decision_regrets,
@@ -139,6 +143,15 @@ def test_value_error_of_a_rounded_table(table, tmp_path):
     assert value_error(table, table, every=True).max == 0
 
 
+def test_value_error_of_a_look_ahead_is_its_own(table, network):
+    errors = [value_error(Agent.parse(f"net:{network}{depth}"), table, 300, seed=1) for depth in ("", "@2", "@3")]
+    packed = table.sample(300, 1)
+    for depth, found in enumerate(errors):
+        off = np.abs(Network.load(network).values(packed, depth) - table.values(packed))
+        assert found.mean == pytest.approx(off.mean())
+    assert len({found.mean for found in errors}) == 3
+
+
 def test_value_error_needs_win_probabilities(table, network):
     for spelling in ("greedy", "emm:1", f"net:{network}:policy"):
         with pytest.raises(ValueError, match="no win probabilities"):
@@ -195,6 +208,51 @@ def test_the_estimate_is_the_played_win_rate(table):
     assert abs(few.rate - many.rate) < few.interval[1] - few.rate + width
 
 
+def exact_win_rate(agent, table):
+    """The agent's win rate against perfect play over both seats, in percent, by iteration over all positions."""
+    packed = np.concatenate(list(table.positions()))
+    place = {int(p): i for i, p in enumerate(packed)}
+    ways = np.array([1, 4, 6, 4, 1]) / 16
+    after = np.empty((2, 5, len(packed)), dtype=np.int64)  # the position then; -1 lost, -2 won, by whoever is to move
+    same = np.zeros((2, 5, len(packed)), dtype=bool)
+    for roll in range(5):
+        moved = choices(agent, packed, np.full(len(packed), roll))
+        for i, p in enumerate(packed):
+            position = Position.from_packed(int(p))
+            for mover, square in enumerate((int(moved[i]), table.best_move(position, roll))):
+                following, again = (position.swapped, False)
+                if square is not None and square >= 0:
+                    following, again = position.play(roll, square)
+                over = -2 if following.own_off == 7 else -1
+                after[mover, roll, i] = over if following.is_over else place[following.packed]
+                same[mover, roll, i] = again
+    wins = np.full((2, len(packed) + 2), 0.5)  # the agent's, by who is to move; the last two: won, lost for the mover
+    wins[0, -2:], wins[1, -2:] = (1, 0), (0, 1)
+    for _ in range(400):
+        for mover in (0, 1):
+            turn = np.where(same[mover], mover, 1 - mover)
+            wins[mover, :-2] = ways @ wins[turn, after[mover]]
+    start = place[Position.from_notation("..............:5|..............:5").packed]
+    return 50 * (wins[0, start] + wins[1, start])
+
+
+def test_the_estimate_is_the_exact_win_rate(table):
+    agent = Agent.parse("greedy")
+    found = win_rate_estimate(agent, table, 40_000, seed=5)
+    assert abs(found.rate - exact_win_rate(agent, table)) < 2 * (found.interval[1] - found.rate)
+
+
+def test_the_interval_is_of_pairs_of_games(table):
+    """From the regrets of the games in plain numpy: a pair has the same dice, so its games are not independent."""
+    agent = Agent.parse("greedy")
+    found = win_rate_estimate(agent, table, 600, seed=4)
+    regret = 100 * play_against_perfect(agent, table, 600, 4).regret
+    pairs = (regret[0::2] + regret[1::2]) / 2
+    assert found.rate == pytest.approx(50 - regret.mean())
+    spread = 1.96 * np.std(pairs, ddof=1) / 300**0.5
+    assert found.interval == pytest.approx((found.rate - spread, found.rate + spread), abs=1e-3)
+
+
 def test_where_nothing_can_be_chosen_the_estimate_is_one_half():
     found = win_rate_estimate(Agent.parse("random"), Tablebase.solve(1), 2000)
     assert found.interval == (50, 50)
@@ -223,9 +281,11 @@ def test_win_rate_and_interval():
     assert (round(low, 3), round(high, 3)) == (0.404, 0.596)
 
 
-def test_speed_and_size(network):
+def test_speed_and_size(network, monkeypatch):
     agent = Agent.parse(f"net:{network}")
     assert microseconds_per_move(agent, decisions=200) > 0
+    monkeypatch.setattr(evaluate, "seconds_to_choose", lambda agent, packed, rolls: 3e-6 * len(packed))
+    assert microseconds_per_move(agent) == pytest.approx(3)
     with pytest.raises(ValueError, match="at least 1"):
         seconds_to_choose(agent, [], [])
     found = size(agent)
@@ -255,6 +315,21 @@ def test_the_command(table, network, tmp_path):
     assert result.returncode == 0, result.stderr
     assert "| random" in result.stdout
     assert f"| {agent}" in result.stdout
+
+
+def test_games_against_perfect_bring_the_estimate_too(tmp_path, monkeypatch, capsys):
+    """Perfect play has the whole game only: here its table stands for it by another agent's name."""
+
+    def parse(name):
+        return Agent.parse(name) if name == "greedy" else SimpleNamespace(name=name, player="the table")
+
+    monkeypatch.setattr(measuring, "usage", nullcontext)
+    monkeypatch.setattr("engine.agents.Agent", SimpleNamespace(parse=parse))
+    monkeypatch.setattr("engine.tablebase.Tablebase", str)
+    monkeypatch.setattr(evaluate, "win_rates", lambda *_, **__: [])
+    monkeypatch.setattr(evaluate, "exactness", lambda agent, table, **_: SimpleNamespace(to_dict=lambda: [table]))
+    measuring.evaluate("greedy", against=["perfect"], as_json=True)
+    assert json.loads(capsys.readouterr().out) == {"matches": [], "exact": ["the table"]}
 
 
 def test_the_command_says_what_is_missing(tmp_path, monkeypatch):

@@ -103,6 +103,32 @@ def test_the_same_seed_gives_the_same_bits(source):
     assert any(not np.array_equal(runs[0][name], runs[2][name]) for name in runs[0])
 
 
+def test_waiting_and_speed(source, monkeypatch):
+    """By a clock that stands still but for two seconds at each batch that is made, and one at each step."""
+    clock = [0.0]
+    monkeypatch.setattr("mlx_train.trainer.time.perf_counter", lambda: clock[0])
+
+    class Slow:
+        batch_size, steps_per_epoch, share = source.batch_size, source.steps_per_epoch, source.share
+
+        @staticmethod
+        def epoch(number, first=0):
+            for batch in source.epoch(number, first):
+                clock[0] += 2.0
+                yield batch
+
+    def on_batch():
+        clock[0] += 1.0
+
+    for reuse in (1, 3):
+        config = dataclasses.replace(SMALL, reuse=reuse)
+        trained = Trainer(config, 100).train_epoch(Slow(), on_batch=on_batch)
+        count = source.steps_per_epoch
+        assert trained["seconds"] == 3 * count
+        assert trained["waiting"] == pytest.approx(2 / 3)
+        assert trained["samples_per_second"] == pytest.approx(reuse * source.batch_size / 3)
+
+
 def test_early_stopping_keeps_the_best_epoch(source):
     config = resolve("quick", **SMALL.to_dict() | {"epochs": 60, "patience": 2, "learning_rate": 0.05})
     trainer = Trainer(config, steps(source, config))
