@@ -26,7 +26,7 @@ DEVELOP := $(VENV)/.develop
 .DELETE_ON_ERROR:
 
 help:
-	@echo 'make run         set up, then train and evaluate with the quick preset'
+	@echo 'make run         set up, then solve the game, train networks on it and measure them'
 	@echo 'make test        set up, then the whole test suite'
 	@echo 'make check       formatting, linters and types'
 	@echo 'make format      rewrite the files as `make check` wants them'
@@ -42,7 +42,7 @@ help:
 	@echo 'Variables: PYTHON=$(PYTHON) EXTRA=$(EXTRA) ARGS=$(ARGS)'
 
 run: $(INSTALLED)
-	@$(PY) -m mlx_train run --preset quick $(ARGS)
+	@$(PY) -m mlx_train run --preset quick --teacher exact $(ARGS)
 
 test: $(INSTALLED) $(DEVELOP) web/ur.wasm
 	@$(PY) -m pytest $(ARGS)

@@ -38,7 +38,7 @@ PROGRAM = "mlx-ur"
 #: What a newcomer wants first: a command without the program, and what it is good for.
 FIRST = (
     ("doctor", "what works on this machine, and why not"),
-    ("run --preset quick", "a first pair of networks: a minute"),
+    ("run --preset quick --teacher exact", "a first pair of networks: a minute"),
     ("models", "the shipped models, and how well they play"),
     ("play --hints", "a game against the classic search, with advice"),
     ("solve --verify", "the exact solution, and its proof: two minutes"),

@@ -15,6 +15,10 @@ AUTO = -1
 #: Where the labels of the training come from.
 TEACHERS = ("search", "exact", "outcome")
 
+#: What a teacher's labels ask for in place of the defaults. Labels without noise bear larger steps, and an absolute
+#: error lowers the squared one too (docs/experiments.md).
+TEACHER_SETTINGS: dict[str, dict[str, Any]] = {"exact": {"learning_rate": 0.003, "value_loss": "absolute"}}
+
 
 def _evaluation_weights() -> Iterable[str]:
     # Imported here, so that the command line's help needs no compiled module.
@@ -109,7 +113,8 @@ class Config(Settings):
     networks: str = setting("both", "Networks to train: both, value or policy.", choices=("both", "value", "policy"))
     value_loss: str = setting(
         "squared",
-        "What the value network minimises, of the error of 2p - 1: squared or absolute.",
+        "What the value network minimises, of the error of 2p - 1: squared or absolute; with the exact teacher "
+        f"{TEACHER_SETTINGS['exact']['value_loss']} unless told.",
         choices=("squared", "absolute"),
     )
     batch_size: int = setting(
@@ -118,7 +123,11 @@ class Config(Settings):
     pieces: int = setting(
         0, "Parts of a batch whose gradients are summed. 0: 2 on the CPU, so that two processes equal one; 1 on a GPU."
     )
-    learning_rate: float = setting(0.001, "Adam's rate after the warm-up; a cosine takes it to zero.")
+    learning_rate: float = setting(
+        0.001,
+        "Adam's rate after the warm-up; a cosine takes it to zero; with the exact teacher "
+        f"{TEACHER_SETTINGS['exact']['learning_rate']} unless told.",
+    )
     warmup: float = setting(0.02, "Share of the steps over which the learning rate rises from zero.")
     dropout: float = setting(0.0, "Share of hidden units left out of a training step.")
     validation_split: float = setting(0.2, "Share of the games kept for validation.")
@@ -246,8 +255,8 @@ CHANGEABLE = ("device", "workers", "checkpoint_seconds", "memory_limit")
 
 #: The presets of `--preset`, each by what it changes of the defaults.
 PRESETS: dict[str, dict[str, Any]] = {
-    "quick": {"games": 100, "epochs": 10, "depth": 3, "evaluation_games": 1000},
-    "standard": {"games": 1000, "epochs": 50},
+    "quick": {"games": 100, "epochs": 10, "depth": 3, "steps": 3000, "evaluation_games": 1000},
+    "standard": {"games": 1000, "epochs": 50, "steps": 12_000},
     "production": {"evaluation_games": 10_000},
 }
 
@@ -274,10 +283,14 @@ def resolve_as(
     overrides: Mapping[str, Any],
     file: Path | None = None,
 ) -> S:
-    """The same for settings of any kind, out of their presets. file: settings that go before the preset's."""
+    """The same for settings of any kind, out of their presets. file: settings that go before the preset's.
+
+    What the teacher asks for stands behind all of these.
+    """
     check_choice("preset", preset, presets)
     given = {name: value for name, value in overrides.items() if value is not None}
-    return kind.from_dict(presets[preset] | ({} if file is None else read_settings(file, kind)) | given)
+    settings = presets[preset] | ({} if file is None else read_settings(file, kind)) | given
+    return kind.from_dict(TEACHER_SETTINGS.get(settings.get("teacher", ""), {}) | settings)
 
 
 def read_settings(file: Path, kind: type[Settings] = Config) -> dict[str, Any]:

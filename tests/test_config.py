@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from mlx_train.config import PRESETS, Config, resolve
+from mlx_train.config import PRESETS, Config, resolve, resolve_as
 
 
 def test_presets_are_the_published_ones():
@@ -60,3 +60,14 @@ def test_dictionary_round_trip_and_unknown_keys():
 
 def test_every_setting_has_a_help_text():
     assert all(field.metadata["help"] for field in dataclasses.fields(Config))
+
+
+def test_what_a_teacher_asks_for_stands_behind_everything_else(tmp_path):
+    exact = resolve("quick", teacher="exact")
+    assert (exact.learning_rate, exact.value_loss) == (0.003, "absolute")
+    assert resolve("quick", teacher="exact", learning_rate=0.01).learning_rate == 0.01
+    (tmp_path / "best.json").write_text('{"teacher": "exact", "value_loss": "squared"}')
+    found = resolve_as(Config, PRESETS, "standard", {}, tmp_path / "best.json")
+    assert (found.learning_rate, found.value_loss) == (0.003, "squared")
+    for teacher in ("search", "outcome", None):
+        assert resolve("quick", teacher=teacher).learning_rate == 0.001
