@@ -40,8 +40,8 @@ FIRST = (
     ("doctor", "what works on this machine, and why not"),
     ("run --preset quick --teacher exact", "a first pair of networks: a minute"),
     ("models", "the shipped models, and how well they play"),
-    ("play --hints", "a game against the classic search, with advice"),
-    ("solve --verify", "the exact solution, and its proof: two minutes"),
+    ("play --hints", "a game with the classic search, and advice"),
+    ("solve --verify", "the exact solution, proved: two minutes"),
 )
 
 
