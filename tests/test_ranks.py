@@ -29,7 +29,25 @@ SETTINGS = [
 ]  # fmt: skip
 
 
-def start(size, arguments, folder, others=()):
+#: Processes that gather without pause what each knows of all, until the last of them dies.
+GATHER = """
+import os, threading
+from mlx_train.ranks import join
+
+ranks = join()
+parts = [bytes([rank]) * 2_000_000 for rank in range(ranks.share.size)]
+if ranks.share.rank == ranks.share.size - 1:
+    threading.Timer(0.5, os._exit, [9]).start()
+try:
+    while ranks.gather_bytes(parts[ranks.share.rank]) == parts:
+        pass
+    print("wrong data")
+except RuntimeError:
+    print("an error")
+"""
+
+
+def start(size, arguments, folder, others=(), program=("-m", "mlx_train")):
     """Processes of a ring -> a list of Popen; `others`: arguments that the last of them has besides."""
     with ExitStack() as stack:
         sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(size)]
@@ -38,7 +56,7 @@ def start(size, arguments, folder, others=()):
     hosts.write_text(json.dumps(addresses) if size > 1 else "")
     return [
         subprocess.Popen(
-            [sys.executable, "-m", "mlx_train", *map(str, [*arguments, *(others if rank == size - 1 else ())])],
+            [sys.executable, *program, *map(str, [*arguments, *(others if rank == size - 1 else ())])],
             env=os.environ | {"MLX_RANK": str(rank), "MLX_HOSTFILE": str(hosts)},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -159,6 +177,12 @@ def test_a_process_that_dies_ends_the_others_and_any_number_goes_on(tmp_path):
         assert code == 0, errors
     call("run", *settings, "--output", tmp_path / "alone")
     assert largest_difference(folder, tmp_path / "alone") < 1e-4
+
+
+def test_what_is_gathered_is_whole_or_an_error(tmp_path):
+    for _ in range(3):
+        (_, output, errors), _ = finish(start(2, [], tmp_path, program=("-c", GATHER)))
+        assert output == "an error\n", errors
 
 
 @pytest.mark.slow
