@@ -111,11 +111,17 @@ def generate(config: Config, run: Run, ranks: Ranks = ALONE) -> Decisions | None
     cores = CoreUse()
     smallest = block = _FIRST_BLOCK * workers * ranks.share.size
 
-    def play(games: range) -> tuple[np.ndarray, bool]:
-        """The share of some games that is this process's -> (their records, whether it was interrupted)."""
+    def play(games: range) -> np.ndarray:
+        """The records of some games, as far as they are this process's; fewer where it was interrupted."""
+
+        def on_games(done: int) -> None:
+            if asked():
+                raise KeyboardInterrupt  # in one of the threads that play: it ends them all, in good order
+            update(games[0] + done * ranks.share.size, cores)
+
         own = games[ranks.share.of(len(games))]
         if not own:
-            return np.empty(0, dtype=RECORD_DTYPE), False
+            return np.empty(0, dtype=RECORD_DTYPE)
         try:
             return selfplay(
                 len(own),
@@ -125,19 +131,20 @@ def generate(config: Config, run: Run, ranks: Ranks = ALONE) -> Decisions | None
                 playouts=info["playouts"],
                 first=own[0],
                 workers=workers,
-                progress=lambda done: update(games[0] + done * ranks.share.size, cores),
-            ), False
+                progress=on_games,
+            )
         except Interrupted as stop:
-            return stop.partial, True
+            return stop.partial
 
     try:
-        with progress("games", config.games, "games", played) as update:
+        # Held back, so that no process leaves the others alone in the middle of an exchange.
+        with held_back() as asked, progress("games", config.games, "games", played) as update:
             while played < config.games:
                 games = range(played, min(played + block, config.games))
                 start = time.perf_counter()
-                records, stopped = play(games)
-                seconds, interrupted = map(max, zip(*ranks.gather([time.perf_counter() - start, stopped]), strict=True))
-                everyone = ranks.gather_bytes(records.tobytes())
+                own = play(games)
+                seconds = max(ranks.gather(time.perf_counter() - start))
+                everyone = ranks.gather_bytes(own.tobytes())
                 records = np.concatenate([np.frombuffer(part, dtype=RECORD_DTYPE) for part in everyone])
                 records, end = _whole_games(records, played, len(games))
                 if ranks.leads and end > played:
@@ -147,7 +154,7 @@ def generate(config: Config, run: Run, ranks: Ranks = ALONE) -> Decisions | None
                     parts[-1].save(run.parts / f"{played:010}.npz", compress=False)
                     moment("games written")
                 played = end
-                if interrupted:
+                if any(ranks.gather(asked())):
                     raise KeyboardInterrupt
                 block = max(smallest, round(len(games) * _BLOCK_SECONDS / seconds))
     except KeyboardInterrupt:

@@ -19,8 +19,11 @@ import pytest
 
 from engine.network import read_document
 from mlx_train.checkpoint import checkpoints
+from mlx_train.config import Config
 from mlx_train.dataset import Decisions, Share
-from mlx_train.ranks import ALONE, backend, first_host
+from mlx_train.pipeline import generate
+from mlx_train.ranks import ALONE, Ranks, backend, first_host
+from mlx_train.runs import Run
 
 SETTINGS = [
     "--preset", "quick", "--games", "100", "--depth", "1", "--playouts", "0", "--batch-size", "150", "--epochs", "1",
@@ -195,6 +198,42 @@ def test_the_death_of_the_first_process_ends_the_others(tmp_path):
     _, (code, _, errors) = finish(processes)
     assert code == 1
     assert "rank 0 on" in errors
+
+
+class Interrupted(Ranks):
+    """A process alone that gets Ctrl-C while it exchanges what was played."""
+
+    reached = False
+
+    def gather_bytes(self, data):
+        if not self.reached:
+            self.reached = True
+            os.kill(os.getpid(), signal.SIGINT)
+        return super().gather_bytes(data)
+
+
+def test_ctrl_c_waits_for_the_games_of_the_others(tmp_path):
+    config = Config(games=100, depth=1, playouts=0, workers=1)
+    run = Run.create(config, "games", tmp_path / "run")
+    with pytest.raises(KeyboardInterrupt):
+        generate(config, run, Interrupted())
+    (part,) = run.parts.iterdir()
+    assert Decisions.load(part).games == 64
+    assert generate(config, run).games == 100
+
+
+@pytest.mark.slow
+def test_ctrl_c_while_the_games_are_played_keeps_them(tmp_path):
+    folder = tmp_path / "games"
+    command = ["generate", "--games", 20_000, "--depth", 2, "--playouts", 1, "--workers", 1, "--output", folder]
+    processes = start(2, command, tmp_path)
+    wait_for(lambda: list(folder.glob("games/*.npz")))
+    for process in processes:
+        process.send_signal(signal.SIGINT)
+    for code, _, errors in finish(processes):
+        assert code == 130, errors
+        assert "died" not in errors
+    assert sum(Decisions.load(part).games for part in folder.glob("games/*.npz")) >= 128
 
 
 @pytest.mark.slow
