@@ -53,13 +53,19 @@ def begin(
     if resume is not None and output is not None:
         raise ValueError("--resume goes on in the run's own folder: leave --output out")
     ranks.agree(config.to_dict())
-    if not ranks.leads:
-        return Run(resume or output or "elsewhere")
+    opened: list[Run] = []
+
+    def open_folder() -> str:
+        if resume is None:
+            opened.append(Run.create(config, name, output, made_by=made_by, **more))
+        else:
+            opened.append(Run.resume(resume))
+        return str(opened[0].folder)
+
+    folder = ranks.first(open_folder)
     if resume is not None:
-        run = Run.resume(resume)
-        say(f"going on in {run.folder}")
-        return run
-    return Run.create(config, name, output, made_by=made_by, **more)
+        say(f"going on in {folder}")
+    return opened[0] if opened else Run(folder)
 
 
 def read_games(path: Path | None, resume: Path | None, ranks: Ranks = ALONE) -> tuple[Decisions | None, dict[str, Any]]:

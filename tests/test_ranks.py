@@ -261,6 +261,15 @@ def test_processes_with_other_settings_are_refused(tmp_path):
     assert not folder.exists()
 
 
+def test_a_folder_that_cannot_be_made_ends_all_in_one_line(tmp_path):
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "file").touch()
+    first, second = finish(start(2, ["generate", "--games", 9, "--output", tmp_path / "full"], tmp_path))
+    assert first[0] == second[0] == 1
+    assert first[2].splitlines()[-1].endswith("exists already and is not an empty folder")
+    assert second[2] == ""
+
+
 @pytest.mark.slow
 def test_under_the_launcher(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as server:
