@@ -107,8 +107,20 @@ def newest(folder: str | Path) -> tuple[Path, bytes] | None:
         try:
             return path, read_bytes(path)
         except Damaged as error:
-            say(f"{error}; going on from the one before it")
+            say(f"{error}; it is passed over")
     return None
+
+
+def resume_from(folder: str | Path) -> tuple[Path, bytes] | None:
+    """The same for a training that goes on there: damaged ones after it are deleted, and it is said if none is left."""
+    found, there = newest(folder), checkpoints(folder)
+    if found is None:
+        if there:
+            say(f"{folder}: no whole checkpoint is left: the training begins again")
+        return None
+    for damaged in there[there.index(found[0]) + 1 :]:
+        damaged.unlink()  # it would be kept in a whole one's place
+    return found
 
 
 def parse(data: bytes, name: object) -> Checkpoint:
@@ -136,7 +148,7 @@ def load_model(source: str | Path) -> tuple[Networks, Config, dict[str, Any]]:
     if path.is_dir():
         found = newest(path)
         if found is None:
-            raise ValueError(f"{source}: no checkpoint in this folder")
+            raise ValueError(f"{source}: no whole checkpoint in this folder")
         path, data = found
     else:
         data = read_bytes(path)

@@ -271,7 +271,7 @@ def train(
     KeyboardInterrupt.
     """
     from mlx_train.backend import peak_memory, use_device
-    from mlx_train.checkpoint import newest, restore, save_checkpoint
+    from mlx_train.checkpoint import restore, resume_from, save_checkpoint
     from mlx_train.events import Events
     from mlx_train.trainer import Trainer
     from mlx_train.trainer import train as train_networks
@@ -281,7 +281,7 @@ def train(
     trainer = Trainer(config, steps, ranks)
     position = trainer.position
     metadata: dict[str, Any] = {}
-    found = newest(run.checkpoints) if ranks.leads else None
+    found = resume_from(run.checkpoints) if ranks.leads else None
     data = ranks.first_bytes(found[1] if found else b"")
     if data:
         name = ranks.first(lambda: str(found[0]) if found else "")

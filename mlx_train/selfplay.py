@@ -286,7 +286,7 @@ class Journal:
         self._saved = time.monotonic()
 
     def resume(self) -> None:
-        """Put the newest checkpoint that is whole into the learner, and forget what came after it.
+        """Put the newest checkpoint that is whole into the learner, and delete what came after it.
 
         A run that was killed before its first checkpoint begins again. Raises ValueError where all are damaged, or the
         newest was made with other settings.
@@ -307,6 +307,9 @@ class Journal:
             if found:
                 raise ValueError(f"{self.run.folder} has no usable checkpoint to go on from")
         done = self.learner.rounds
+        for path in found:
+            if _number(path) > done:
+                path.unlink()  # damaged: it would be kept in a whole one's place
         if self.run.metrics.exists():
             lines = self.run.metrics.read_text().splitlines(keepends=True)
             write_text(self.run.metrics, "".join(lines[:done]))

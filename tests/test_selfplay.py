@@ -186,6 +186,7 @@ def test_a_damaged_checkpoint_is_skipped_for_the_one_before(tmp_path, undisturbe
     journal.resume()
     assert again.rounds == 5
     assert "skipped" in capsys.readouterr().err
+    assert [path.name for path in run.checkpoints.iterdir()] == ["round-5.npz"]  # it is not kept for a whole one
     learn(again, journal.write)
     assert_same_bits(arrays(again), undisturbed)
     for path in run.checkpoints.iterdir():
