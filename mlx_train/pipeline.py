@@ -1,5 +1,6 @@
 """The phases of a run, each from files to files: generate, train, export, evaluate."""
 
+import dataclasses
 import datetime
 import json
 import shutil
@@ -66,6 +67,24 @@ def begin(
     if resume is not None:
         say(f"going on in {folder}")
     return opened[0] if opened else Run(folder)
+
+
+def with_init(config: Config, resume: Path | None, ranks: Ranks = ALONE) -> Config:
+    """The settings with `init` by its whole path, so that a run goes on from any folder. Only rank 0 reads the file.
+
+    A run that has checkpoints needs it no more. Raises ValueError, OSError for what are no weights of these sizes.
+    """
+    from mlx_train.checkpoint import checkpoints
+    from mlx_train.networks import Networks
+    from mlx_train.weights import load_into
+
+    def where() -> str:
+        if resume is not None and checkpoints(Run(resume).checkpoints):
+            return config.init
+        load_into(Networks(config.hidden_sizes, config.activation), config.init)
+        return config.init if resume is not None else str(Path(config.init).absolute())
+
+    return dataclasses.replace(config, init=ranks.first(where)) if config.init else config
 
 
 def read_games(path: Path | None, resume: Path | None, ranks: Ranks = ALONE) -> tuple[Decisions | None, dict[str, Any]]:
@@ -278,11 +297,11 @@ def train(
 
     device = use_device(config.device)
     steps = config.epochs * source.steps_per_epoch * config.reuse
-    trainer = Trainer(config, steps, ranks)
-    position = trainer.position
     metadata: dict[str, Any] = {}
     found = resume_from(run.checkpoints) if ranks.leads else None
     data = ranks.first_bytes(found[1] if found else b"")
+    trainer = Trainer(config, steps, ranks, restored=bool(data))
+    position = trainer.position
     if data:
         name = ranks.first(lambda: str(found[0]) if found else "")
         metadata = restore(trainer, data, name)

@@ -208,6 +208,28 @@ def test_a_resumed_run_keeps_its_settings(undisturbed, arguments, code, message)
     assert message in " ".join(errors.replace("│", " ").split())
 
 
+@pytest.mark.slow
+def test_first_weights_are_needed_until_the_first_checkpoint(undisturbed, tmp_path):
+    (tmp_path / "first.json").write_bytes((undisturbed / "weights.json").read_bytes())
+    settings = [*SETTINGS, "--init", "first.json", "--output", tmp_path / "run"]
+    killed = call("run", *settings, cwd=tmp_path, kill_at="dataset written:1")
+    assert killed[0] == -signal.SIGKILL
+    killed = call("run", "--resume", tmp_path / "run", kill_at="checkpoint done:1")  # in another working directory
+    assert killed[0] == -signal.SIGKILL, killed
+    (tmp_path / "first.json").unlink()
+    code, _, errors = call("run", "--resume", tmp_path / "run")
+    assert code == 0, errors
+
+
+def test_first_weights_are_read_before_the_games(undisturbed, tmp_path):
+    for file, message in ((tmp_path / "none.json", "No such file"), (undisturbed / "metrics.jsonl", "metrics.jsonl")):
+        code, _, errors = call("run", *SETTINGS, "--init", file, "--output", tmp_path / "run")
+        assert code == 1
+        assert message in errors
+        assert "generating" not in errors
+        assert not (tmp_path / "run").exists()
+
+
 def test_only_run_folders_of_the_command_are_resumed(undisturbed, tmp_path):
     code, _, errors = call("generate", "--resume", undisturbed)
     assert code == 2
