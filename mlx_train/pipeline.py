@@ -24,7 +24,7 @@ from mlx_train.evaluate import WinRate, microseconds_per_move, win_rates
 from mlx_train.faults import moment
 from mlx_train.files import write_json
 from mlx_train.interrupts import held_back
-from mlx_train.memory import check, explained, peaks
+from mlx_train.memory import check, explained, peaks, smaller_batch
 from mlx_train.progress import CoreUse, duration, progress, say
 from mlx_train.ranks import ALONE, Ranks
 from mlx_train.report import loss_curve, save_figure
@@ -340,7 +340,7 @@ def train(
             watch(position.history)
             on_batch()
 
-        with explained(config, device):
+        with explained(device, smaller_batch(config)):
             train_networks(trainer, source, on_epoch, stopping=asked, on_batch=on_batch)
         position.seconds = before + time.perf_counter() - start
         if not position.finished:

@@ -29,6 +29,7 @@ from engine.returns import play_games
 from mlx_train.backend import mx, nn, optim, peak_memory, use_device
 from mlx_train.config import CHANGEABLE, SelfplayConfig
 from mlx_train.files import write_text
+from mlx_train.memory import process_peak_memory
 from mlx_train.networks import Networks, values
 from mlx_train.progress import say
 from mlx_train.runs import Run, source_revision
@@ -63,6 +64,7 @@ class RoundMetrics:
     seconds: float  # so far, pauses left out
     cpu_seconds: float  # so far, of all threads
     peak_memory_bytes: int  # MLX's
+    process_peak_memory_bytes: int  # all that was resident
 
 
 class Learner:
@@ -172,6 +174,7 @@ class Learner:
             seconds=round(self.seconds, 3),
             cpu_seconds=round(self.cpu_seconds, 3),
             peak_memory_bytes=peak_memory(),
+            process_peak_memory_bytes=process_peak_memory(),
         )
 
     def _take(self, jobs: list[Future[tuple[NDArray[np.uint64], NDArray[np.float32], int]]]) -> int:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from mlx_train.config import Config
 from mlx_train.failures import EXPECTED, tell
 from mlx_train.files import write_json, write_text
+from mlx_train.memory import explained, peak_text, peaks, prepare
 from mlx_train.progress import progress, say
 from mlx_train.report import markdown_table, save_figure, search_plot
 from mlx_train.runs import Run
@@ -304,9 +305,7 @@ def _work(
     report: Callable[[], None] = lambda: None,
 ) -> None:
     """Run trials one after the other until all of them are finished or somebody's. turn: as for `next_trial`."""
-    from mlx_train.backend import use_device
-
-    use_device(search.config.device)
+    prepare(search.config)
     # Another seed for each process and each call: the same one would suggest the same again.
     begun = len(folder.study(0).trials)
     study = folder.study((search.config.seed + 1_000_003 * begun + worker) % 2**32)
@@ -342,7 +341,10 @@ class Objective:
     """One trial: a training with the suggested settings -> its measure."""
 
     def __init__(self, folder: Folder, search: Search):
+        from mlx_train.backend import use_device
+
         self.search = search
+        self.device = use_device(search.config.device)
         self.table: Tablebase | None = None
         if search.measure != "validation_loss":
             from engine.agents import open_table
@@ -370,12 +372,14 @@ class Objective:
         trainer = Trainer(config, config.epochs * source.steps_per_epoch * config.reuse)
 
         def on_epoch(metrics: EpochMetrics) -> None:
+            trial.set_user_attr("peak_memory_bytes", peaks(trainer.position.history))
             trial.report(self.measured(trainer, metrics.validation_loss), metrics.epoch)
             if trial.should_prune():
                 raise optuna.TrialPruned
 
         try:
-            history = train(trainer, source, on_epoch)
+            with explained(self.device, "lower --parallel"):
+                history = train(trainer, source, on_epoch)
         except FloatingPointError as error:
             raise optuna.TrialPruned(str(error)) from None
         best = sum(row.to_dict()[f"validation_{name}_loss"] for name, row in best_epochs(history).items())
@@ -467,6 +471,9 @@ def summary(folder: Folder, search: Search, study: "optuna.Study", weights: dict
         parts.append(markdown_table(("setting", "importance"), [(k, f"{v:.2f}") for k, v in weights.items()]))
     else:
         parts.append(f"importances need {_ENOUGH} trials that were not broken off")
+    memory = [trial.user_attrs["peak_memory_bytes"] for trial in trials if "peak_memory_bytes" in trial.user_attrs]
+    if memory:
+        parts.append(f"{peak_text({whose: max(found[whose] for found in memory) for whose in memory[0]})} in a process")
     parts.append(f"the best settings: python -m mlx_train run --config {folder.best}")
     return "\n\n".join(parts)
 

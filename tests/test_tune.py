@@ -97,6 +97,7 @@ class TestSearch:
         text = finished.table.read_text()
         assert f"| {best['trial']} " in text
         assert "importances need 8 trials" in text
+        assert "peak memory" in text
         assert finished.picture.read_bytes().startswith(b"\x89PNG")
 
     def test_its_best_settings_are_a_file_for_config(self, finished):
@@ -206,6 +207,12 @@ class TestSearch:
         assert first.state == State.FAIL
         assert first.params != second.params
 
+    def test_out_of_memory_is_explained(self, search, tmp_path, monkeypatch):
+        folder = tune.begin(search, tmp_path / "search")
+        monkeypatch.setattr("mlx_train.trainer.Trainer.validate", exhaust)
+        with pytest.raises(RuntimeError, match="out of memory on the cpu: lower --parallel"):
+            tune.tune(folder, search, 1)
+
     def test_no_more_trials_than_asked_for(self, search, tmp_path):
         folder = tune.begin(search, tmp_path / "search")
         studies = [folder.study(seed) for seed in range(8)]
@@ -238,6 +245,10 @@ def interrupt(*_):
 
 def fail(*_):
     raise RuntimeError("no such luck")
+
+
+def exhaust(*_):
+    raise RuntimeError("[malloc] Unable to allocate 4096 bytes.")
 
 
 class TestProcesses:
