@@ -349,7 +349,9 @@ def train(
         if position.history and ranks.leads:
             metadata = metadata or _metadata(config, position, made, device)
             if position.finished:
+                moment("training done")
                 save_checkpoint(run.checkpoints, trainer, metadata)
+                moment("training saved")
             _write_networks(config, trainer, run, metadata)
     if not position.finished or asked():  # also while the last epoch was validated or the weights were written
         say(f"interrupted in epoch {min(position.epoch, config.epochs)}: go on with --resume {run.folder}")
@@ -398,6 +400,7 @@ def _write_networks(config: Config, trainer: "Trainer", run: Run, metadata: dict
     from mlx_train.weights import save_document, to_document
 
     save_document(run.weights, to_document(trainer.model, metadata, config.networks))
+    moment("weights written")
     history = [metrics.to_dict() for metrics in trainer.position.history]
     save_figure(loss_curve(history, config.value_loss), run.loss_curve)
 

@@ -17,6 +17,7 @@ from mlx_train.backend import mx, nn, optim, peak_memory
 from mlx_train.config import Config
 from mlx_train.dataset import Batch, Share
 from mlx_train.device_features import feature_bytes
+from mlx_train.faults import moment
 from mlx_train.memory import process_peak_memory
 from mlx_train.networks import MLP, Networks, log_policies, values
 from mlx_train.ranks import ALONE, Ranks
@@ -375,6 +376,7 @@ class Trainer:
             if row.epoch == metrics.epoch:
                 self.best[name] = tree_map(mx.array, self.model[name].parameters())
         mx.eval(self.best)
+        moment("epoch ended")
 
     def use_best(self) -> None:
         """Put the weights of the best epochs into the model."""

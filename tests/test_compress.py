@@ -128,13 +128,12 @@ class TestTrainingOn:
         assert document["value_layers"]
         assert document["policy_layers"]
 
-
     def test_out_of_memory_is_explained(self, table, model, tmp_path, monkeypatch):
         def exhaust(*_):
             raise MemoryError
 
         monkeypatch.setattr("mlx_train.compress.finetune", exhaust)
-        with pytest.raises(RuntimeError, match="out of memory on the .*: --steps 0 does without"):
+        with pytest.raises(RuntimeError, match=r"out of memory on the .*: --steps 0 does without"):
             compress(model, tmp_path, table, bits=(4,), steps=2, **SMALL)
 
 
