@@ -117,7 +117,7 @@ def generate(config: Config, run: Run, ranks: Ranks = ALONE) -> Decisions | None
         if ranks.leads:
             shutil.rmtree(run.parts, ignore_errors=True)
         return data
-    workers = max(1, worker_count(config.workers) // (ranks.local_size if config.workers is None else 1))
+    workers = _own_workers(config, ranks)
     player: Search | Tablebase
     info: dict[str, Any]
     if config.teacher == "exact":
@@ -197,6 +197,11 @@ def generate(config: Config, run: Run, ranks: Ranks = ALONE) -> Decisions | None
     return data
 
 
+def _own_workers(config: Config, ranks: Ranks) -> int:
+    """The threads of this process: where nobody says how many, the processes of one machine divide its cores."""
+    return max(1, worker_count(config.workers) // (ranks.local_size if config.workers is None else 1))
+
+
 def _whole_games(records: np.ndarray, first: int, count: int) -> tuple[np.ndarray, int]:
     """The records of the games from `first` on up to the first one that is missing -> (those records, its number).
 
@@ -247,7 +252,8 @@ def exact_data(config: Config, ranks: Ranks = ALONE) -> "tuple[Source, dict[str,
     """-> (batches of the solved game, what the metadata says of them)."""
     from mlx_train.exact import ExactSource
 
-    source = ExactSource(config, solved_table(config, ranks), ranks.share)
+    own = dataclasses.replace(config, workers=_own_workers(config, ranks))
+    source = ExactSource(own, solved_table(config, ranks), ranks.share)
     samples = config.epochs * source.steps_per_epoch * source.batch_size  # distinct draws
     return source, {"num_games": 0, "num_training_samples": samples, "depth": None}
 

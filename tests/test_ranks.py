@@ -21,7 +21,7 @@ from engine.network import read_document
 from mlx_train.checkpoint import checkpoints
 from mlx_train.config import Config
 from mlx_train.dataset import Decisions, Share
-from mlx_train.pipeline import generate
+from mlx_train.pipeline import exact_data, generate
 from mlx_train.ranks import ALONE, Ranks, backend, first_host
 from mlx_train.runs import Run
 
@@ -120,6 +120,16 @@ def test_a_process_alone():
     assert not ALONE.has_lost_one()
     ALONE.agree({"seed": 1})
     ALONE.leave()
+
+
+def test_processes_of_one_machine_divide_its_cores(table, monkeypatch):
+    monkeypatch.setattr("mlx_train.pipeline.solved_table", lambda *_: table)
+    monkeypatch.setattr("mlx_train.pipeline.worker_count", lambda asked: asked or 6)
+    ranks = Ranks()
+    for size, workers, own in ((1, None, 6), (2, None, 3), (8, None, 1), (2, 5, 5)):
+        ranks.local_size = size
+        source, _ = exact_data(Config(teacher="exact", workers=workers), ranks)
+        assert source.config.workers == own
 
 
 def test_what_the_launcher_says(monkeypatch, tmp_path):
