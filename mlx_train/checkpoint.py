@@ -10,6 +10,7 @@ left when the disk has lost a part of the other.
 
 import io
 import json
+import re
 import zlib
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -31,6 +32,7 @@ CHECKPOINT_VERSION = 2
 KEPT = 2
 
 _SUFFIX = ".safetensors"
+_NAME = re.compile(r"\d+-([0-9a-f]{8})" + re.escape(_SUFFIX))
 
 
 class Damaged(ValueError):
@@ -87,13 +89,16 @@ def save_checkpoint(folder: str | Path, trainer: Trainer, run: dict[str, Any] | 
 
 def checkpoints(folder: str | Path) -> list[Path]:
     """The checkpoints in a folder, the newest last."""
-    return sorted(path for path in Path(folder).glob(f"*-????????{_SUFFIX}") if not path.name.startswith("."))
+    return sorted(path for path in Path(folder).glob(f"*{_SUFFIX}") if _NAME.fullmatch(path.name))
 
 
 def read_bytes(path: Path) -> bytes:
-    """A checkpoint's bytes. Raises Damaged if they are not those that its name speaks of, OSError."""
+    """A checkpoint's bytes. Raises Damaged if they are not those that its name speaks of, ValueError, OSError."""
+    name = _NAME.fullmatch(path.name)
+    if name is None:
+        raise ValueError(f"{path}: not a checkpoint: its name has no checksum")
     data = path.read_bytes()
-    if f"{zlib.crc32(data):08x}" != path.stem.rpartition("-")[2]:
+    if f"{zlib.crc32(data):08x}" != name[1]:
         raise Damaged(f"{path}: damaged checkpoint: its checksum is not the one in its name")
     return data
 

@@ -158,6 +158,16 @@ def test_where_all_are_damaged_the_training_begins_again(source, folder, capsys)
     assert len(checkpoints(folder)) == KEPT  # until there are others
 
 
+def test_files_of_other_names_are_no_checkpoints(folder):
+    newer = checkpoints(folder)[-1]
+    for name in ("my.safetensors", "my-networks.safetensors", "000009-1234567.safetensors"):
+        other = newer.with_name(name)
+        other.write_bytes(newer.read_bytes())
+        with pytest.raises(ValueError, match="not a checkpoint: its name has no checksum"):
+            load_model(other)
+    assert newest(folder)[0] == newer
+
+
 def test_other_checkpoints_are_refused(source, folder):
     _, data = newest(folder)
     with pytest.raises(ValueError, match=r"hidden_sizes \[16, 8\], not \[8\]"):
