@@ -125,8 +125,8 @@ def test_a_run_killed_at_twenty_moments(tmp_path):
     assert code == 0, errors
     length = time.monotonic() - begun
     rng = random.Random(0)
-    early = [*BEFORE, *(rng.uniform(0, 0.3 * length) for _ in range(2))]
-    last = epochs - 2  # a moment and what follows it have to come before the end
+    early = [*BEFORE, *(rng.uniform(0, 1) for _ in range(2))]
+    last = epochs - 5  # a kill has to come before the end, also where the machine has become faster meanwhile
     late = [(int(when), when % 1 * length / epochs) for when in sorted(rng.uniform(0, last) for _ in WITHIN)]
     within = itertools.chain(*zip(late, rng.sample(WITHIN, len(WITHIN)), strict=True))
     deaths = [*early, *within, *AFTER]
