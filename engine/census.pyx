@@ -259,7 +259,7 @@ def count_reached(Tablebase base, int workers, on_layer):
 
 cdef extern from *:
     """
-    #define UR_TURNS_OMEGA 1.07     /* over-relaxation; at four pieces 1.0 needs a third as many sweeps again, 1.15 too */
+    #define UR_TURNS_OMEGA 1.07     /* over-relaxation; at four pieces 1.0 and 1.15 need a third as many sweeps again */
     """
     const double OMEGA "UR_TURNS_OMEGA"
 

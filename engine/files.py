@@ -19,7 +19,7 @@ def atomic_file(path: str | Path) -> Iterator[BinaryIO]:
     path = Path(path)
     name = None
     try:
-        _remove_abandoned(path)
+        remove_abandoned(path)
         descriptor, name = _beside(path)
         with os.fdopen(descriptor, "wb") as file:
             yield cast(BinaryIO, file)
@@ -61,7 +61,7 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _remove_abandoned(path: Path) -> None:
+def remove_abandoned(path: Path) -> None:
     """Delete the unfinished files of `path` that nobody holds any more: their writers were killed."""
     prefix = f".{path.name}."
     with suppress(OSError):  # no such folder, a file of somebody else

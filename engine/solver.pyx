@@ -3,7 +3,7 @@
 import numpy as np
 
 from libc.math cimport INFINITY
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
+from libc.stdint cimport int64_t, uint16_t, uint32_t
 from libc.string cimport memset
 
 from engine.position cimport BORNE_OFF, LANE_MASK, MAX_ROLL, ROSETTE_MASK, SAFE_MASK, lowest, popcount
@@ -87,9 +87,10 @@ cdef inline int width_of(int pieces, unsigned int far) noexcept nogil:
     return INDEX.prefix[pieces - popcount(far)]
 
 
-cdef inline const double* block_after(const Layer* layer, const ur_block* block, bint leads, unsigned int own,
-                                     unsigned int opp, int entered, int captured, bint again,
-                                     ptrdiff_t* stride) noexcept nogil:
+cdef inline const double* block_after(
+    const Layer* layer, const ur_block* block, bint leads, unsigned int own, unsigned int opp, int entered,
+    int captured, bint again, ptrdiff_t* stride
+) noexcept nogil:
     """Where a move inside the layer leads, and how wide the rows are there.
 
     own, opp: the mover's squares 5 to 14 after it, and the other side's, from bit 5 on. entered: pieces that have left
@@ -103,8 +104,9 @@ cdef inline const double* block_after(const Layer* layer, const ur_block* block,
                               (opp if leads else own) >> 5)
 
 
-cdef inline const double* block_off(const Layer* layer, const ur_block* block, bint leads, unsigned int own,
-                                   unsigned int opp, ptrdiff_t* stride) noexcept nogil:
+cdef inline const double* block_off(
+    const Layer* layer, const ur_block* block, bint leads, unsigned int own, unsigned int opp, ptrdiff_t* stride
+) noexcept nogil:
     """The same where a piece is borne off: in a layer with one piece less, or over."""
     stride[0] = block.width
     if leads:

@@ -10,6 +10,7 @@ left when the disk has lost a part of the other.
 
 import io
 import json
+import re
 import zlib
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -31,6 +32,7 @@ CHECKPOINT_VERSION = 2
 KEPT = 2
 
 _SUFFIX = ".safetensors"
+_NAME = re.compile(r"\d+-([0-9a-f]{8})" + re.escape(_SUFFIX))
 
 
 class Damaged(ValueError):
@@ -87,13 +89,16 @@ def save_checkpoint(folder: str | Path, trainer: Trainer, run: dict[str, Any] | 
 
 def checkpoints(folder: str | Path) -> list[Path]:
     """The checkpoints in a folder, the newest last."""
-    return sorted(path for path in Path(folder).glob(f"*-????????{_SUFFIX}") if not path.name.startswith("."))
+    return sorted(path for path in Path(folder).glob(f"*{_SUFFIX}") if _NAME.fullmatch(path.name))
 
 
 def read_bytes(path: Path) -> bytes:
-    """A checkpoint's bytes. Raises Damaged if they are not those that its name speaks of, OSError."""
+    """A checkpoint's bytes. Raises Damaged if they are not those that its name speaks of, ValueError, OSError."""
+    name = _NAME.fullmatch(path.name)
+    if name is None:
+        raise ValueError(f"{path}: not a checkpoint: its name has no checksum")
     data = path.read_bytes()
-    if f"{zlib.crc32(data):08x}" != path.stem.rpartition("-")[2]:
+    if f"{zlib.crc32(data):08x}" != name[1]:
         raise Damaged(f"{path}: damaged checkpoint: its checksum is not the one in its name")
     return data
 
@@ -107,8 +112,20 @@ def newest(folder: str | Path) -> tuple[Path, bytes] | None:
         try:
             return path, read_bytes(path)
         except Damaged as error:
-            say(f"{error}; going on from the one before it")
+            say(f"{error}; it is passed over")
     return None
+
+
+def resume_from(folder: str | Path) -> tuple[Path, bytes] | None:
+    """The same for a training that goes on there: damaged ones after it are deleted, and it is said if none is left."""
+    found, there = newest(folder), checkpoints(folder)
+    if found is None:
+        if there:
+            say(f"{folder}: no whole checkpoint is left: the training begins again")
+        return None
+    for damaged in there[there.index(found[0]) + 1 :]:
+        damaged.unlink()  # it would be kept in a whole one's place
+    return found
 
 
 def parse(data: bytes, name: object) -> Checkpoint:
@@ -136,7 +153,7 @@ def load_model(source: str | Path) -> tuple[Networks, Config, dict[str, Any]]:
     if path.is_dir():
         found = newest(path)
         if found is None:
-            raise ValueError(f"{source}: no checkpoint in this folder")
+            raise ValueError(f"{source}: no whole checkpoint in this folder")
         path, data = found
     else:
         data = read_bytes(path)

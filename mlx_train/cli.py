@@ -28,6 +28,7 @@ from mlx_train.commands import (
     training,
     tuning,
 )
+from mlx_train.failures import EXPECTED, tell
 from mlx_train.interrupts import exit_code, raise_on_termination
 
 STARTED = time.perf_counter()
@@ -148,10 +149,9 @@ def main() -> None:
         sys.exit(exit_code())
     except SystemExit as stop:
         sys.exit(exit_code() if stop.code == 130 else stop.code)  # Typer takes every KeyboardInterrupt for Ctrl-C
-    except (ValueError, OSError, FloatingPointError, RuntimeError, MemoryError) as error:
+    except EXPECTED as error:
         from mlx_train.ranks import joined
 
         if not joined().has_lost_one():  # which has been said, and why this process failed too
-            text = f"out of memory: {error}" if isinstance(error, MemoryError) else error
-            print(f"error: {text}", file=sys.stderr)
+            tell(error)
         sys.exit(1)

@@ -36,6 +36,7 @@ from mlx_train.evaluate import (
 )
 from mlx_train.exact import ExactSource
 from mlx_train.files import write_json, write_text
+from mlx_train.memory import explained, set_limits
 from mlx_train.networks import MLP
 from mlx_train.progress import say
 from mlx_train.report import BytesPoint, bytes_table, markdown_table, regret_by_bytes, save_figure, short_name
@@ -278,6 +279,7 @@ def compress(
     if document.get("feature_set") != FEATURE_SET:
         raise ValueError(f"{model} was made for the feature set {document.get('feature_set')!r}, not {FEATURE_SET!r}")
     output.mkdir(parents=True, exist_ok=True)
+    device, _ = set_limits("auto")
     name = model.name.removesuffix(".gz").removesuffix(".json")
     source = from_document(document)
     inputs = {head: calibration_inputs(table, head, calibration, seed) for head in heads}
@@ -298,7 +300,8 @@ def compress(
                 say(f"{file.name}: {steps:,} steps of {BATCH_SIZE:,} positions")
                 for head in heads:
                     batches = _batches(table, head, steps, seed, workers)
-                    layers[head] = finetune(source[head], layers[head], batches, head, share > 0)
+                    with explained(device, "--steps 0 does without training"):
+                        layers[head] = finetune(source[head], layers[head], batches, head, share > 0)
             small = _document(document, layers, made)
             for path in (file, file.with_name(f"{file.name}.gz")):
                 save_document(path, small)

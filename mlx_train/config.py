@@ -198,7 +198,7 @@ class SelfplayConfig(Settings):
 
     steps: int = setting(200, "Training steps a round.")
     window: int = setting(4, "Rounds whose positions are trained on.")
-    batch_size: int = setting(512, "Positions a step.")
+    batch_size: int = setting(512, "Positions a step; auto: what suits the device.", words={"auto": AUTO})
     learning_rate: float = setting(0.004, "Adam's rate after the warm-up; a cosine takes it to zero.")
     warmup: float = setting(0.01, "Share of the steps over which the learning rate rises from zero.")
     averaging: float = setting(
@@ -207,6 +207,7 @@ class SelfplayConfig(Settings):
     hidden_sizes: tuple[int, ...] = setting((256, 128, 64, 32), "Units of the hidden layers.")
     activation: str = setting("relu", "Activation of the hidden layers: relu or silu.", choices=_activations)
     device: str = setting("auto", "Where to train: auto, cpu or gpu.", choices=("auto", "cpu", "gpu"))
+    memory_limit: float = setting(0.0, "GiB that MLX may hold at one time; 0: as much as the device has.")
 
     seed: int = setting(0, "Seed of initial weights, games and batches.", "all")
     workers: int | None = setting(None, "Threads that play; by default one for each performance core.", "all")
@@ -226,7 +227,8 @@ class SelfplayConfig(Settings):
             ("siblings", 0, 1),
             ("steps", 1, 1_000_000),
             ("window", 1, 10_000),
-            ("batch_size", 1, 1 << 22),
+            ("batch_size", 1 if self.batch_size != AUTO else AUTO, 1 << 22),
+            ("memory_limit", 0, 1 << 20),
             ("warmup", 0, 1),
             ("averaging", 0, 1 - 1e-9),
             ("checkpoint_seconds", 0, 86_400),

@@ -6,13 +6,18 @@ import resource
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from engine.features import FEATURE_NAMES
-from mlx_train.config import AUTO, Config
+from mlx_train.config import AUTO, Config, SelfplayConfig
 
 if TYPE_CHECKING:
     from mlx_train.trainer import EpochMetrics
+
+#: The settings of what trains.
+Training = Config | SelfplayConfig
+
+T = TypeVar("T", Config, SelfplayConfig)
 
 #: Rows a step of `batch_size` "auto": what was fastest on two CPU cores and on an H200. Metal's lies between them and
 #: was not measured.
@@ -42,6 +47,18 @@ def peaks(history: "list[EpochMetrics] | None" = None) -> dict[str, int]:
     """The most bytes that the process has had, and MLX where it has trained: for summaries."""
     found = {"process": process_peak_memory()}
     return {"mlx": max(row.peak_memory_bytes for row in history), **found} if history else found
+
+
+def peak_text(found: dict[str, int]) -> str:
+    """What `peaks` gives of a training, as a person reads it."""
+    return f"peak memory {gibibytes(found['process'])} (MLX {gibibytes(found['mlx'])})"
+
+
+def peak_line() -> str:
+    """The same of this process so far."""
+    from mlx_train.backend import peak_memory
+
+    return peak_text({"mlx": peak_memory(), **peaks()})
 
 
 def gibibytes(count: float) -> str:
@@ -74,40 +91,48 @@ def limits(kind: str, device_info: dict[str, Any], asked: float, default: int) -
     return found
 
 
-def step_bytes(config: Config, each: int) -> int:
+def step_bytes(config: Training, each: int) -> int:
     """What a training step of a configuration takes, by so many bytes for each row, feature and unit."""
-    networks = 2 if config.networks == "both" else 1
+    networks = 2 if isinstance(config, Config) and config.networks == "both" else 1
     return config.batch_size * networks * each * (len(FEATURE_NAMES) + sum(config.hidden_sizes))
 
 
-def prepare(config: Config) -> Config:
-    """Choose the device and set MLX's limits -> the configuration with its batch size, if that was "auto".
+def set_limits(device: str, asked: float = 0.0) -> tuple[str, int]:
+    """Choose a device and set MLX's limits -> (whose memory it has, the limit in bytes). asked: as for `limits`.
 
-    Raises ValueError for a device that is not there, or for a batch that can't fit into its memory.
+    Raises ValueError for a device that is not there.
     """
     from mlx_train.backend import mx, use_device
 
-    device = use_device(config.device)
-    kind = kind_of(device)
+    kind = kind_of(use_device(device))
     info = mx.device_info() if kind == "metal" else {}
-    found = limits(kind, info, config.memory_limit, mx.get_memory_limit())
+    found = limits(kind, info, asked, mx.get_memory_limit())
     mx.set_memory_limit(found["memory"])
     if "cache" in found:
         mx.set_cache_limit(found["cache"])
     if "wired" in found:
         mx.set_wired_limit(found["wired"])
+    return kind, found["memory"]
+
+
+def prepare(config: T) -> T:
+    """`set_limits` -> the configuration with its batch size, if that was "auto".
+
+    Raises ValueError for a device that is not there, or for a batch that can't fit into its memory.
+    """
+    kind, memory = set_limits(config.device, config.memory_limit)
     if config.batch_size == AUTO:
-        config = dataclasses.replace(config, batch_size=fitting_batch(config, kind, found["memory"]))
+        config = dataclasses.replace(config, batch_size=fitting_batch(config, kind, memory))
     needed = step_bytes(config, _LEAST)
-    if needed > found["memory"]:
+    if needed > memory:
         raise ValueError(
             f"a batch of {config.batch_size:,} takes {gibibytes(needed)} or more, and there are "
-            f"{gibibytes(found['memory'])}: lower --batch-size"
+            f"{gibibytes(memory)}: lower --batch-size"
         )
     return config
 
 
-def fitting_batch(config: Config, kind: str, memory: int) -> int:
+def fitting_batch(config: Training, kind: str, memory: int) -> int:
     """The rows of "auto": what suits the kind of device, halved until a step surely fits into half of the memory."""
     rows = AUTO_BATCH[kind]
     while rows > 1 and step_bytes(dataclasses.replace(config, batch_size=rows), _MOST) > memory / 2:
@@ -115,24 +140,29 @@ def fitting_batch(config: Config, kind: str, memory: int) -> int:
     return rows
 
 
-def check(config: Config, peak: int) -> None:
+def smaller_batch(config: Training) -> str:
+    """What to do where a training takes too much memory."""
+    return f"lower --batch-size (now {config.batch_size:,})"
+
+
+def check(config: Training, peak: int) -> None:
     """Raises RuntimeError if MLX has held more than `memory_limit` lets it: to MLX itself that is only a guideline."""
     if config.memory_limit and peak > config.memory_limit * 2**30:
         raise RuntimeError(
             f"training takes {gibibytes(peak)}, more than --memory-limit {config.memory_limit:g}: "
-            f"lower --batch-size (now {config.batch_size:,})"
+            f"{smaller_batch(config)}"
         )
 
 
 @contextmanager
-def explained(config: Config, device: str) -> Iterator[None]:
-    """Turn the many ways in which MLX says that memory has run out into one line that names the flag to lower."""
+def explained(device: str, remedy: str) -> Iterator[None]:
+    """Turn the many ways in which MLX says that memory has run out into one line that says what to do."""
     try:
         yield
     except (RuntimeError, MemoryError) as error:
         if not isinstance(error, MemoryError) and not _EXHAUSTED.search(str(error)):
             raise
         raise RuntimeError(
-            f"out of memory on the {device}: lower --batch-size (now {config.batch_size:,}); MLX says: "
+            f"out of memory on the {device}: {remedy}; MLX says: "
             f"{str(error).splitlines()[0] if str(error) else 'no memory'}"
         ) from None

@@ -1,5 +1,6 @@
 """The phases of a run, each from files to files: generate, train, export, evaluate."""
 
+import dataclasses
 import datetime
 import shutil
 import time
@@ -23,7 +24,7 @@ from mlx_train.evaluate import Exactness, WinRate, exactness, microseconds_per_m
 from mlx_train.faults import moment
 from mlx_train.files import write_json
 from mlx_train.interrupts import held_back
-from mlx_train.memory import check, explained, peaks
+from mlx_train.memory import check, explained, peak_text, peaks, smaller_batch
 from mlx_train.progress import CoreUse, duration, progress, say
 from mlx_train.ranks import ALONE, Ranks
 from mlx_train.report import loss_curve, save_figure
@@ -53,13 +54,37 @@ def begin(
     if resume is not None and output is not None:
         raise ValueError("--resume goes on in the run's own folder: leave --output out")
     ranks.agree(config.to_dict())
-    if not ranks.leads:
-        return Run(resume or output or "elsewhere")
+    opened: list[Run] = []
+
+    def open_folder() -> str:
+        if resume is None:
+            opened.append(Run.create(config, name, output, made_by=made_by, **more))
+        else:
+            opened.append(Run.resume(resume))
+        return str(opened[0].folder)
+
+    folder = ranks.first(open_folder)
     if resume is not None:
-        run = Run.resume(resume)
-        say(f"going on in {run.folder}")
-        return run
-    return Run.create(config, name, output, made_by=made_by, **more)
+        say(f"going on in {folder}")
+    return opened[0] if opened else Run(folder)
+
+
+def with_init(config: Config, resume: Path | None, ranks: Ranks = ALONE) -> Config:
+    """The settings with `init` by its whole path, so that a run goes on from any folder. Only rank 0 reads the file.
+
+    A run that has checkpoints needs it no more. Raises ValueError, OSError for what are no weights of these sizes.
+    """
+    from mlx_train.checkpoint import checkpoints
+    from mlx_train.networks import Networks
+    from mlx_train.weights import load_into
+
+    def where() -> str:
+        if resume is not None and checkpoints(Run(resume).checkpoints):
+            return config.init
+        load_into(Networks(config.hidden_sizes, config.activation), config.init)
+        return config.init if resume is not None else str(Path(config.init).absolute())
+
+    return dataclasses.replace(config, init=ranks.first(where)) if config.init else config
 
 
 def read_games(path: Path | None, resume: Path | None, ranks: Ranks = ALONE) -> tuple[Decisions | None, dict[str, Any]]:
@@ -92,7 +117,7 @@ def generate(config: Config, run: Run, ranks: Ranks = ALONE) -> Decisions | None
         if ranks.leads:
             shutil.rmtree(run.parts, ignore_errors=True)
         return data
-    workers = max(1, worker_count(config.workers) // (ranks.local_size if config.workers is None else 1))
+    workers = _own_workers(config, ranks)
     player: Search | Tablebase
     info: dict[str, Any]
     if config.teacher == "exact":
@@ -111,11 +136,17 @@ def generate(config: Config, run: Run, ranks: Ranks = ALONE) -> Decisions | None
     cores = CoreUse()
     smallest = block = _FIRST_BLOCK * workers * ranks.share.size
 
-    def play(games: range) -> tuple[np.ndarray, bool]:
-        """The share of some games that is this process's -> (their records, whether it was interrupted)."""
+    def play(games: range) -> np.ndarray:
+        """The records of some games, as far as they are this process's; fewer where it was interrupted."""
+
+        def on_games(done: int) -> None:
+            if asked():
+                raise KeyboardInterrupt  # in one of the threads that play: it ends them all, in good order
+            update(games[0] + done * ranks.share.size, cores)
+
         own = games[ranks.share.of(len(games))]
         if not own:
-            return np.empty(0, dtype=RECORD_DTYPE), False
+            return np.empty(0, dtype=RECORD_DTYPE)
         try:
             return selfplay(
                 len(own),
@@ -125,19 +156,20 @@ def generate(config: Config, run: Run, ranks: Ranks = ALONE) -> Decisions | None
                 playouts=info["playouts"],
                 first=own[0],
                 workers=workers,
-                progress=lambda done: update(games[0] + done * ranks.share.size, cores),
-            ), False
+                progress=on_games,
+            )
         except Interrupted as stop:
-            return stop.partial, True
+            return stop.partial
 
     try:
-        with progress("games", config.games, "games", played) as update:
+        # Held back, so that no process leaves the others alone in the middle of an exchange.
+        with held_back() as asked, progress("games", config.games, "games", played) as update:
             while played < config.games:
                 games = range(played, min(played + block, config.games))
                 start = time.perf_counter()
-                records, stopped = play(games)
-                seconds, interrupted = map(max, zip(*ranks.gather([time.perf_counter() - start, stopped]), strict=True))
-                everyone = ranks.gather_bytes(records.tobytes())
+                own = play(games)
+                seconds = max(ranks.gather(time.perf_counter() - start))
+                everyone = ranks.gather_bytes(own.tobytes())
                 records = np.concatenate([np.frombuffer(part, dtype=RECORD_DTYPE) for part in everyone])
                 records, end = _whole_games(records, played, len(games))
                 if ranks.leads and end > played:
@@ -147,7 +179,7 @@ def generate(config: Config, run: Run, ranks: Ranks = ALONE) -> Decisions | None
                     parts[-1].save(run.parts / f"{played:010}.npz", compress=False)
                     moment("games written")
                 played = end
-                if interrupted:
+                if any(ranks.gather(asked())):
                     raise KeyboardInterrupt
                 block = max(smallest, round(len(games) * _BLOCK_SECONDS / seconds))
     except KeyboardInterrupt:
@@ -163,6 +195,11 @@ def generate(config: Config, run: Run, ranks: Ranks = ALONE) -> Decisions | None
     moment("dataset written")
     shutil.rmtree(run.parts)
     return data
+
+
+def _own_workers(config: Config, ranks: Ranks) -> int:
+    """The threads of this process: where nobody says how many, the processes of one machine divide its cores."""
+    return max(1, worker_count(config.workers) // (ranks.local_size if config.workers is None else 1))
 
 
 def _whole_games(records: np.ndarray, first: int, count: int) -> tuple[np.ndarray, int]:
@@ -215,7 +252,8 @@ def exact_data(config: Config, ranks: Ranks = ALONE) -> "tuple[Source, dict[str,
     """-> (batches of the solved game, what the metadata says of them)."""
     from mlx_train.exact import ExactSource
 
-    source = ExactSource(config, solved_table(config, ranks), ranks.share)
+    own = dataclasses.replace(config, workers=_own_workers(config, ranks))
+    source = ExactSource(own, solved_table(config, ranks), ranks.share)
     return source, {"num_games": 0, "num_training_samples": None, "depth": None}  # drawn as long as it trains
 
 
@@ -257,18 +295,18 @@ def train(
     KeyboardInterrupt.
     """
     from mlx_train.backend import peak_memory, use_device
-    from mlx_train.checkpoint import newest, restore, save_checkpoint
+    from mlx_train.checkpoint import restore, resume_from, save_checkpoint
     from mlx_train.events import Events
     from mlx_train.trainer import Trainer
     from mlx_train.trainer import train as train_networks
 
     device = use_device(config.device)
     steps = config.epochs * source.steps_per_epoch * config.reuse
-    trainer = Trainer(config, steps, ranks)
-    position = trainer.position
     metadata: dict[str, Any] = {}
-    found = newest(run.checkpoints) if ranks.leads else None
+    found = resume_from(run.checkpoints) if ranks.leads else None
     data = ranks.first_bytes(found[1] if found else b"")
+    trainer = Trainer(config, steps, ranks, restored=bool(data))
+    position = trainer.position
     if data:
         name = ranks.first(lambda: str(found[0]) if found else "")
         metadata = restore(trainer, data, name)
@@ -307,7 +345,7 @@ def train(
             watch(position.history)
             on_batch()
 
-        with explained(config, device):
+        with explained(device, smaller_batch(config)):
             train_networks(trainer, source, on_epoch, stopping=asked, on_batch=on_batch)
         position.seconds = before + time.perf_counter() - start
         if not position.finished:
@@ -316,7 +354,9 @@ def train(
         if position.history and ranks.leads:
             metadata = metadata or _metadata(config, position, made, device)
             if position.finished:
+                moment("training done")
                 save_checkpoint(run.checkpoints, trainer, metadata)
+                moment("training saved")
             _write_networks(config, trainer, run, metadata)
     if not position.finished or asked():  # also while the last epoch was validated or the weights were written
         say(f"interrupted in epoch {min(position.epoch, config.epochs)}: go on with --resume {run.folder}")
@@ -380,6 +420,7 @@ def _write_networks(config: Config, trainer: "Trainer", run: Run, metadata: dict
     from mlx_train.weights import save_document, to_document
 
     save_document(run.weights, to_document(trainer.model, metadata, config.networks))
+    moment("weights written")
     history = [metrics.to_dict() for metrics in trainer.position.history]
     save_figure(loss_curve(history, config.value_loss), run.loss_curve)
 
@@ -460,7 +501,6 @@ def summary(evaluation: Evaluation, trained: dict[str, Any], seconds: float) -> 
     """What a person reads at the end of a run, as Markdown."""
     from mlx_train.report import exactness_table, win_rate_table
 
-    memory = trained["peak_memory_bytes"]
     tables = [win_rate_table(evaluation.matches)]
     if evaluation.exact is not None:
         tables.append(exactness_table([evaluation.exact]))
@@ -473,7 +513,6 @@ def summary(evaluation: Evaluation, trained: dict[str, Any], seconds: float) -> 
             f"{evaluation.microseconds_per_move:.1f} microseconds a move",
             f"{trained['samples_per_second']:,.0f} samples/s{_drawn(trained)}, "
             f"waiting for data {100 * trained['waiting']:.1f} % of the time",
-            f"peak memory {memory['process'] / 2**20:,.0f} MiB (MLX {memory['mlx'] / 2**20:,.0f} MiB), "
-            f"{duration(seconds)} in all",
+            f"{peak_text(trained['peak_memory_bytes'])}, {duration(seconds)} in all",
         ]
     )

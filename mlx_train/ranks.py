@@ -92,7 +92,7 @@ class Ranks:
         """Arrays of the same shape of every process -> one more axis, by rank."""
         from mlx_train.backend import mx
 
-        return np.array(mx.distributed.all_gather(mx.array(values)[None], group=self._group))
+        return _received(mx.distributed.all_gather(mx.array(values)[None], group=self._group))
 
     def first_bytes(self, data: bytes) -> bytes:
         """Rank 0's bytes, in every process."""
@@ -103,7 +103,7 @@ class Ranks:
         size = self.gather(len(data))[0]
         own = np.frombuffer(data if self.leads else bytes(size), dtype=np.uint8)
         pieces = [mx.array(own[start : start + _PIECE]) for start in range(0, size, _PIECE)]
-        return b"".join(np.array(self.sum(piece)).tobytes() for piece in pieces)
+        return b"".join(_received(self.sum(piece)).tobytes() for piece in pieces)
 
     def first_arrays(self, tree: Any) -> Any:
         """A tree of arrays of rank 0 in place of this process's, which has the same shapes."""
@@ -155,6 +155,14 @@ class Ranks:
     def has_lost_one(self) -> bool:
         """Whether another process has died, which has then been said. Waits a little for the news."""
         return self._watch is not None and self._watch.lost()
+
+
+def _received(result: "mx.array") -> np.ndarray:
+    """What a collective has brought. Raises RuntimeError where a process is lost."""
+    from mlx_train.backend import mx
+
+    mx.eval(result)  # np.array alone keeps the failure of MLX 0.32's ring to itself, and returns what is no data
+    return np.array(result)
 
 
 #: What a process has that works alone.

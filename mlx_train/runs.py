@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from engine.features import FEATURE_SET
-from engine.files import remove_unfinished
+from engine.files import remove_abandoned, remove_unfinished
 from mlx_train.config import CHANGEABLE, Config, SelfplayConfig, Settings, nearest
 from mlx_train.files import write_json, write_text
 
@@ -71,8 +71,10 @@ class Run:
             while output.exists():
                 number += 1
                 output = RUNS / f"{stamp}-{name}-{number}"
-        elif output.exists() and (not output.is_dir() or any(output.iterdir())):
-            raise ValueError(f"{output} exists already and is not an empty folder")
+        else:
+            remove_abandoned(cls(output).config)  # of a run that was killed before it was one
+            if output.exists() and (not output.is_dir() or any(output.iterdir())):
+                raise ValueError(f"{output} exists already and is not an empty folder")
         output.mkdir(parents=True, exist_ok=True)
         run = cls(output)
         write_json(run.config, {"command": sys.argv[1:], **more, "config": config.to_dict(), **provenance()})

@@ -29,6 +29,7 @@ from engine.returns import play_games
 from mlx_train.backend import mx, nn, optim, peak_memory, use_device
 from mlx_train.config import CHANGEABLE, SelfplayConfig
 from mlx_train.files import write_text
+from mlx_train.memory import process_peak_memory
 from mlx_train.networks import Networks, values
 from mlx_train.progress import say
 from mlx_train.runs import Run, source_revision
@@ -63,6 +64,7 @@ class RoundMetrics:
     seconds: float  # so far, pauses left out
     cpu_seconds: float  # so far, of all threads
     peak_memory_bytes: int  # MLX's
+    process_peak_memory_bytes: int  # all that was resident
 
 
 class Learner:
@@ -172,6 +174,7 @@ class Learner:
             seconds=round(self.seconds, 3),
             cpu_seconds=round(self.cpu_seconds, 3),
             peak_memory_bytes=peak_memory(),
+            process_peak_memory_bytes=process_peak_memory(),
         )
 
     def _take(self, jobs: list[Future[tuple[NDArray[np.uint64], NDArray[np.float32], int]]]) -> int:
@@ -286,7 +289,7 @@ class Journal:
         self._saved = time.monotonic()
 
     def resume(self) -> None:
-        """Put the newest checkpoint that is whole into the learner, and forget what came after it.
+        """Put the newest checkpoint that is whole into the learner, and delete what came after it.
 
         A run that was killed before its first checkpoint begins again. Raises ValueError where all are damaged, or the
         newest was made with other settings.
@@ -307,6 +310,9 @@ class Journal:
             if found:
                 raise ValueError(f"{self.run.folder} has no usable checkpoint to go on from")
         done = self.learner.rounds
+        for path in found:
+            if _number(path) > done:
+                path.unlink()  # damaged: it would be kept in a whole one's place
         if self.run.metrics.exists():
             lines = self.run.metrics.read_text().splitlines(keepends=True)
             write_text(self.run.metrics, "".join(lines[:done]))

@@ -17,6 +17,7 @@ from mlx_train.backend import mx, nn, optim, peak_memory
 from mlx_train.config import Config
 from mlx_train.dataset import Batch, Share
 from mlx_train.device_features import feature_bytes
+from mlx_train.faults import moment
 from mlx_train.memory import process_peak_memory
 from mlx_train.networks import MLP, Networks, log_policies, values
 from mlx_train.ranks import ALONE, Ranks
@@ -157,18 +158,18 @@ class Trainer:
     trained.
     """
 
-    def __init__(self, config: Config, steps: int, ranks: Ranks = ALONE):
+    def __init__(self, config: Config, steps: int, ranks: Ranks = ALONE, *, restored: bool = False):
         """Make a model for `steps` steps of `config`; its weights follow from the seed, or are read from `init`.
 
-        ranks: the processes that train it together, each on its share of every batch. Raises ValueError if `init` is no
-        weights file or of other sizes.
+        ranks: the processes that train it together, each on its share of every batch. restored: whether a checkpoint
+        will be put in, which has all weights. Raises ValueError if `init` is no weights file or of other sizes.
         """
         mx.random.seed(config.seed)
         self.config = config
         self.pieces = config.pieces or (1 if mx.default_device() == mx.Device(mx.gpu) else _CPU_PIECES)
         self.ranks = ranks
         self.model = Networks(config.hidden_sizes, config.activation, config.dropout)
-        if config.init and ranks.share.rank == 0:
+        if config.init and ranks.leads and not restored:
             load_into(self.model, config.init)
         if ranks.share.size > 1:  # the random numbers of one device are not quite those of another
             self.model.update(ranks.first_arrays(self.model.parameters()))
@@ -375,6 +376,7 @@ class Trainer:
             if row.epoch == metrics.epoch:
                 self.best[name] = tree_map(mx.array, self.model[name].parameters())
         mx.eval(self.best)
+        moment("epoch ended")
 
     def use_best(self) -> None:
         """Put the weights of the best epochs into the model."""

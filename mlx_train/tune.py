@@ -6,17 +6,22 @@ settings, for `--config`), tune.md and tune.png. A search that has ended, in wha
 """
 
 import multiprocessing
+import os
+import signal
 import sqlite3
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlx_train.config import Config
+from mlx_train.failures import EXPECTED, tell
 from mlx_train.files import write_json, write_text
+from mlx_train.memory import explained, peak_text, peaks, prepare
 from mlx_train.progress import progress, say
 from mlx_train.report import markdown_table, save_figure, search_plot
 from mlx_train.runs import Run
@@ -155,6 +160,19 @@ def check_database(path: Path, seconds: float = 1.0) -> None:
         connection.close()
 
 
+@contextmanager
+def usable(folder: Folder) -> Iterator[None]:
+    """Turn what Optuna and SQLAlchemy raise where the database fails, or stays locked, into a RuntimeError."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (require().exceptions.StorageInternalError, SQLAlchemyError) as error:
+        cause = error.__cause__ or error
+        reason = getattr(cause, "orig", None) or cause
+        raise RuntimeError(f"{folder.database}: {reason}; go on with --resume {folder.run.folder}") from None
+
+
 # A search
 
 
@@ -165,34 +183,29 @@ def tune(folder: Folder, search: Search, trials: int, parallel: int = 1) -> "opt
     parallel: processes, each with a trial of its own. Raises ValueError, RuntimeError, OSError.
     """
     check_database(folder.database)
-    optuna = require()
-    study = folder.study(0)  # suggests nothing
-    retry(study)
-    _prepare(folder, search)
-    try:
-        with progress("trials", trials, "trials", len(finished(study))) as update:
+    with usable(folder):
+        study = folder.study(0)  # suggests nothing
+        retry(study)
+        _prepare(folder, search)
+        try:
+            with progress("trials", trials, "trials", len(finished(study))) as update:
 
-            def report() -> None:
-                update(len(finished(study)), note(study, search.measure))
+                def report() -> None:
+                    update(len(finished(study)), note(study, search.measure))
 
-            report()
-            if parallel == 1:
-                _work(folder, search, trials, 0, report)
-            else:
-                with _workers(folder, search, trials, parallel) as processes:
-                    while any(process.is_alive() for process in processes):
-                        time.sleep(0.5)
-                        report()
-                if any(process.exitcode for process in processes):
-                    raise RuntimeError(f"a trial failed: see above; go on with --resume {folder.run.folder}")
-    finally:
-        if any(trial.state == optuna.trial.TrialState.COMPLETE for trial in study.trials):
-            write_results(folder, search, study)
+                report()
+                if parallel == 1:
+                    _work(folder, search, trials, 0, nullcontext(), report)
+                else:
+                    _work_in_processes(folder, search, trials, parallel, report)
+        finally:
+            if any(trial.state.name == "COMPLETE" for trial in finished(study)):
+                write_results(folder, search, study)
     return study
 
 
 def retry(study: "optuna.Study") -> None:
-    """Have the trials of a process that was killed fail, and tried again. No other process may be at work."""
+    """Have the trials that were interrupted fail, and tried again. No other process may be at work."""
     state = require().trial.TrialState
     for trial in study.get_trials(states=(state.RUNNING,)):
         study.tell(trial.number, state=state.FAIL)
@@ -222,47 +235,116 @@ def _prepare(folder: Folder, search: Search) -> None:
         pipeline.generate(search.config, folder.run)
 
 
+def _work_in_processes(folder: Folder, search: Search, trials: int, parallel: int, report: Callable[[], None]) -> None:
+    """Have several processes work on a search. Raises RuntimeError as soon as one of them has failed."""
+    with _workers(folder, search, trials, parallel) as processes:
+        while any(process.is_alive() for process in processes):
+            time.sleep(0.5)
+            report()
+            if any(process.exitcode for process in processes):
+                raise RuntimeError(f"a trial failed: see above; go on with --resume {folder.run.folder}")
+
+
 @contextmanager
 def _workers(
     folder: Folder, search: Search, trials: int, parallel: int
 ) -> Iterator[list[multiprocessing.process.BaseProcess]]:
     """Processes that work on a search; none of them outlives the block."""
     context = multiprocessing.get_context("spawn")  # MLX and the engine's threads do not survive a fork
+    turn = context.Lock()
     processes: list[multiprocessing.process.BaseProcess] = [
-        context.Process(target=_work, args=(folder, search, trials, number), daemon=True) for number in range(parallel)
+        context.Process(target=_worker, args=(folder, search, trials, number, turn), daemon=True)
+        for number in range(1, parallel + 1)
     ]
     try:
-        for process in processes:
-            process.start()
+        # A terminal's Ctrl-C goes to all processes. They inherit that it is blocked, and are ended by this one.
+        unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
+        try:
+            for process in processes:
+                process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
         yield processes
     finally:
         for process in processes:
             if process.is_alive():
                 process.terminate()
-            process.join()
+            if process.pid is not None:
+                process.join()
 
 
-def _work(folder: Folder, search: Search, trials: int, worker: int, report: Callable[[], None] = lambda: None) -> None:
-    """Run trials one after the other until all of them are finished or somebody's."""
-    from mlx_train.backend import use_device
+def _worker(folder: Folder, search: Search, trials: int, worker: int, turn: AbstractContextManager[object]) -> None:
+    """`_work` in a process of its own: an expected failure is one line, as in the command itself."""
+    _end_with_parent()
+    try:
+        with usable(folder):
+            _work(folder, search, trials, worker, turn)
+    except EXPECTED as error:
+        tell(error)
+        raise SystemExit(1) from None
 
-    optuna = require()
-    use_device(search.config.device)
+
+def _end_with_parent() -> None:
+    """Have this process end as soon as the one that has started it is gone, in whatever way."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def wait() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def _work(
+    folder: Folder,
+    search: Search,
+    trials: int,
+    worker: int,
+    turn: AbstractContextManager[object],
+    report: Callable[[], None] = lambda: None,
+) -> None:
+    """Run trials one after the other until all of them are finished or somebody's. turn: as for `next_trial`."""
+    prepare(search.config)
     # Another seed for each process and each call: the same one would suggest the same again.
     begun = len(folder.study(0).trials)
     study = folder.study((search.config.seed + 1_000_003 * begun + worker) % 2**32)
-    running = optuna.trial.TrialState.RUNNING
     objective = Objective(folder, search)
-    while len(finished(study)) + len(study.get_trials(deepcopy=False, states=(running,))) < trials:
-        study.optimize(objective, n_trials=1)
+    while (trial := next_trial(study, trials, turn)) is not None:
+        run_trial(study, trial, objective)
         report()
+
+
+def next_trial(study: "optuna.Study", trials: int, turn: AbstractContextManager[object]) -> "optuna.Trial | None":
+    """A trial to run; None where all are finished or somebody's. turn: a lock that all processes have in common."""
+    state = require().trial.TrialState
+    with turn:  # between counting and asking, another process would count the same
+        taken = study.get_trials(deepcopy=False, states=(state.COMPLETE, state.PRUNED, state.RUNNING))
+        return study.ask() if len(taken) < trials else None
+
+
+def run_trial(study: "optuna.Study", trial: "optuna.Trial", objective: "Callable[[optuna.Trial], float]") -> None:
+    """Run a trial and tell the study what came of it. One that is interrupted stays as it is, for `retry`."""
+    optuna = require()
+    try:
+        value = objective(trial)
+    except optuna.TrialPruned:
+        study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+    except EXPECTED:
+        study.tell(trial, state=optuna.trial.TrialState.FAIL)  # it would fail again
+        raise
+    else:
+        study.tell(trial, value)
 
 
 class Objective:
     """One trial: a training with the suggested settings -> its measure."""
 
     def __init__(self, folder: Folder, search: Search):
+        from mlx_train.backend import use_device
+
         self.search = search
+        self.device = use_device(search.config.device)
         self.table: Tablebase | None = None
         if search.measure != "validation_loss":
             from engine.agents import open_table
@@ -290,12 +372,14 @@ class Objective:
         trainer = Trainer(config, config.epochs * source.steps_per_epoch * config.reuse)
 
         def on_epoch(metrics: EpochMetrics) -> None:
+            trial.set_user_attr("peak_memory_bytes", peaks(trainer.position.history))
             trial.report(self.measured(trainer, metrics.validation_loss), metrics.epoch)
             if trial.should_prune():
                 raise optuna.TrialPruned
 
         try:
-            history = train(trainer, source, on_epoch)
+            with explained(self.device, "lower --parallel"):
+                history = train(trainer, source, on_epoch)
         except FloatingPointError as error:
             raise optuna.TrialPruned(str(error)) from None
         best = sum(row.to_dict()[f"validation_{name}_loss"] for name, row in best_epochs(history).items())
@@ -387,6 +471,9 @@ def summary(folder: Folder, search: Search, study: "optuna.Study", weights: dict
         parts.append(markdown_table(("setting", "importance"), [(k, f"{v:.2f}") for k, v in weights.items()]))
     else:
         parts.append(f"importances need {_ENOUGH} trials that were not broken off")
+    memory = [trial.user_attrs["peak_memory_bytes"] for trial in trials if "peak_memory_bytes" in trial.user_attrs]
+    if memory:
+        parts.append(f"{peak_text({whose: max(found[whose] for found in memory) for whose in memory[0]})} in a process")
     parts.append(f"the best settings: python -m mlx_train run --config {folder.best}")
     return "\n\n".join(parts)
 

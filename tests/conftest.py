@@ -1,9 +1,13 @@
 """What several test files share."""
 
+import json
 import signal
+from pathlib import Path
 
+import jsonschema
 import pytest
 
+import mlx_train
 from engine import Search, Tablebase, selfplay
 
 # A shell's background job starts with Ctrl-C ignored, and so would the programs that the tests interrupt.
@@ -15,6 +19,14 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 def games():
     """Records of 40 short-sighted games."""
     return selfplay(40, Search(2), 11, exploration=0.1, workers=1)
+
+
+@pytest.fixture(scope="session")
+def validator():
+    """Of the schema of weights files."""
+    schema = json.loads(Path(mlx_train.__file__).with_name("weights.schema.json").read_text())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    return jsonschema.Draft202012Validator(schema)
 
 
 @pytest.fixture(scope="session")

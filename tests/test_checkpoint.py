@@ -7,7 +7,7 @@ import pytest
 from mlx.utils import tree_flatten
 
 from mlx_train.backend import mx, use_device
-from mlx_train.checkpoint import KEPT, checkpoints, load_model, newest, restore, save_checkpoint
+from mlx_train.checkpoint import KEPT, checkpoints, load_model, newest, restore, resume_from, save_checkpoint
 from mlx_train.config import resolve
 from mlx_train.dataset import Decisions, SearchSource
 from mlx_train.trainer import Trainer, train
@@ -132,8 +132,40 @@ def test_a_damaged_checkpoint_is_passed_over(folder, capsys):
         load_model(newer)
     older.write_bytes(older.read_bytes()[:-1])
     assert newest(folder) is None
-    with pytest.raises(ValueError, match="no checkpoint"):
+    with pytest.raises(ValueError, match="no whole checkpoint"):
         load_model(folder)
+
+
+def test_a_damaged_checkpoint_is_not_kept_for_a_whole_one(source, folder):
+    older, newer = checkpoints(folder)
+    newer.write_bytes(b"")
+    assert resume_from(folder)[0] == older
+    assert checkpoints(folder) == [older]
+    assert resume_from(folder)[0] == older
+    saved = save_checkpoint(folder, new_trainer(source))
+    assert checkpoints(folder) == [older, saved]
+
+
+def test_where_all_are_damaged_the_training_begins_again(source, folder, capsys):
+    assert resume_from(folder / "nowhere") is None
+    assert capsys.readouterr().err == ""
+    for path in checkpoints(folder):
+        path.write_bytes(b"")
+    assert resume_from(folder) is None
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.endswith("it is passed over") for line in lines] == [True, True, False]
+    assert lines[2] == f"{folder}: no whole checkpoint is left: the training begins again"
+    assert len(checkpoints(folder)) == KEPT  # until there are others
+
+
+def test_files_of_other_names_are_no_checkpoints(folder):
+    newer = checkpoints(folder)[-1]
+    for name in ("my.safetensors", "my-networks.safetensors", "000009-1234567.safetensors"):
+        other = newer.with_name(name)
+        other.write_bytes(newer.read_bytes())
+        with pytest.raises(ValueError, match="not a checkpoint: its name has no checksum"):
+            load_model(other)
+    assert newest(folder)[0] == newer
 
 
 def test_other_checkpoints_are_refused(source, folder):

@@ -128,6 +128,14 @@ class TestTrainingOn:
         assert document["value_layers"]
         assert document["policy_layers"]
 
+    def test_out_of_memory_is_explained(self, table, model, tmp_path, monkeypatch):
+        def exhaust(*_):
+            raise MemoryError
+
+        monkeypatch.setattr("mlx_train.compress.finetune", exhaust)
+        with pytest.raises(RuntimeError, match=r"out of memory on the .*: --steps 0 does without"):
+            compress(model, tmp_path, table, bits=(4,), steps=2, **SMALL)
+
 
 class TestCompress:
     def test_files_and_measures(self, table, model, tmp_path):
@@ -241,6 +249,7 @@ class TestCommand:
         assert result.exit_code == 0, result.output
         assert "| int8 " in result.output
         assert "| 8 bits " in result.output
+        assert "peak memory" in result.output
         assert (tmp_path / "out" / "compress.png").read_bytes().startswith(b"\x89PNG")
         text = (tmp_path / "out" / "compress.md").read_text()
         assert "compress.png" in text

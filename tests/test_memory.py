@@ -7,7 +7,8 @@ import sys
 import pytest
 
 from mlx_train import memory
-from mlx_train.config import AUTO, resolve
+from mlx_train.backend import mx
+from mlx_train.config import AUTO, SelfplayConfig, resolve
 
 SMALL = resolve("quick", hidden_sizes=(16, 8), batch_size=64, device="cpu")
 GIB = 2**30
@@ -33,6 +34,33 @@ def test_the_batch_size_that_suits_a_device():
     assert memory.prepare(auto).batch_size == 512
 
 
+def test_self_play_has_one_network():
+    config = SelfplayConfig(hidden_sizes=SMALL.hidden_sizes, batch_size=64, device="cpu")
+    assert memory.step_bytes(config, 10) == memory.step_bytes(SMALL, 10) / 2
+    assert memory.prepare(dataclasses.replace(config, batch_size=AUTO)).batch_size == 512
+    with pytest.raises(ValueError, match="lower --batch-size"):
+        memory.prepare(dataclasses.replace(config, batch_size=1 << 22, memory_limit=0.1))
+
+
+def test_what_a_person_reads():
+    assert memory.peak_text({"process": 3 * GIB, "mlx": 200 << 20}) == "peak memory 3.0 GiB (MLX 200 MiB)"
+    assert memory.peak_line().startswith("peak memory ")
+
+
+@pytest.fixture
+def former_limit():
+    """MLX's memory limit, which is set again afterwards."""
+    limit = mx.get_memory_limit()
+    yield
+    mx.set_memory_limit(limit)
+
+
+@pytest.mark.usefixtures("former_limit")
+def test_limits_are_set():
+    assert memory.set_limits("cpu", 0.5) == ("cpu", GIB // 2)
+    assert mx.get_memory_limit() == GIB // 2
+
+
 def test_more_than_the_limit_is_refused():
     with pytest.raises(RuntimeError, match=r"3\.0 GiB, more than --memory-limit 2: lower --batch-size \(now 64\)"):
         memory.check(dataclasses.replace(SMALL, memory_limit=2), 3 * GIB)
@@ -53,7 +81,7 @@ def test_more_than_the_limit_is_refused():
 )
 def test_out_of_memory_is_one_line(error):
     def fail():
-        with memory.explained(SMALL, "gpu"):
+        with memory.explained("gpu", memory.smaller_batch(SMALL)):
             raise error
 
     with pytest.raises(RuntimeError, match=r"^out of memory on the gpu: lower --batch-size \(now 64\)") as caught:
@@ -63,7 +91,7 @@ def test_out_of_memory_is_one_line(error):
 
 def test_other_errors_stay_what_they_are():
     def fail():
-        with memory.explained(SMALL, "gpu"):
+        with memory.explained("gpu", memory.smaller_batch(SMALL)):
             raise RuntimeError("[ring] connection to a peer was lost")
 
     with pytest.raises(RuntimeError, match="peer"):

@@ -7,14 +7,12 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import jsonschema
 import numpy as np
 import pytest
 import random_networks
 import referee
 from random_networks import GOLDEN_NETWORK, GOLDEN_VECTOR, forward, random_document, write
 
-import mlx_train
 from engine import Agent, Network, Position, extract_features_batch, sample_decisions
 from engine.arena import policy_slots, successors
 from engine.features import FEATURE_SET
@@ -521,14 +519,6 @@ class TestRefusals:
         for damaged in (json.dumps(random_document()).encode(), content[:-500], content[:5], b""):
             path.write_bytes(damaged)
             self.refuse("not a usable weights file", path)
-
-
-@pytest.fixture(scope="module")
-def validator():
-    """Of the shipped schema."""
-    schema = json.loads(Path(mlx_train.__file__).with_name("weights.schema.json").read_text())
-    jsonschema.Draft202012Validator.check_schema(schema)
-    return jsonschema.Draft202012Validator(schema)
 
 
 class TestSchema:

@@ -214,6 +214,49 @@ class TestRefusals:
             Network.load(path)
 
 
+class TestSchema:
+    @pytest.mark.parametrize("heads", [("value", "policy"), ("value",), ("policy",)])
+    @pytest.mark.parametrize("bits", [(8, 4, 6), (2,)])
+    def test_accepts(self, validator, heads, bits):
+        validator.validate(quantized_document(heads=heads, bits=bits))
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "no scales",
+            "a scale of 0",
+            "a negative scale",
+            "an infinite scale",
+            "a scale as text",
+            "a boolean scale",
+            "a step of 0",
+            "no step",
+            "a bias with a fraction",
+            "a large bias",
+            "nine bits",
+            "one bit",
+            "bits as text",
+            "a layer as a list",
+            "layers as text",
+            "no levels",
+            "another character",
+            "a letter of another alphabet",
+            "nothing",
+            "another version",
+        ],
+    )
+    def test_refuses_what_the_engine_refuses(self, validator, name):
+        assert not validator.is_valid(REFUSED[name][0])
+
+    def test_each_layout_has_its_own_keys(self, validator):
+        flat_layout = random_document()["layout"]
+        assert not validator.is_valid(quantized_document() | {"layout": flat_layout})
+        assert not validator.is_valid(random_document() | {"layout": LAYOUT})
+        levels = quantized_document()
+        del levels["value_levels"]
+        assert not validator.is_valid(levels)
+
+
 def test_gzip(tmp_path):
     document = quantized_document()
     (tmp_path / "q.json.gz").write_bytes(gzip.compress(json.dumps(document).encode()))

@@ -19,8 +19,11 @@ import pytest
 
 from engine.network import read_document
 from mlx_train.checkpoint import checkpoints
+from mlx_train.config import Config
 from mlx_train.dataset import Decisions, Share
-from mlx_train.ranks import ALONE, backend, first_host
+from mlx_train.pipeline import exact_data, generate
+from mlx_train.ranks import ALONE, Ranks, backend, first_host
+from mlx_train.runs import Run
 
 SETTINGS = [
     "--preset", "quick", "--games", "100", "--depth", "1", "--playouts", "0", "--batch-size", "150", "--epochs", "1",
@@ -29,7 +32,25 @@ SETTINGS = [
 ]  # fmt: skip
 
 
-def start(size, arguments, folder, others=()):
+#: Processes that gather without pause what each knows of all, until the last of them dies.
+GATHER = """
+import os, threading
+from mlx_train.ranks import join
+
+ranks = join()
+parts = [bytes([rank]) * 2_000_000 for rank in range(ranks.share.size)]
+if ranks.share.rank == ranks.share.size - 1:
+    threading.Timer(0.5, os._exit, [9]).start()
+try:
+    while ranks.gather_bytes(parts[ranks.share.rank]) == parts:
+        pass
+    print("wrong data")
+except RuntimeError:
+    print("an error")
+"""
+
+
+def start(size, arguments, folder, others=(), program=("-m", "mlx_train")):
     """Processes of a ring -> a list of Popen; `others`: arguments that the last of them has besides."""
     with ExitStack() as stack:
         sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(size)]
@@ -38,7 +59,7 @@ def start(size, arguments, folder, others=()):
     hosts.write_text(json.dumps(addresses) if size > 1 else "")
     return [
         subprocess.Popen(
-            [sys.executable, "-m", "mlx_train", *map(str, [*arguments, *(others if rank == size - 1 else ())])],
+            [sys.executable, *program, *map(str, [*arguments, *(others if rank == size - 1 else ())])],
             env=os.environ | {"MLX_RANK": str(rank), "MLX_HOSTFILE": str(hosts)},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -101,6 +122,16 @@ def test_a_process_alone():
     ALONE.leave()
 
 
+def test_processes_of_one_machine_divide_its_cores(table, monkeypatch):
+    monkeypatch.setattr("mlx_train.pipeline.solved_table", lambda *_: table)
+    monkeypatch.setattr("mlx_train.pipeline.worker_count", lambda asked: asked or 6)
+    ranks = Ranks()
+    for size, workers, own in ((1, None, 6), (2, None, 3), (8, None, 1), (2, 5, 5)):
+        ranks.local_size = size
+        source, _ = exact_data(Config(teacher="exact", workers=workers), ranks)
+        assert source.config.workers == own
+
+
 def test_what_the_launcher_says(monkeypatch, tmp_path):
     for name in ("MLX_RANK", "MLX_HOSTFILE", "MLX_JACCL_COORDINATOR", "NCCL_HOST_IP"):
         monkeypatch.delenv(name, raising=False)
@@ -161,6 +192,12 @@ def test_a_process_that_dies_ends_the_others_and_any_number_goes_on(tmp_path):
     assert largest_difference(folder, tmp_path / "alone") < 1e-4
 
 
+def test_what_is_gathered_is_whole_or_an_error(tmp_path):
+    for _ in range(3):
+        (_, output, errors), _ = finish(start(2, [], tmp_path, program=("-c", GATHER)))
+        assert output == "an error\n", errors
+
+
 @pytest.mark.slow
 def test_the_death_of_the_first_process_ends_the_others(tmp_path):
     folder = tmp_path / "run"
@@ -171,6 +208,42 @@ def test_the_death_of_the_first_process_ends_the_others(tmp_path):
     _, (code, _, errors) = finish(processes)
     assert code == 1
     assert "rank 0 on" in errors
+
+
+class Interrupted(Ranks):
+    """A process alone that gets Ctrl-C while it exchanges what was played."""
+
+    reached = False
+
+    def gather_bytes(self, data):
+        if not self.reached:
+            self.reached = True
+            os.kill(os.getpid(), signal.SIGINT)
+        return super().gather_bytes(data)
+
+
+def test_ctrl_c_waits_for_the_games_of_the_others(tmp_path):
+    config = Config(games=100, depth=1, playouts=0, workers=1)
+    run = Run.create(config, "games", tmp_path / "run")
+    with pytest.raises(KeyboardInterrupt):
+        generate(config, run, Interrupted())
+    (part,) = run.parts.iterdir()
+    assert Decisions.load(part).games == 64
+    assert generate(config, run).games == 100
+
+
+@pytest.mark.slow
+def test_ctrl_c_while_the_games_are_played_keeps_them(tmp_path):
+    folder = tmp_path / "games"
+    command = ["generate", "--games", 20_000, "--depth", 2, "--playouts", 1, "--workers", 1, "--output", folder]
+    processes = start(2, command, tmp_path)
+    wait_for(lambda: list(folder.glob("games/*.npz")))
+    for process in processes:
+        process.send_signal(signal.SIGINT)
+    for code, _, errors in finish(processes):
+        assert code == 130, errors
+        assert "died" not in errors
+    assert sum(Decisions.load(part).games for part in folder.glob("games/*.npz")) >= 128
 
 
 @pytest.mark.slow
@@ -196,6 +269,15 @@ def test_processes_with_other_settings_are_refused(tmp_path):
     assert "rank 1 was started with arguments" in first[2]
     assert second[2] == ""
     assert not folder.exists()
+
+
+def test_a_folder_that_cannot_be_made_ends_all_in_one_line(tmp_path):
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "file").touch()
+    first, second = finish(start(2, ["generate", "--games", 9, "--output", tmp_path / "full"], tmp_path))
+    assert first[0] == second[0] == 1
+    assert first[2].splitlines()[-1].endswith("exists already and is not an empty folder")
+    assert second[2] == ""
 
 
 @pytest.mark.slow

@@ -47,6 +47,20 @@ def call(*arguments, cwd):
     )
 
 
+def test_a_folder_that_a_kill_left_without_a_run_can_be_used(tmp_path):
+    left = tmp_path / "run" / ".config.json.abcdefgh"
+    left.parent.mkdir()
+    left.write_text("{")
+    make_run(tmp_path / "run")
+    assert [path.name for path in left.parent.iterdir()] == ["config.json"]
+    for file in ("config.json", "file"):
+        other = tmp_path / file / file
+        other.parent.mkdir()
+        other.touch()
+        with pytest.raises(ValueError, match="not an empty folder"):
+            make_run(other.parent)
+
+
 def test_folders_are_listed_oldest_first(parent):
     assert [folder.name for folder in run_folders(parent)] == ["20260102-run", "20260103-run", "begun"]
     assert run_folders(parent / "nowhere") == []

@@ -186,6 +186,7 @@ def test_a_damaged_checkpoint_is_skipped_for_the_one_before(tmp_path, undisturbe
     journal.resume()
     assert again.rounds == 5
     assert "skipped" in capsys.readouterr().err
+    assert [path.name for path in run.checkpoints.iterdir()] == ["round-5.npz"]  # it is not kept for a whole one
     learn(again, journal.write)
     assert_same_bits(arrays(again), undisturbed)
     for path in run.checkpoints.iterdir():
@@ -233,6 +234,8 @@ def test_a_killed_program_goes_on(tmp_path, how, undisturbed):
         assert "--resume" in errors
     result = call("selfplay", "--resume", folder, "--no-measure", "--workers", 1)
     assert result.returncode == 0, result.stderr
+    assert "peak memory" in result.stderr
+    assert read_metrics(folder / "metrics.jsonl")[-1]["process_peak_memory_bytes"] > 0
     state = read_checkpoint(folder / "checkpoints/round-6.npz")
     assert_same_bits({name: state[name] for name in undisturbed}, undisturbed)
     assert json.loads(str(state["meta"]))["rounds"] == 6
@@ -251,6 +254,7 @@ def test_a_killed_program_goes_on(tmp_path, how, undisturbed):
         (["--trace-decay", "1.5"], 2, "trace_decay"),
         (["--rounds", "0"], 2, "rounds"),
         (["--averaging", "1"], 2, "averaging"),
+        (["--batch-size", "4194304", "--memory-limit", "0.1"], 2, "lower --batch-size"),
         (["--preset", "quik"], 2, "did you mean quick"),
         (["--activation", "tanh"], 2, "activation"),
         (["--resume", "nowhere"], 2, "nowhere"),

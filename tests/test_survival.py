@@ -1,5 +1,6 @@
 """Runs that are killed at any moment and go on: what they leave in the end is what an undisturbed run leaves."""
 
+import itertools
 import json
 import os
 import random
@@ -21,19 +22,17 @@ SETTINGS = [
     "--checkpoint-seconds", "0.02", "--workers", "1",
 ]  # fmt: skip
 
-#: Moments at which a kill is most likely to leave something half done.
-MOMENTS = (
-    "games written:2",
-    "dataset written:1",
+#: Moments at which a kill is most likely to leave something half done: before, in and after the training.
+BEFORE = ("games written:2", "dataset written:1")
+WITHIN = (
     "checkpoint half written:1",
     "checkpoint half written:3",
     "checkpoint written:2",
     "checkpoint named:3",
     "checkpoint done:2",
-    "checkpoint half written:4",
-    "checkpoint written:4",
-    "weights measured:1",
+    "epoch ended:1",
 )
+AFTER = ("training done:1", "training saved:1", "weights written:1", "weights measured:1")
 
 
 def start(*arguments, kill_at="", **options):
@@ -80,8 +79,13 @@ def assert_same_run(one, two):
 def survive(folder, deaths, settings=SETTINGS):
     """Begin a run and kill it as each of `deaths` says, then let it come to its end.
 
-    A death is a moment's name, or seconds: after the start, or negative, after the first checkpoint of this time.
+    A death is a moment's name, seconds after the start, or (epochs, seconds): so long after so many epochs, and after
+    the first checkpoint since the start.
     """
+
+    def reached(epochs):
+        metrics = folder / "metrics.jsonl"
+        return metrics.exists() and len(metrics.read_text().splitlines()) >= epochs
 
     def arguments():
         return ["--resume", folder] if (folder / "config.json").exists() else [*settings, "--output", folder]
@@ -93,9 +97,12 @@ def survive(folder, deaths, settings=SETTINGS):
             continue
         there = checkpoints(folder / "checkpoints")
         process = start("run", *arguments())
-        while death < 0 and checkpoints(folder / "checkpoints") == there and process.poll() is None:
+        epochs, seconds = death if isinstance(death, tuple) else (None, death)
+        while epochs is not None and process.poll() is None:
+            if checkpoints(folder / "checkpoints") != there and reached(epochs):
+                break
             time.sleep(0.001)
-        time.sleep(abs(death))
+        time.sleep(seconds)
         process.kill()
         _, errors = process.communicate(timeout=60)
         assert process.returncode == -signal.SIGKILL, (death, errors)
@@ -110,14 +117,19 @@ def test_a_run_killed_where_it_writes(undisturbed, tmp_path):
 
 @pytest.mark.slow
 def test_a_run_killed_at_twenty_moments(tmp_path):
-    settings = [*SETTINGS, "--epochs", "30"]
+    """They are spread over the length of the undisturbed run."""
+    epochs = 30
+    settings = [*SETTINGS, "--epochs", epochs]
+    begun = time.monotonic()
     code, _, errors = call("run", *settings, "--output", tmp_path / "undisturbed")
     assert code == 0, errors
+    length = time.monotonic() - begun
     rng = random.Random(0)
-    early = [*MOMENTS[:2], *(rng.uniform(0, 1) for _ in range(4))]
-    late = [*MOMENTS[2:-1], *(-rng.uniform(0, 0.1) for _ in range(6))]
-    rng.shuffle(late)
-    deaths = [*early, *late, MOMENTS[-1]]
+    early = [*BEFORE, *(rng.uniform(0, 1) for _ in range(2))]
+    last = epochs - 5  # a kill has to come before the end, also where the machine has become faster meanwhile
+    late = [(int(when), when % 1 * length / epochs) for when in sorted(rng.uniform(0, last) for _ in WITHIN)]
+    within = itertools.chain(*zip(late, rng.sample(WITHIN, len(WITHIN)), strict=True))
+    deaths = [*early, *within, *AFTER]
     assert len(deaths) == 20
     survive(tmp_path / "run", deaths, settings)
     assert_same_run(tmp_path / "run", tmp_path / "undisturbed")
@@ -206,6 +218,28 @@ def test_a_resumed_run_keeps_its_settings(undisturbed, arguments, code, message)
     found, _, errors = call("run", "--resume", undisturbed, *arguments)
     assert found == code
     assert message in " ".join(errors.replace("│", " ").split())
+
+
+@pytest.mark.slow
+def test_first_weights_are_needed_until_the_first_checkpoint(undisturbed, tmp_path):
+    (tmp_path / "first.json").write_bytes((undisturbed / "weights.json").read_bytes())
+    settings = [*SETTINGS, "--init", "first.json", "--output", tmp_path / "run"]
+    killed = call("run", *settings, cwd=tmp_path, kill_at="dataset written:1")
+    assert killed[0] == -signal.SIGKILL
+    killed = call("run", "--resume", tmp_path / "run", kill_at="checkpoint done:1")  # in another working directory
+    assert killed[0] == -signal.SIGKILL, killed
+    (tmp_path / "first.json").unlink()
+    code, _, errors = call("run", "--resume", tmp_path / "run")
+    assert code == 0, errors
+
+
+def test_first_weights_are_read_before_the_games(undisturbed, tmp_path):
+    for file, message in ((tmp_path / "none.json", "No such file"), (undisturbed / "metrics.jsonl", "metrics.jsonl")):
+        code, _, errors = call("run", *SETTINGS, "--init", file, "--output", tmp_path / "run")
+        assert code == 1
+        assert message in errors
+        assert "generating" not in errors
+        assert not (tmp_path / "run").exists()
 
 
 def test_only_run_folders_of_the_command_are_resumed(undisturbed, tmp_path):

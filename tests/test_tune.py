@@ -1,8 +1,13 @@
 import contextlib
 import gc
 import json
+import os
+import signal
 import sqlite3
+import subprocess
 import sys
+import threading
+import time
 from dataclasses import replace
 
 import pytest
@@ -92,6 +97,7 @@ class TestSearch:
         text = finished.table.read_text()
         assert f"| {best['trial']} " in text
         assert "importances need 8 trials" in text
+        assert "peak memory" in text
         assert finished.picture.read_bytes().startswith(b"\x89PNG")
 
     def test_its_best_settings_are_a_file_for_config(self, finished):
@@ -177,6 +183,53 @@ class TestSearch:
         assert len(search_plot(tune.values_by_trial(study), {}, "dropout").axes) == 1
         assert sum(found.values()) == pytest.approx(1)
 
+    def test_an_interrupted_trial_is_tried_again(self, search, tmp_path, monkeypatch, capfd):
+        folder = tune.begin(search, tmp_path / "search")
+        tune.tune(folder, search, 1)
+        with monkeypatch.context() as patch:
+            patch.setattr("mlx_train.trainer.Trainer.validate", interrupt)
+            with pytest.raises(KeyboardInterrupt):
+                tune.tune(folder, search, 2)
+        assert "Traceback" not in capfd.readouterr().err
+        interrupted = folder.study(0).trials[1]
+        assert interrupted.state == State.RUNNING
+        trials = tune.tune(folder, search, 2).trials
+        assert [trial.state for trial in trials] == [State.COMPLETE, State.FAIL, State.COMPLETE]
+        assert trials[2].params == interrupted.params
+
+    def test_a_trial_that_fails_is_not_tried_again(self, search, tmp_path, monkeypatch):
+        folder = tune.begin(search, tmp_path / "search")
+        with monkeypatch.context() as patch:
+            patch.setattr("mlx_train.trainer.Trainer.validate", fail)
+            with pytest.raises(RuntimeError, match="no such luck"):
+                tune.tune(folder, search, 1)
+        first, second = tune.tune(folder, search, 1).trials
+        assert first.state == State.FAIL
+        assert first.params != second.params
+
+    def test_out_of_memory_is_explained(self, search, tmp_path, monkeypatch):
+        folder = tune.begin(search, tmp_path / "search")
+        monkeypatch.setattr("mlx_train.trainer.Trainer.validate", exhaust)
+        with pytest.raises(RuntimeError, match="out of memory on the cpu: lower --parallel"):
+            tune.tune(folder, search, 1)
+
+    def test_no_more_trials_than_asked_for(self, search, tmp_path):
+        folder = tune.begin(search, tmp_path / "search")
+        studies = [folder.study(seed) for seed in range(8)]
+        turn, together, taken = threading.Lock(), threading.Barrier(len(studies)), []
+
+        def work(study):
+            together.wait()
+            taken.append(tune.next_trial(study, 3, turn))
+
+        threads = [threading.Thread(target=work, args=(study,)) for study in studies]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(taken) == len(studies)
+        assert sum(trial is not None for trial in taken) == 3
+
     @pytest.mark.slow
     def test_two_processes(self, tmp_path):
         found = tune.Search(config=TINY, measure="validation_loss")
@@ -186,7 +239,67 @@ class TestSearch:
         assert not study.get_trials(states=(State.RUNNING, State.FAIL))
 
 
+def interrupt(*_):
+    raise KeyboardInterrupt
+
+
+def fail(*_):
+    raise RuntimeError("no such luck")
+
+
+def exhaust(*_):
+    raise RuntimeError("[malloc] Unable to allocate 4096 bytes.")
+
+
+class TestProcesses:
+    """A search by several processes, from outside."""
+
+    @pytest.fixture
+    def process(self, tmp_path):
+        """A search without an end, when its first trial is done."""
+        flags = "--games 8 --depth 1 --playouts 0 --epochs 3 --device cpu --workers 1 --trials 1000 --parallel 2"
+        started = subprocess.Popen(
+            [sys.executable, "-m", "mlx_train", "tune", *flags.split(), "--output", tmp_path / "search"],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        )  # fmt: skip
+        deadline = time.monotonic() + 120
+        while not self.trials(tmp_path / "search" / "study.db"):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        yield started
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(started.pid, signal.SIGKILL)
+
+    def trials(self, database):
+        """How many are complete."""
+        with contextlib.suppress(sqlite3.OperationalError), contextlib.closing(sqlite3.connect(database)) as reader:
+            return reader.execute("SELECT count(*) FROM trials WHERE state = 'COMPLETE'").fetchone()[0]
+        return 0
+
+    @pytest.mark.slow
+    def test_they_end_with_the_one_that_was_killed(self, process):
+        process.kill()
+        process.communicate(timeout=60)  # until nobody can write there any more
+
+    @pytest.mark.slow
+    def test_ctrl_c_in_the_terminal(self, process):
+        os.killpg(process.pid, signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == 130
+        assert "Traceback" not in errors
+
+
 class TestInUse:
+    def test_a_database_that_stays_locked(self, search, tmp_path, monkeypatch):
+        monkeypatch.setattr(tune, "_DATABASE_SECONDS", 0.01)
+        folder = tune.begin(search, tmp_path / "search")
+        tune.tune(folder, search, 1)
+        other = sqlite3.connect(folder.database, isolation_level=None)
+        monkeypatch.setattr("mlx_train.trainer.Trainer.end_epoch", lambda *_: other.execute("BEGIN IMMEDIATE"))
+        with contextlib.closing(other), pytest.raises(RuntimeError, match=r"study\.db: .*database is locked") as error:
+            tune.tune(folder, search, 2)
+        assert "\n" not in str(error.value)
+
     def test_a_database_in_use(self, finished):
         with contextlib.closing(sqlite3.connect(finished.database, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")

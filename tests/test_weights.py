@@ -113,7 +113,7 @@ def test_a_full_disk_leaves_what_was_there(trained, tmp_path, monkeypatch):
     def full(_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("mlx_train.files.os.fsync", full)
+    monkeypatch.setattr("engine.files.os.fsync", full)
     with pytest.raises(OSError, match="No space"):
         save_document(path, to_document(trained.model, {}))
     assert path.read_text() == "before"

@@ -25,6 +25,7 @@ def selfplay(
     table: TableFile = None,
 ) -> Files:
     """Learn from nothing: a value network that plays itself, without a teacher."""
+    from mlx_train.memory import check, explained, peak_line, prepare, smaller_batch
     from mlx_train.progress import progress, say
     from mlx_train.runs import Run
     from mlx_train.selfplay import Journal, Learner, learn
@@ -32,6 +33,7 @@ def selfplay(
     with usage():
         if resume is not None and output is not None:
             raise ValueError("--resume goes on in the run's own folder: leave --output out")
+        config = prepare(config)
         learner = Learner(config)
     if resume is None:
         run = Run.create(config, "selfplay", output, made_by="selfplay")
@@ -48,14 +50,16 @@ def selfplay(
             journal.write(metrics)
             loss = "" if metrics.loss is None else f"loss {metrics.loss:.5f}, "
             update(metrics.round, f"{loss}{metrics.mean_turns:.0f} turns a game, {metrics.cpu_seconds:,.0f} s of cores")
+            check(config, metrics.peak_memory_bytes)
 
         try:
-            learn(learner, on_round, journal.save)
+            with explained(learner.device, smaller_batch(config)):
+                learn(learner, on_round, journal.save)
         except KeyboardInterrupt:
             say(f"interrupted: go on with `python -m mlx_train selfplay --resume {run.folder}`")
             raise
     journal.finish()
-    say(f"{learner.games:,} games, {learner.seconds:,.0f} s, {learner.cpu_seconds:,.0f} s of cores")
+    say(f"{learner.games:,} games, {learner.seconds:,.0f} s, {learner.cpu_seconds:,.0f} s of cores, {peak_line()}")
     if measured:
         _measure(run, journal, table, config.workers)
     return run.files()

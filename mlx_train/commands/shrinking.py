@@ -35,6 +35,8 @@ def compress(
     from engine.quantized import MAX_BITS, MIN_BITS
     from mlx_train import compress as compression
     from mlx_train.config import check_choice
+    from mlx_train.memory import peak_line
+    from mlx_train.progress import say
 
     bits, prune = bits or [8, 6, 4], prune or [0.0]
     with usage():
@@ -55,4 +57,5 @@ def compress(
     )  # fmt: skip
     text = compression.write_results(output, found, compression.reference_curve(solution))
     print(json.dumps([asdict(result) for result in found], indent=2) if as_json else text)
+    say(peak_line())
     return {"files": output, "picture": output / "compress.png"}

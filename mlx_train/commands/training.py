@@ -33,6 +33,7 @@ def run(
     config = _prepare(config, tensorboard)
     start = time.perf_counter()
     ranks = join()
+    config = pipeline.with_init(config, resume, ranks)
     folder = pipeline.begin(config, "run", preset, output, resume, ranks)
     if ranks.first(folder.evaluation.exists):
         say(f"{folder.folder}: this run is finished")
@@ -88,6 +89,7 @@ def train(
         if data is None and resume is None:
             raise ValueError("name the dataset to train on, a games.npz, or a run to go on with --resume")
     ranks = join()
+    config = pipeline.with_init(config, resume, ranks)
     decisions, where = pipeline.read_games(data, resume, ranks)
     source, made = pipeline.search_data(config, decisions, ranks)
     folder = pipeline.begin(config, "train", "training", output, resume, ranks, **where)
