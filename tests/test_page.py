@@ -192,12 +192,18 @@ def test_two_agents_play_while_watched(visit):
     page = visit(players=["emm:3", "net:tiny-3k"], speed="180")
     assert page.inner_text("#status") == "Two agents are ready."
     page.click("#action")
-    wait(page, "document.querySelectorAll('#log li').length >= 3")
+    wait(page, "document.querySelectorAll('#log li').length >= 4")
     page.click("#action")
-    assert page.inner_text("#action") == "Start"
-    page.click("#undo")
-    wait(page, "document.querySelectorAll('#log li').length < 3 || !document.getElementById('undo').disabled")
+    wait(page, "document.getElementById('action').textContent === 'Start'")
     page.select_option("#speed", "0")
+    lengths = []
+    for _ in range(3):
+        page.click("#undo")
+        page.wait_for_timeout(200)  # in which the agents would have played on
+        lengths.append(page.locator("#log li").count())
+        assert f"rolled {roll_of(page)}:" in page.inner_text("#status")
+        assert page.inner_text("#action") == "Start"
+    assert lengths == [lengths[0], lengths[0] - 1, lengths[0] - 2]
     page.click("#action")
     wait(page, OVER)
     winner = record_of(page).winner

@@ -234,11 +234,11 @@ async function advance(animate = true) {
   const stale = () => token !== running;
   for (;;) {
     await show(animate);
-    if (stale() || game.winner !== null) return;
+    if (stale() || game.winner !== null || (watching() && paused)) return;
     animate = true;
     const human = isHuman(game.player);
     if (game.roll === null) {
-      if (human || (watching() && paused)) return;
+      if (human) return;
       await pause();
       if (stale()) return;
       await roll();
@@ -259,6 +259,7 @@ async function advance(animate = true) {
   }
 }
 
+/** Back to a person's last choice; or, where two agents play, by one turn, and they wait. */
 function undo() {
   const mine = ({ player, options }) => watching() || (isHuman(player) && options.moves.length > 0);
   running++;
@@ -315,15 +316,15 @@ function showControls() {
   const human = isHuman(player);
   const action = $("action");
   const [who, s] = subject(player);
+  if (winner !== null) action.textContent = "New game";
+  else action.textContent = watching() ? (paused ? "Start" : "Pause") : "Roll the dice";
   if (winner !== null) {
     const [name, ending] = subject(winner);
     say(`${name} win${ending} in ${game.turns.length} turns.`);
-    action.textContent = "New game";
   } else if (game.roll === null) {
-    const paused_ = watching() && paused;
+    const ready = watching() && paused && !game.turns.length;
     const again = game.turns.at(-1)?.move?.again ? " again" : "";
-    say(paused_ && !game.turns.length ? "Two agents are ready." : `${lastTurn(player)}${who} roll${s}${again}.`);
-    action.textContent = watching() ? (paused ? "Start" : "Pause") : "Roll the dice";
+    say(ready ? "Two agents are ready." : `${lastTurn(player)}${who} roll${s}${again}.`);
   } else {
     const { moves } = game.options;
     const left = moves.length === 1 ? "one legal move" : `${moves.length} legal moves`;
