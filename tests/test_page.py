@@ -188,6 +188,41 @@ def test_a_whole_game_by_keys(visit):
     assert record.winner is not None
 
 
+FOCUSED = "document.activeElement.id"
+
+
+def test_the_focus_goes_on_from_the_list(visit):
+    page = visit()
+    rosette = page.locator(".move:enabled", has_text="rolls again")
+    to_a_choice(page, 1)
+    while not rosette.count():
+        page.locator(".movable").first.click()
+        to_a_choice(page, 1)
+    rosette.first.focus()
+    page.keyboard.press("Enter")
+    wait(page, f"{FOCUSED} === 'action'")
+
+
+def test_the_focus_stays_where_a_person_put_it(visit):
+    page = visit()
+    for _ in range(3):
+        to_a_choice(page)
+        page.locator(".movable").first.click()
+    to_a_choice(page)
+    page.focus("#undo")
+    for _ in range(2):
+        turns = page.locator("#log li").count()
+        page.keyboard.press("Enter")
+        wait(page, f"document.querySelectorAll('#log li').length < {turns} && {READY}")
+        assert page.evaluate(FOCUSED) == "undo"
+    turns = page.locator("#log li").count()
+    page.select_option("#speed", "180")
+    page.focus("#hints")
+    page.locator(".movable").first.dispatch_event("click")
+    wait(page, f"document.querySelectorAll('#log li').length > {turns} && {READY} === 'Roll the dice'")
+    assert page.evaluate(FOCUSED) == "hints"
+
+
 def test_two_agents_play_while_watched(visit):
     page = visit(players=["emm:3", "net:tiny-3k"], speed="180")
     assert page.inner_text("#status") == "Two agents are ready."
@@ -398,6 +433,11 @@ def test_what_a_screen_reader_is_told(visit):
     assert page.get_by_role("button", name=name, exact=True).count() == 1
     assert page.locator("#status").get_attribute("role") == "status"
     assert re.fullmatch(r"You rolled \d: \d legal moves\.", page.inner_text("#status"))
+    assert page.locator("[aria-live]").count() == 1
+    page.locator(".movable").first.click()
+    wait(page, f"{READY} === 'Roll the dice' && document.querySelector('#log .side-1')")
+    said = page.inner_text("#status")
+    assert re.fullmatch(r"(Orange (passed|moved \w+ to \w+(, captures)?)\. )?You roll( again)?\.", said)
     assert page.get_by_role("meter", name="Blue's win probability").get_attribute("aria-valuetext").startswith("Blue ")
     nameless = "!element.ariaLabel && !element.textContent.trim() && !element.labels?.length"
     everything = "[...document.querySelectorAll('button, select, input, [role=img]')]"

@@ -39,15 +39,17 @@ function subject(player) {
   return isHuman(1 - player) ? [SIDES[player], "s"] : ["You", ""];
 }
 
-function moveText({ square, to, captures, again }) {
+/** Where a move comes from; where it goes and what it brings. */
+function moveTexts({ square, to, captures, again }) {
   const extras = [captures && "captures", again && "rolls again"].filter(Boolean);
-  return [`${squareName(square)} → ${squareName(to)}`, ...extras].join(", ");
+  return [squareName(square), [squareName(to), ...extras].join(", ")];
 }
 
-/** The same as nodes, for a screen reader without the arrow. */
+/** The same with an arrow, which a screen reader calls "to". */
 function moveNodes(move) {
-  const [from, rest] = moveText(move).split("→");
-  return [from, make("span", "", { "aria-hidden": "true" }, "→"), make("span", "unseen", {}, "to"), rest];
+  const [from, rest] = moveTexts(move);
+  const arrow = make("span", "", { "aria-hidden": "true" }, "→");
+  return [`${from} `, arrow, make("span", "unseen", {}, "to"), ` ${rest}`];
 }
 
 function spokenMove({ to, captures, again }) {
@@ -286,7 +288,6 @@ function press() {
 /** Draws everything, the judge's opinion included. */
 async function show(animate) {
   const token = running;
-  const within = $("play").contains(document.activeElement) || document.activeElement === document.body;
   const last = game.turns.at(-1);
   board.show(game.board, animate && speed.value !== "0");
   board.markLast(last?.player, last?.move);
@@ -299,10 +300,18 @@ async function show(animate) {
     if (game.roll === null) game.odds = firstShare(game.player, opinion.win);
   }
   showOdds();
+  const follows = focusFollows(); // before the list of moves is a new one
   showMoves();
   showLog();
   showStory();
-  if (within && !watching()) focusNext();
+  if (follows && !watching()) focusNext();
+}
+
+/** Whether the focus goes along with the game: where it is on a move or on the button of the turn, or nowhere. */
+function focusFollows() {
+  const focused = document.activeElement;
+  const places = [$("table"), $("moves"), $("action")];
+  return focused === document.body || focused.disabled || places.some((place) => place.contains(focused));
 }
 
 function focusNext() {
@@ -331,7 +340,7 @@ function showControls() {
     say(`${who} rolled ${game.roll}: ${moves.length ? left : "no legal move, the turn passes"}.`);
   }
   action.disabled = !(winner !== null || watching() || (human && game.roll === null));
-  for (const id of ["status", "log"]) $(id).setAttribute("aria-live", watching() && !paused ? "off" : "polite");
+  $("status").setAttribute("aria-live", watching() && !paused ? "off" : "polite");
   $("undo").disabled = !game.turns.some(
     ({ player, options }) => watching() || (isHuman(player) && options.moves.length),
   );
@@ -345,7 +354,7 @@ function showControls() {
 function lastTurn(player) {
   const last = game.turns.at(-1);
   if (!last || last.player === player) return "";
-  return `${SIDES[last.player]} ${last.move ? `moved ${moveText(last.move)}` : "passed"}. `;
+  return `${SIDES[last.player]} ${last.move ? `moved ${moveTexts(last.move).join(" to ")}` : "passed"}. `;
 }
 
 /** Four dice: which of them show a tip, or how many, or none yet (null). */
