@@ -4,6 +4,7 @@ import { Engine } from "./engine.js";
 import { Game, throwDice } from "./game.js";
 
 const WEIGHTS = "../weights/"; // beside the page's folder, or at the server's root
+const MODEL = "model"; // the file of `python -m mlx_train web --model`
 const FIRST_NETWORK = "small"; // who plays and judges before anything was chosen
 const SEARCH_DEPTHS = [1, 2, 3];
 const PASS_PAUSE = 2; // a person's turn that passes stays on the page for this many of the other pauses
@@ -121,32 +122,37 @@ function removeNetwork(name) {
     for (const option of [...select.options]) if (option.value.replace(/^net:/, "") === name) option.remove();
 }
 
-/** A model of the server's, as `python -m mlx_train web --model` names it in the address. */
-async function offerModel(address) {
-  const url = new URL(address, document.baseURI);
-  const name = decodeURIComponent(url.pathname.split("/").pop());
-  if (url.origin !== location.origin) return complain(`${name}: networks come from this page's own server`);
-  addNetwork("Your networks", name, name, `net:${name}`, [url.href]);
-  if (await load(name)) await seat(name);
-  else removeNetwork(name);
+/** What a file's network is called: no shipped one is called so. */
+function nameOfFile(name) {
+  return networks.get(name)?.spelling.startsWith("net:weights/") ? `${name} (file)` : name;
+}
+
+/** The server's model for a person to play, by the name that the page's address gives it. */
+async function offerModel(file) {
+  const name = nameOfFile(file);
+  addNetwork("Your networks", name, name, `net:${file}`, [new URL(MODEL, document.baseURI).href]);
+  if (!(await load(name))) return removeNetwork(name);
+  if (seats.every(({ value }) => value !== "human")) seats[0].value = "human";
+  await seat(name);
 }
 
 /** A file from this computer. */
 async function openFile(file) {
+  const name = nameOfFile(file.name);
   let values;
   try {
-    values = (await engine.readNetwork(file.name, await file.arrayBuffer())).hasValue;
+    values = (await engine.readNetwork(name, await file.arrayBuffer())).hasValue;
   } catch (error) {
     return complain(error.message);
   }
   $("notice").hidden = true;
-  addNetwork("Your networks", file.name, file.name, `net:${file.name}`, [], values);
-  seat(file.name);
+  addNetwork("Your networks", name, name, `net:${file.name}`, [], values);
+  seat(name);
 }
 
 /** Seats a network against the person, or in the second seat, and starts a game. */
 function seat(name) {
-  const place = seats[1].value === "human" ? seats[0] : seats[1];
+  const place = seats.findLast(({ value }) => value !== "human") ?? seats[1];
   place.value = `net:${name}`;
   return start();
 }
