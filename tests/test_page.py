@@ -39,12 +39,14 @@ def models(tmp_path_factory):
         "good.json": json.dumps(golden).encode(),
         "good.json.gz": gzip.compress(json.dumps(golden).encode()),
         "policy.json": json.dumps(policy).encode(),
+        "again/good.json": json.dumps(policy).encode(),
         "short.json": json.dumps(short).encode(),
         "huge.json": json.dumps(huge).encode(),
         "other.json": json.dumps(golden | {"feature_set": "ur-151"}).encode(),
         "text.json": b"no network at all",
         "cut.json.gz": gzip.compress(json.dumps(golden).encode())[:-500],
     }
+    (folder / "again").mkdir()
     for name, content in contents.items():
         (folder / name).write_bytes(content)
     return folder
@@ -99,6 +101,16 @@ def wait(page, condition):
             }};
             look();
         }})"""
+    )
+
+
+WORKER = (ROOT / "web" / "worker.js").read_text()
+
+
+def replace_worker(page, script):
+    headers = {"Cross-Origin-Embedder-Policy": "require-corp"}
+    page.route(
+        "**/worker.js", lambda route: route.fulfill(body=script, content_type="text/javascript", headers=headers)
     )
 
 
@@ -326,6 +338,12 @@ def test_a_refused_file_says_why_and_the_game_goes_on(visit, models, name, why):
     page.set_input_files("#file", models / "good.json.gz")
     page.wait_for_selector("#notice", state="hidden")
     assert page.input_value("#player-1") == "net:good.json.gz"
+    assert page.is_visible("#players-note")
+    assert record_of(page).turns == before
+    assert page.inner_text("#name-1") == "emm:1"
+    page.click("#new-game")
+    wait(page, "document.getElementById('name-1').textContent === 'good.json.gz'")
+    assert page.is_hidden("#players-note")
 
 
 def test_a_policy_alone_plays_but_values_nothing(visit, models):
@@ -339,6 +357,57 @@ def test_a_policy_alone_plays_but_values_nothing(visit, models):
     page.wait_for_selector("#notice:not([hidden])")
     assert "policy.json has a policy alone" in page.inner_text("#notice-text")
     assert page.input_value("#judge") == "tiny-3k"
+
+
+def test_a_file_takes_the_place_of_the_judge(visit, models):
+    page = visit()
+    page.set_input_files("#file", models / "good.json")
+    wait(page, "document.getElementById('name-1').textContent === 'good.json'")
+    page.select_option("#judge", "good.json")
+    to_a_choice(page)
+    turns = record_of(page).turns
+    page.set_input_files("#file", models / "again" / "good.json")
+    page.wait_for_selector("#notice:not([hidden])")
+    assert "good.json has a policy alone" in page.inner_text("#notice-text")
+    wait(page, "document.getElementById('odds-0').textContent === '–'")  # noqa: RUF001
+    assert (page.input_value("#judge"), page.locator(".move-value").count()) == ("", 0)
+    assert record_of(page).turns == turns
+    page.locator(".movable").first.click()
+    to_a_choice(page)
+    page.set_input_files("#file", models / "good.json")
+    page.wait_for_selector("#notice", state="hidden")
+    page.select_option("#judge", "good.json")
+    wait(page, "document.querySelector('.move-value')")
+
+
+def test_a_judge_that_fails_does_not_stop_the_game(visit):
+    def without_values(page):
+        replace_worker(page, WORKER + "methods.judge = () => { throw new Error('a fault'); };")
+
+    page = visit(prepare=without_values)
+    assert page.inner_text("#notice-text") == "tiny-3k gives no odds: a fault"
+    assert page.input_value("#judge") == ""
+    to_a_choice(page)
+
+
+def test_the_networks_of_the_next_game_are_waited_for(visit):
+    page = visit(prepare=lambda page: page.route("**/card.json.gz", lambda route: waiting.append(route)))
+    waiting = []
+    to_a_choice(page)
+    page.select_option("#player-1", "net:card")
+    page.click("#new-game")
+    wait(page, "document.getElementById('status').textContent === 'Loading card…'")
+    assert page.locator(".movable, .move, #action:enabled, #undo:enabled, #download:enabled").count() == 0
+    page.locator(".square").first.dispatch_event("click")
+    page.select_option("#player-0", "net:tiny-9k")
+    for route in waiting:
+        route.continue_()
+    wait(page, "document.getElementById('name-0').textContent === 'tiny-9k'")
+    assert page.inner_text("#name-1") == "card"
+    wait(page, READY)
+    page.click("#action")
+    wait(page, "document.querySelectorAll('#log li').length > 2")
+    assert page.is_hidden("#notice")
 
 
 @pytest.mark.parametrize(
@@ -375,16 +444,19 @@ def test_plain_weights_where_the_browser_inflates_nothing(visit, address):
     asked = []
 
     def old_browser(page):
-        script = (ROOT / "web" / "worker.js").read_text()
-        old = "delete globalThis.DecompressionStream;\n" + script
-        page.route("**/worker.js", lambda route: route.fulfill(body=old, content_type="text/javascript", headers=coep))
+        replace_worker(page, "delete globalThis.DecompressionStream;\n" + WORKER)
         page.context.on("request", lambda request: asked.append(request.url))
 
-    coep = {"Cross-Origin-Embedder-Policy": "require-corp"}
     page = visit(prepare=old_browser)
     assert page.input_value("#judge") == "tiny-3k"
     assert f"{address}weights/tiny-3k.json" in asked
     assert not any(url.endswith(".gz") for url in asked)
+
+
+def test_the_engine_is_fetched_once(visit, address):
+    asked = []
+    visit(prepare=lambda page: page.context.on("request", lambda request: asked.append(request.url)))
+    assert asked.count(f"{address}ur.js") == asked.count(f"{address}ur.wasm") == 1
 
 
 def test_the_search_plays_where_there_are_no_networks(browser, address):
@@ -409,6 +481,21 @@ def test_an_engine_that_does_not_load_says_so(browser, address):
         page.wait_for_selector("#notice:not([hidden])")
         assert why in page.inner_text("#notice-text")
         assert page.inner_text("#status") == "The game cannot start."
+    context.close()
+
+
+def test_an_answer_that_comes_too_late_is_no_fault(browser, address):
+    context = browser.new_context()
+    page = context.new_page()
+    troubles = []
+    page.on("pageerror", lambda error: troubles.append(str(error)))
+    late = "setTimeout(() => postMessage({ id, result: null }), 50)"
+    replace_worker(page, f"onmessage = ({{ data: {{ id }} }}) => {{ {late}; throw new Error('broken'); }};")
+    page.goto(address)
+    page.wait_for_selector("#notice:not([hidden])")
+    assert "broken" in page.inner_text("#notice-text")
+    page.wait_for_timeout(200)
+    assert troubles == []
     context.close()
 
 

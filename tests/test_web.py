@@ -140,8 +140,12 @@ def test_a_damaged_file_is_an_answer(site):
 
 @pytest.mark.parametrize(
     ("name", "query"),
-    [("my model.json", "my%20model.json"), ("a#b?c&d+100%.gz", "a%23b%3Fc%26d%2B100%25.gz"), ("größe", "gr%C3%B6%C3%9Fe")],
-)  # fmt: skip
+    [
+        ("my model.json", "my%20model.json"),
+        ("a#b?c&d+100%.gz", "a%23b%3Fc%26d%2B100%25.gz"),
+        ("größe", "gr%C3%B6%C3%9Fe"),
+    ],
+)
 def test_a_model_is_served_whatever_its_name(site, tmp_path, name, query):
     model = tmp_path / name
     model.write_bytes(GOLDEN.read_bytes())

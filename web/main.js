@@ -8,6 +8,7 @@ const MODEL = "model"; // the file of `python -m mlx_train web --model`
 const FIRST_NETWORK = "small"; // who plays and judges before anything was chosen
 const SEARCH_DEPTHS = [1, 2, 3];
 const PASS_PAUSE = 2; // a person's turn that passes stays on the page for this many of the other pauses
+const LOAD_SAID = 200; // milliseconds: a network that takes longer to load is spoken of
 const STORED = "ur-settings";
 
 const $ = (id) => document.getElementById(id);
@@ -18,8 +19,8 @@ const hints = $("hints");
 const speed = $("speed");
 const seats = [$("player-0"), $("player-1")];
 
-let game; // the game that is played
-let agents; // who plays it: for each player null for a person, or an agent as worker.js takes it
+let game = null; // the game that is played; none while the next one's networks are loaded
+let agents; // who plays it, or the next one: for each player null for a person, or an agent as worker.js takes it
 let judge = null; // the loaded network that values positions
 let running = 0; // counts up whenever what was going on is called off
 let paused = true; // two agents wait for Start
@@ -106,12 +107,15 @@ async function listNetworks() {
 async function load(name) {
   const network = networks.get(name);
   if (!network.addresses.length) return true;
+  const slow = setTimeout(say, LOAD_SAID, `Loading ${name}…`);
   try {
     network.values = (await engine.fetchNetwork(name, network.addresses)).hasValue;
     return true;
   } catch (error) {
     complain(error.message);
     return false;
+  } finally {
+    clearTimeout(slow);
   }
 }
 
@@ -147,14 +151,15 @@ async function openFile(file) {
   }
   $("notice").hidden = true;
   addNetwork("Your networks", name, name, `net:${file.name}`, [], values);
+  if (name === judge) await changeJudge(); // the worker has another network of this name now
   seat(name);
 }
 
-/** Seats a network against the person, or in the second seat, and starts a game. */
+/** Seats a network against the person, or in the second seat. */
 function seat(name) {
   const place = seats.findLast(({ value }) => value !== "human") ?? seats[1];
   place.value = `net:${name}`;
-  return start();
+  return changePlayers();
 }
 
 function agentOf(value) {
@@ -168,22 +173,44 @@ function spellingOf(value) {
   return value.startsWith("net:") ? networks.get(value.slice(4)).spelling : value;
 }
 
+/** Has the chosen network value positions, or keeps the one that did where it cannot. */
 async function useJudge() {
   const name = $("judge").value;
   const usable = name && (await load(name));
   if (name !== $("judge").value) return; // another was chosen meanwhile
-  if (usable && !networks.get(name).values) complain(`${name} has a policy alone: it plays, but values no positions`);
-  if (!usable || !networks.get(name).values) {
-    $("judge").value = judge ?? "";
-    return;
-  }
-  judge = name;
+  const values = usable && networks.get(name).values;
+  if (usable && !values) complain(`${name} has a policy alone: it plays, but values no positions`);
+  if (values) judge = name;
+  else if (judge === name) judge = null;
+  $("judge").value = judge ?? "";
   freeNetworks();
-  for (const turn of game?.turns ?? []) {
-    turn.odds = firstShare(turn.player, (await engine.judge(name, turn.position, null)).win);
+  await judgeTurns();
+}
+
+/** Values the game so far anew. */
+async function judgeTurns() {
+  const name = judge;
+  for (const turn of game ? [...game.turns, game] : []) {
+    const { player, position } = turn;
+    const said = await ask(position, null);
     if (judge !== name) return; // and this one's network is freed
+    if (turn.position === position) turn.odds = said && firstShare(player, said.win);
   }
-  if (game) game.odds = firstShare(game.player, (await engine.judge(name, game.position, null)).win);
+}
+
+/** The judge's opinion, or null where there is no judge. One that fails is given up, and the game goes on. */
+async function ask(position, roll) {
+  const name = judge;
+  if (!name) return null;
+  try {
+    return await engine.judge(name, position, roll);
+  } catch (error) {
+    if (judge !== name) return null;
+    complain(`${name} gives no odds: ${error.message}`);
+    judge = null;
+    $("judge").value = "";
+    return null;
+  }
 }
 
 /** The worker keeps what is in use or chosen, and what only it has. */
@@ -198,12 +225,14 @@ function freeNetworks() {
 /** Starts a game with the players that are chosen. */
 async function start() {
   const token = ++running;
-  for (const select of seats) {
-    const { network } = agentOf(select.value) ?? {};
-    if (network && !(await load(network))) select.value = "human";
+  const values = seats.map(({ value }) => value);
+  agents = values.map(agentOf); // from now on: their networks stay loaded
+  if (game) leaveGame();
+  for (const [player, agent] of agents.entries()) {
+    const usable = !agent?.network || (await load(agent.network));
+    if (token !== running) return;
+    if (!usable) values[player] = seats[player].value = "human";
   }
-  if (token !== running) return;
-  const values = seats.map((select) => select.value);
   game = new Game(values.map(spellingOf));
   game.seats = values;
   agents = values.map(agentOf);
@@ -214,6 +243,14 @@ async function start() {
   showDice(null);
   $("players-note").hidden = true;
   await advance(false);
+}
+
+/** Nothing can be done with the game any more. */
+function leaveGame() {
+  game = null;
+  board.offer(0, []);
+  $("moves").replaceChildren();
+  for (const id of ["action", "undo", "download"]) $(id).disabled = true;
 }
 
 /** Makes the move that a person picked, unless the game has gone on since it was offered. */
@@ -300,10 +337,10 @@ async function show(animate) {
   board.offer(game.player, []);
   showControls();
   opinion = null;
-  if (judge && game.winner === null) {
-    opinion = await engine.judge(judge, game.position, game.roll);
+  if (game.winner === null) {
+    opinion = await ask(game.position, game.roll);
     if (token !== running) return;
-    if (game.roll === null) game.odds = firstShare(game.player, opinion.win);
+    if (opinion && game.roll === null) game.odds = firstShare(game.player, opinion.win);
   }
   showOdds();
   const follows = focusFollows(); // before the list of moves is a new one
@@ -497,10 +534,16 @@ function recall() {
   hints.checked = settings.hints === true;
 }
 
+/** Players that were chosen anew: a game that has begun ends with those that it has. */
 function changePlayers() {
-  if (!game) return; // the first one starts with them
-  if (game.turns.length === 0 && game.roll === null) return start();
+  if (!game || (game.turns.length === 0 && game.roll === null)) return start();
   $("players-note").hidden = false;
+}
+
+async function changeJudge() {
+  await useJudge();
+  remember();
+  if (game) show(false);
 }
 
 function listen() {
@@ -517,11 +560,7 @@ function listen() {
     target.value = "";
   });
   for (const select of seats) select.addEventListener("change", changePlayers);
-  $("judge").addEventListener("change", async () => {
-    await useJudge();
-    remember();
-    if (game) show(false);
-  });
+  $("judge").addEventListener("change", changeJudge);
   speed.addEventListener("change", remember);
   hints.addEventListener("change", () => {
     remember();
