@@ -175,7 +175,7 @@ def test_a_whole_game_by_clicks(visit):
     assert (record.players, record.seed, record.start) == (("you", "emm:1"), None, Position.initial())
     assert winner is not None
     said = page.inner_text("#status")
-    assert said == f"{('You win', 'Orange (emm:1) wins')[winner]} in {len(record.turns)} turns."
+    assert said == f"{('You win', 'Orange wins')[winner]} in {len(record.turns)} turns."
     assert page.get_attribute("#odds-bar", "aria-valuenow") == ("0.0" if winner else "100.0")
     page.click("#action")
     wait(page, READY)
@@ -254,7 +254,7 @@ def test_two_agents_play_while_watched(visit):
     page.click("#action")
     wait(page, OVER)
     winner = record_of(page).winner
-    assert page.inner_text("#status").startswith(("Blue (emm:3) wins", "Orange (tiny-3k) wins")[winner])
+    assert page.inner_text("#status").startswith(("Blue wins", "Orange wins")[winner])
 
 
 @pytest.mark.parametrize("name", ["tiny-3k", "card"])
@@ -391,8 +391,15 @@ def test_a_judge_that_fails_does_not_stop_the_game(visit):
 
 
 def test_the_networks_of_the_next_game_are_waited_for(visit):
-    page = visit(prepare=lambda page: page.route("**/card.json.gz", lambda route: waiting.append(route)))
-    waiting = []
+    held, freed = [], []
+
+    def hold(route):
+        if freed:
+            route.continue_()
+        else:
+            held.append(route)
+
+    page = visit(prepare=lambda page: page.route("**/card.json.gz", hold))
     to_a_choice(page)
     page.select_option("#player-1", "net:card")
     page.click("#new-game")
@@ -400,7 +407,8 @@ def test_the_networks_of_the_next_game_are_waited_for(visit):
     assert page.locator(".movable, .move, #action:enabled, #undo:enabled, #download:enabled").count() == 0
     page.locator(".square").first.dispatch_event("click")
     page.select_option("#player-0", "net:tiny-9k")
-    for route in waiting:
+    freed.append(True)
+    for route in held:
         route.continue_()
     wait(page, "document.getElementById('name-0').textContent === 'tiny-9k'")
     assert page.inner_text("#name-1") == "card"
@@ -517,6 +525,103 @@ def test_the_game_fits_the_screen(visit, size):
 
 def box_of(locator):
     return locator.bounding_box()
+
+
+SMALL, OLD, LYING, TABLET, NARROW = (
+    {"width": width, "height": height}
+    for width, height in ((320, 568), (360, 640), (844, 390), (768, 1024), (1024, 768))
+)
+LONGEST = ["", "Orange rolled 2: no legal move, the turn passes.", "Orange moved 10 to 12, captures. Blue rolls."]
+
+
+@pytest.mark.parametrize("size", [SMALL, OLD, PHONE, LYING, TABLET, NARROW, DESKTOP])
+def test_nothing_moves_from_turn_to_turn(visit, size):
+    page = visit(size)
+    places = [
+        page.evaluate(
+            f"""(document.getElementById("status").textContent = {json.dumps(text)},
+                ["action", "log"].map((id) => document.getElementById(id).getBoundingClientRect().y))"""
+        )
+        for text in LONGEST
+    ]
+    for place in places[1:]:
+        assert place == pytest.approx(places[0], abs=0.5)
+    assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
+
+
+@pytest.mark.parametrize("size", [SMALL, OLD, PHONE, LYING, TABLET])
+def test_the_pieces_of_a_pile_are_seen(visit, size):
+    def apart(one, other):
+        return (
+            one["x"] + one["width"] <= other["x"]
+            or other["x"] + other["width"] <= one["x"]
+            or one["y"] + one["height"] <= other["y"]
+            or other["y"] + other["height"] <= one["y"]
+        )
+
+    page = visit(size, prepare=lambda page: page.add_init_script("crypto.getRandomValues = (bytes) => bytes.fill(3)"))
+    page.click("#action")
+    wait(page, "document.querySelector('.hand .badge:not(:empty)')")
+    assert page.locator(".hand .count").all_inner_texts() == ["7", "7"]
+    for side in (0, 1):
+        pile = box_of(page.locator(f".hand[data-side='{side}']"))
+        marks = [
+            box_of(mark) for mark in page.locator(f".hand[data-side='{side}'] :is(.number, .badge:not(:empty))").all()
+        ]
+        for piece in map(box_of, page.locator(f".piece.side-{side}").all()):
+            assert piece["width"] >= 11
+            assert pile["x"] <= piece["x"]
+            assert piece["x"] + piece["width"] <= pile["x"] + pile["width"]
+            assert pile["y"] <= piece["y"]
+            assert piece["y"] + piece["height"] <= pile["y"] + pile["height"]
+            assert all(apart(piece, mark) for mark in marks)
+
+
+def test_a_refusal_is_seen_where_the_file_was_chosen(visit, models):
+    page = visit(PHONE)
+    page.locator("#open-file").scroll_into_view_if_needed()
+    page.set_input_files("#file", models / "short.json")
+    notice, close = box_of(page.locator("#notice")), box_of(page.locator("#notice-close"))
+    assert notice["y"] >= 0
+    assert notice["y"] + notice["height"] <= PHONE["height"]
+    assert close["height"] <= 44
+    page.click("#notice-close")
+    assert page.is_hidden("#notice")
+
+
+def test_the_list_of_turns_ends_on_a_whole_row(visit):
+    page = visit()
+    to_a_choice(page)
+    list_height = page.evaluate("document.getElementById('log').clientHeight")
+    row = page.evaluate("document.querySelector('#log li').getBoundingClientRect().height")
+    assert list_height / row == pytest.approx(round(list_height / row), abs=0.04)
+
+
+def test_less_motion_is_none(visit):
+    page = visit()
+    style = "getComputedStyle(document.getElementById('hints'), '::after').transitionProperty"
+    assert page.evaluate(style) == "none"
+
+
+def luminance(colour):
+    shares = [int(part) / 255 for part in re.findall(r"\d+", colour)[:3]]
+    linear = [share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4 for share in shares]
+    return sum(weight * share for weight, share in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_what_can_be_used_stands_out(visit, scheme):
+    page = visit(prepare=lambda page: page.emulate_media(color_scheme=scheme))
+    behind = page.evaluate(
+        "[document.documentElement, document.querySelector('.card')].map((e) => getComputedStyle(e).backgroundColor)"
+    )
+    edges = page.evaluate(
+        "['select', '#undo', '#hints', '.pile'].map((e) => getComputedStyle(document.querySelector(e)).borderTopColor)"
+    )
+    for one in behind:
+        for other in edges:
+            low, high = sorted((luminance(one), luminance(other)))
+            assert (high + 0.05) / (low + 0.05) >= 3
 
 
 def test_what_a_screen_reader_is_told(visit):

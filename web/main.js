@@ -37,8 +37,7 @@ const watching = () => !isHuman(0) && !isHuman(1);
 
 /** A player as the subject of a sentence, and the verb's ending. */
 function subject(player) {
-  if (!isHuman(player)) return [`${SIDES[player]} (${nameOf(game.seats[player])})`, "s"];
-  return isHuman(1 - player) ? [SIDES[player], "s"] : ["You", ""];
+  return isHuman(player) && !isHuman(1 - player) ? ["You", ""] : [SIDES[player], "s"];
 }
 
 /** Where a move comes from; where it goes and what it brings. */
@@ -478,7 +477,8 @@ function showLog() {
 function logRow({ player, roll, move }, number) {
   const side = make("span", `swatch side-${player}`, { role: "img", "aria-label": SIDES[player] });
   const dice = make("span", "log-roll", {}, make("span", "unseen", {}, "rolled "), String(roll));
-  return make("li", "", { value: number }, side, dice, make("span", "", {}, ...(move ? moveNodes(move) : ["passes"])));
+  const text = make("span", "log-move", {}, ...(move ? moveNodes(move) : ["passes"]));
+  return make("li", "", { value: number }, side, dice, text);
 }
 
 /** How the game went, by the judge. */
