@@ -390,6 +390,27 @@ def test_a_judge_that_fails_does_not_stop_the_game(visit):
     to_a_choice(page)
 
 
+def test_a_roll_that_comes_after_its_game_is_forgotten(visit):
+    late = """
+        const { options } = methods;
+        methods.options = async (...asked) => {
+            await new Promise((resolve) => setTimeout(resolve, 500));
+            return options(...asked);
+        };
+        const { fetchNetwork } = methods;
+        methods.fetchNetwork = async (ur, name, addresses) => {
+            if (name === "card") await new Promise((resolve) => setTimeout(resolve, 1500));
+            return fetchNetwork(ur, name, addresses);
+        };"""
+    page = visit(prepare=lambda page: replace_worker(page, WORKER + late), players=["emm:1", "emm:1"])
+    page.click("#action")
+    page.wait_for_timeout(100)
+    page.select_option("#player-1", "net:card")
+    page.click("#new-game")
+    wait(page, "document.getElementById('name-1').textContent === 'card'")
+    assert page.is_hidden("#notice")
+
+
 def test_the_networks_of_the_next_game_are_waited_for(visit):
     held, freed = [], []
 

@@ -286,6 +286,7 @@ async function advance(animate = true) {
       await pause();
       if (stale()) return;
       await roll();
+      if (stale()) return;
     } else if (game.options.moves.length === 0) {
       await pause(human ? PASS_PAUSE : 1);
       if (stale()) return;
