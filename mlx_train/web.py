@@ -8,6 +8,7 @@ everything else out.
 import contextlib
 import gzip
 import re
+import sys
 import threading
 import webbrowser
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 #: Nothing but this machine reaches the server.
@@ -32,6 +34,10 @@ TYPES = {
     ".wasm": "application/wasm",
 }
 
+#: Where the file of `--model` is: its own name may hold anything.
+MODEL = "model"
+MODEL_TYPE = "application/octet-stream"
+
 _POLL = 0.02  # seconds until a server in the background sees that it should end
 
 # Beside the policy: no frame around the page, no other origin in its process (which also gives it a finer clock).
@@ -47,7 +53,7 @@ _HEADERS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Site:
-    """The files that are served: the page at /, the shipped networks below /weights/, one more below /models/."""
+    """The files that are served: the page at /, the shipped networks below /weights/, and one more at /model."""
 
     page: Path
     weights: Path
@@ -55,13 +61,12 @@ class Site:
 
     def file(self, path: str) -> tuple[str, bytes] | None:
         """The type and the bytes at a path such as /main.js; None where there is nothing."""
+        if self.model and path == f"/{MODEL}":
+            return MODEL_TYPE, self.model.read_bytes()
         folder, _, name = path.removeprefix("/").rpartition("/")
-        if folder == "models":
-            found = self.model if self.model and self.model.name == name else None
-        elif folder in ("", "weights"):
-            found = _entry(self.weights if folder else self.page, name or "index.html")
-        else:
-            found = None
+        if folder not in ("", "weights"):
+            return None
+        found = _entry(self.weights if folder else self.page, name or "index.html")
         if found is None or found.suffix not in TYPES:
             return None
         if found.exists():
@@ -77,8 +82,8 @@ class Site:
         return f"{policy[1]}; frame-ancestors 'none'"
 
     def address(self, port: int) -> str:
-        """The page's address; with a model it says which, and the page plays it."""
-        query = f"?model=models/{quote(self.model.name)}" if self.model else ""
+        """The page's address; with a model it says what to call it, and the page plays it."""
+        query = f"?model={quote(self.model.name, safe='', errors='replace')}" if self.model else ""
         return f"http://{HOST}:{port}/{query}"
 
 
@@ -115,6 +120,11 @@ class Server(ThreadingHTTPServer):
     def address(self) -> str:
         """What to open in the browser."""
         return self.site.address(self.server_port)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Says nothing of a browser that goes away while it is answered, as every reload may make it."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
     @contextlib.contextmanager
     def background(self) -> Iterator[str]:
@@ -178,7 +188,7 @@ def _plain(text: str) -> tuple[str, bytes]:
 def serve(server: Server, browse: bool) -> None:
     """Serves until Ctrl-C; `browse` opens the page in the browser."""
     with server:
-        if browse:
-            webbrowser.open(server.address)
+        if browse:  # a browser in the terminal comes back only when it is left
+            threading.Thread(target=webbrowser.open, args=(server.address,), daemon=True).start()
         with contextlib.suppress(KeyboardInterrupt):
             server.serve_forever()

@@ -39,12 +39,14 @@ def models(tmp_path_factory):
         "good.json": json.dumps(golden).encode(),
         "good.json.gz": gzip.compress(json.dumps(golden).encode()),
         "policy.json": json.dumps(policy).encode(),
+        "again/good.json": json.dumps(policy).encode(),
         "short.json": json.dumps(short).encode(),
         "huge.json": json.dumps(huge).encode(),
         "other.json": json.dumps(golden | {"feature_set": "ur-151"}).encode(),
         "text.json": b"no network at all",
         "cut.json.gz": gzip.compress(json.dumps(golden).encode())[:-500],
     }
+    (folder / "again").mkdir()
     for name, content in contents.items():
         (folder / name).write_bytes(content)
     return folder
@@ -52,7 +54,7 @@ def models(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def address(models):
-    """Where the page is; with /models/good.json."""
+    """Where the page is; with good.json at /model."""
     server = web.Server(web.locate(models / "good.json"), 0)
     with server.background() as address:
         yield address.partition("?")[0]
@@ -99,6 +101,16 @@ def wait(page, condition):
             }};
             look();
         }})"""
+    )
+
+
+WORKER = (ROOT / "web" / "worker.js").read_text()
+
+
+def replace_worker(page, script):
+    headers = {"Cross-Origin-Embedder-Policy": "require-corp"}
+    page.route(
+        "**/worker.js", lambda route: route.fulfill(body=script, content_type="text/javascript", headers=headers)
     )
 
 
@@ -163,7 +175,7 @@ def test_a_whole_game_by_clicks(visit):
     assert (record.players, record.seed, record.start) == (("you", "emm:1"), None, Position.initial())
     assert winner is not None
     said = page.inner_text("#status")
-    assert said == f"{('You win', 'Orange (emm:1) wins')[winner]} in {len(record.turns)} turns."
+    assert said == f"{('You win', 'Orange wins')[winner]} in {len(record.turns)} turns."
     assert page.get_attribute("#odds-bar", "aria-valuenow") == ("0.0" if winner else "100.0")
     page.click("#action")
     wait(page, READY)
@@ -188,20 +200,61 @@ def test_a_whole_game_by_keys(visit):
     assert record.winner is not None
 
 
+FOCUSED = "document.activeElement.id"
+
+
+def test_the_focus_goes_on_from_the_list(visit):
+    page = visit()
+    rosette = page.locator(".move:enabled", has_text="rolls again")
+    to_a_choice(page, 1)
+    while not rosette.count():
+        page.locator(".movable").first.click()
+        to_a_choice(page, 1)
+    rosette.first.focus()
+    page.keyboard.press("Enter")
+    wait(page, f"{FOCUSED} === 'action'")
+
+
+def test_the_focus_stays_where_a_person_put_it(visit):
+    page = visit()
+    for _ in range(3):
+        to_a_choice(page)
+        page.locator(".movable").first.click()
+    to_a_choice(page)
+    page.focus("#undo")
+    for _ in range(2):
+        turns = page.locator("#log li").count()
+        page.keyboard.press("Enter")
+        wait(page, f"document.querySelectorAll('#log li').length < {turns} && {READY}")
+        assert page.evaluate(FOCUSED) == "undo"
+    turns = page.locator("#log li").count()
+    page.select_option("#speed", "180")
+    page.focus("#hints")
+    page.locator(".movable").first.dispatch_event("click")
+    wait(page, f"document.querySelectorAll('#log li').length > {turns} && {READY} === 'Roll the dice'")
+    assert page.evaluate(FOCUSED) == "hints"
+
+
 def test_two_agents_play_while_watched(visit):
     page = visit(players=["emm:3", "net:tiny-3k"], speed="180")
     assert page.inner_text("#status") == "Two agents are ready."
     page.click("#action")
-    wait(page, "document.querySelectorAll('#log li').length >= 3")
+    wait(page, "document.querySelectorAll('#log li').length >= 4")
     page.click("#action")
-    assert page.inner_text("#action") == "Start"
-    page.click("#undo")
-    wait(page, "document.querySelectorAll('#log li').length < 3 || !document.getElementById('undo').disabled")
+    wait(page, "document.getElementById('action').textContent === 'Start'")
     page.select_option("#speed", "0")
+    lengths = []
+    for _ in range(3):
+        page.click("#undo")
+        page.wait_for_timeout(200)  # in which the agents would have played on
+        lengths.append(page.locator("#log li").count())
+        assert f"rolled {roll_of(page)}:" in page.inner_text("#status")
+        assert page.inner_text("#action") == "Start"
+    assert lengths == [lengths[0], lengths[0] - 1, lengths[0] - 2]
     page.click("#action")
     wait(page, OVER)
     winner = record_of(page).winner
-    assert page.inner_text("#status").startswith(("Blue (emm:3) wins", "Orange (tiny-3k) wins")[winner])
+    assert page.inner_text("#status").startswith(("Blue wins", "Orange wins")[winner])
 
 
 @pytest.mark.parametrize("name", ["tiny-3k", "card"])
@@ -285,6 +338,12 @@ def test_a_refused_file_says_why_and_the_game_goes_on(visit, models, name, why):
     page.set_input_files("#file", models / "good.json.gz")
     page.wait_for_selector("#notice", state="hidden")
     assert page.input_value("#player-1") == "net:good.json.gz"
+    assert page.is_visible("#players-note")
+    assert record_of(page).turns == before
+    assert page.inner_text("#name-1") == "emm:1"
+    page.click("#new-game")
+    wait(page, "document.getElementById('name-1').textContent === 'good.json.gz'")
+    assert page.is_hidden("#players-note")
 
 
 def test_a_policy_alone_plays_but_values_nothing(visit, models):
@@ -300,42 +359,133 @@ def test_a_policy_alone_plays_but_values_nothing(visit, models):
     assert page.input_value("#judge") == "tiny-3k"
 
 
-def test_the_model_of_the_command_is_played(visit):
-    page = visit(query="?model=models/good.json")
-    assert page.input_value("#player-1") == "net:good.json"
-    assert page.inner_text("#name-1") == "good.json"
+def test_a_file_takes_the_place_of_the_judge(visit, models):
+    page = visit()
+    page.set_input_files("#file", models / "good.json")
+    wait(page, "document.getElementById('name-1').textContent === 'good.json'")
+    page.select_option("#judge", "good.json")
+    to_a_choice(page)
+    turns = record_of(page).turns
+    page.set_input_files("#file", models / "again" / "good.json")
+    page.wait_for_selector("#notice:not([hidden])")
+    assert "good.json has a policy alone" in page.inner_text("#notice-text")
+    wait(page, "document.getElementById('odds-0').textContent === '–'")  # noqa: RUF001
+    assert (page.input_value("#judge"), page.locator(".move-value").count()) == ("", 0)
+    assert record_of(page).turns == turns
+    page.locator(".movable").first.click()
+    to_a_choice(page)
+    page.set_input_files("#file", models / "good.json")
+    page.wait_for_selector("#notice", state="hidden")
+    page.select_option("#judge", "good.json")
+    wait(page, "document.querySelector('.move-value')")
+
+
+def test_a_judge_that_fails_does_not_stop_the_game(visit):
+    def without_values(page):
+        replace_worker(page, WORKER + "methods.judge = () => { throw new Error('a fault'); };")
+
+    page = visit(prepare=without_values)
+    assert page.inner_text("#notice-text") == "tiny-3k gives no odds: a fault"
+    assert page.input_value("#judge") == ""
+    to_a_choice(page)
+
+
+def test_a_roll_that_comes_after_its_game_is_forgotten(visit):
+    late = """
+        const { options } = methods;
+        methods.options = async (...asked) => {
+            await new Promise((resolve) => setTimeout(resolve, 500));
+            return options(...asked);
+        };
+        const { fetchNetwork } = methods;
+        methods.fetchNetwork = async (ur, name, addresses) => {
+            if (name === "card") await new Promise((resolve) => setTimeout(resolve, 1500));
+            return fetchNetwork(ur, name, addresses);
+        };"""
+    page = visit(prepare=lambda page: replace_worker(page, WORKER + late), players=["emm:1", "emm:1"])
     page.click("#action")
-    wait(page, "document.querySelectorAll('#log li').length > 0 || document.querySelector('.movable')")
+    page.wait_for_timeout(100)
+    page.select_option("#player-1", "net:card")
+    page.click("#new-game")
+    wait(page, "document.getElementById('name-1').textContent === 'card'")
+    assert page.is_hidden("#notice")
 
 
-def test_a_model_that_is_not_there_or_elsewhere_is_refused(browser, address):
-    for query, why in (("models/none.json", "404"), ("https://ur.example/x.json", "this page's own server")):
-        context = browser.new_context()
-        page = context.new_page()
-        asked = []
-        page.on("request", lambda request, asked=asked: asked.append(request.url))
-        page.goto(f"{address}?model={query}")
-        page.wait_for_selector("#notice:not([hidden])")
-        assert why in page.inner_text("#notice-text")
-        wait(page, "!document.getElementById('action').disabled")
-        assert all(url.startswith(address) for url in asked)
-        context.close()
+def test_the_networks_of_the_next_game_are_waited_for(visit):
+    held, freed = [], []
+
+    def hold(route):
+        if freed:
+            route.continue_()
+        else:
+            held.append(route)
+
+    page = visit(prepare=lambda page: page.route("**/card.json.gz", hold))
+    to_a_choice(page)
+    page.select_option("#player-1", "net:card")
+    page.click("#new-game")
+    wait(page, "document.getElementById('status').textContent === 'Loading card…'")
+    assert page.locator(".movable, .move, #action:enabled, #undo:enabled, #download:enabled").count() == 0
+    page.locator(".square").first.dispatch_event("click")
+    page.select_option("#player-0", "net:tiny-9k")
+    freed.append(True)
+    for route in held:
+        route.continue_()
+    wait(page, "document.getElementById('name-0').textContent === 'tiny-9k'")
+    assert page.inner_text("#name-1") == "card"
+    wait(page, READY)
+    page.click("#action")
+    wait(page, "document.querySelectorAll('#log li').length > 2")
+    assert page.is_hidden("#notice")
+
+
+@pytest.mark.parametrize(
+    ("query", "players", "name"),
+    [
+        ("good.json", ["human", "emm:1"], "good.json"),
+        ("100%25%20a%23b%3F", ["emm:3", "net:tiny-3k"], "100% a#b?"),
+        ("tiny-3k", ["emm:3", "human"], "tiny-3k (file)"),
+    ],
+)
+def test_the_model_of_the_command_is_played(visit, query, players, name):
+    page = visit(query=f"?model={query}", players=players)
+    names = [page.inner_text("#name-0"), page.inner_text("#name-1")]
+    assert names == ([name, "You"] if players[1] == "human" else ["You", name])
+    to_a_choice(page)
+    page.locator(".movable").first.click()
+    wait(page, READY)
+    assert page.is_hidden("#notice")
+
+
+def test_a_model_that_is_not_there_is_refused(browser, address):
+    context = browser.new_context()
+    page = context.new_page()
+    page.route("**/model", lambda route: route.fulfill(status=404, body=""))
+    page.goto(f"{address}?model=none.json")
+    page.wait_for_selector("#notice:not([hidden])")
+    assert page.inner_text("#notice-text") == "none.json: the server answers 404"
+    wait(page, "!document.getElementById('action').disabled")
+    assert page.locator("option[value='net:none.json']").count() == 0
+    context.close()
 
 
 def test_plain_weights_where_the_browser_inflates_nothing(visit, address):
     asked = []
 
     def old_browser(page):
-        script = (ROOT / "web" / "worker.js").read_text()
-        old = "delete globalThis.DecompressionStream;\n" + script
-        page.route("**/worker.js", lambda route: route.fulfill(body=old, content_type="text/javascript", headers=coep))
+        replace_worker(page, "delete globalThis.DecompressionStream;\n" + WORKER)
         page.context.on("request", lambda request: asked.append(request.url))
 
-    coep = {"Cross-Origin-Embedder-Policy": "require-corp"}
     page = visit(prepare=old_browser)
     assert page.input_value("#judge") == "tiny-3k"
     assert f"{address}weights/tiny-3k.json" in asked
     assert not any(url.endswith(".gz") for url in asked)
+
+
+def test_the_engine_is_fetched_once(visit, address):
+    asked = []
+    visit(prepare=lambda page: page.context.on("request", lambda request: asked.append(request.url)))
+    assert asked.count(f"{address}ur.js") == asked.count(f"{address}ur.wasm") == 1
 
 
 def test_the_search_plays_where_there_are_no_networks(browser, address):
@@ -363,6 +513,21 @@ def test_an_engine_that_does_not_load_says_so(browser, address):
     context.close()
 
 
+def test_an_answer_that_comes_too_late_is_no_fault(browser, address):
+    context = browser.new_context()
+    page = context.new_page()
+    troubles = []
+    page.on("pageerror", lambda error: troubles.append(str(error)))
+    late = "setTimeout(() => postMessage({ id, result: null }), 50)"
+    replace_worker(page, f"onmessage = ({{ data: {{ id }} }}) => {{ {late}; throw new Error('broken'); }};")
+    page.goto(address)
+    page.wait_for_selector("#notice:not([hidden])")
+    assert "broken" in page.inner_text("#notice-text")
+    page.wait_for_timeout(200)
+    assert troubles == []
+    context.close()
+
+
 @pytest.mark.parametrize("size", [PHONE, {"width": 360, "height": 640}, {"width": 820, "height": 1180}, DESKTOP])
 def test_the_game_fits_the_screen(visit, size):
     page = visit(size)
@@ -383,6 +548,103 @@ def box_of(locator):
     return locator.bounding_box()
 
 
+SMALL, OLD, LYING, TABLET, NARROW = (
+    {"width": width, "height": height}
+    for width, height in ((320, 568), (360, 640), (844, 390), (768, 1024), (1024, 768))
+)
+LONGEST = ["", "Orange rolled 2: no legal move, the turn passes.", "Orange moved 10 to 12, captures. Blue rolls."]
+
+
+@pytest.mark.parametrize("size", [SMALL, OLD, PHONE, LYING, TABLET, NARROW, DESKTOP])
+def test_nothing_moves_from_turn_to_turn(visit, size):
+    page = visit(size)
+    places = [
+        page.evaluate(
+            f"""(document.getElementById("status").textContent = {json.dumps(text)},
+                ["action", "log"].map((id) => document.getElementById(id).getBoundingClientRect().y))"""
+        )
+        for text in LONGEST
+    ]
+    for place in places[1:]:
+        assert place == pytest.approx(places[0], abs=0.5)
+    assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
+
+
+@pytest.mark.parametrize("size", [SMALL, OLD, PHONE, LYING, TABLET])
+def test_the_pieces_of_a_pile_are_seen(visit, size):
+    def apart(one, other):
+        return (
+            one["x"] + one["width"] <= other["x"]
+            or other["x"] + other["width"] <= one["x"]
+            or one["y"] + one["height"] <= other["y"]
+            or other["y"] + other["height"] <= one["y"]
+        )
+
+    page = visit(size, prepare=lambda page: page.add_init_script("crypto.getRandomValues = (bytes) => bytes.fill(3)"))
+    page.click("#action")
+    wait(page, "document.querySelector('.hand .badge:not(:empty)')")
+    assert page.locator(".hand .count").all_inner_texts() == ["7", "7"]
+    for side in (0, 1):
+        pile = box_of(page.locator(f".hand[data-side='{side}']"))
+        marks = [
+            box_of(mark) for mark in page.locator(f".hand[data-side='{side}'] :is(.number, .badge:not(:empty))").all()
+        ]
+        for piece in map(box_of, page.locator(f".piece.side-{side}").all()):
+            assert piece["width"] >= 11
+            assert pile["x"] <= piece["x"]
+            assert piece["x"] + piece["width"] <= pile["x"] + pile["width"]
+            assert pile["y"] <= piece["y"]
+            assert piece["y"] + piece["height"] <= pile["y"] + pile["height"]
+            assert all(apart(piece, mark) for mark in marks)
+
+
+def test_a_refusal_is_seen_where_the_file_was_chosen(visit, models):
+    page = visit(PHONE)
+    page.locator("#open-file").scroll_into_view_if_needed()
+    page.set_input_files("#file", models / "short.json")
+    notice, close = box_of(page.locator("#notice")), box_of(page.locator("#notice-close"))
+    assert notice["y"] >= 0
+    assert notice["y"] + notice["height"] <= PHONE["height"]
+    assert close["height"] <= 44
+    page.click("#notice-close")
+    assert page.is_hidden("#notice")
+
+
+def test_the_list_of_turns_ends_on_a_whole_row(visit):
+    page = visit()
+    to_a_choice(page)
+    list_height = page.evaluate("document.getElementById('log').clientHeight")
+    row = page.evaluate("document.querySelector('#log li').getBoundingClientRect().height")
+    assert list_height / row == pytest.approx(round(list_height / row), abs=0.04)
+
+
+def test_less_motion_is_none(visit):
+    page = visit()
+    style = "getComputedStyle(document.getElementById('hints'), '::after').transitionProperty"
+    assert page.evaluate(style) == "none"
+
+
+def luminance(colour):
+    shares = [int(part) / 255 for part in re.findall(r"\d+", colour)[:3]]
+    linear = [share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4 for share in shares]
+    return sum(weight * share for weight, share in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_what_can_be_used_stands_out(visit, scheme):
+    page = visit(prepare=lambda page: page.emulate_media(color_scheme=scheme))
+    behind = page.evaluate(
+        "[document.documentElement, document.querySelector('.card')].map((e) => getComputedStyle(e).backgroundColor)"
+    )
+    edges = page.evaluate(
+        "['select', '#undo', '#hints', '.pile'].map((e) => getComputedStyle(document.querySelector(e)).borderTopColor)"
+    )
+    for one in behind:
+        for other in edges:
+            low, high = sorted((luminance(one), luminance(other)))
+            assert (high + 0.05) / (low + 0.05) >= 3
+
+
 def test_what_a_screen_reader_is_told(visit):
     page = visit()
     to_a_choice(page)
@@ -392,6 +654,11 @@ def test_what_a_screen_reader_is_told(visit):
     assert page.get_by_role("button", name=name, exact=True).count() == 1
     assert page.locator("#status").get_attribute("role") == "status"
     assert re.fullmatch(r"You rolled \d: \d legal moves\.", page.inner_text("#status"))
+    assert page.locator("[aria-live]").count() == 1
+    page.locator(".movable").first.click()
+    wait(page, f"{READY} === 'Roll the dice' && document.querySelector('#log .side-1')")
+    said = page.inner_text("#status")
+    assert re.fullmatch(r"(Orange (passed|moved \w+ to \w+(, captures)?)\. )?You roll( again)?\.", said)
     assert page.get_by_role("meter", name="Blue's win probability").get_attribute("aria-valuetext").startswith("Blue ")
     nameless = "!element.ariaLabel && !element.textContent.trim() && !element.labels?.length"
     everything = "[...document.querySelectorAll('button, select, input, [role=img]')]"

@@ -3,6 +3,7 @@
 import gzip
 import http.client
 import json
+import os
 import re
 import runpy
 import signal
@@ -105,7 +106,7 @@ def test_the_page_is_whole_and_local():
 @pytest.mark.parametrize(
     "path",
     ["/../secret.json", "/%2e%2e/secret.json", "/weights/../../secret.json", "/weights/..%2fsecret.json", "/weights/",
-     "/models/one.json", "/none.js", "//etc/passwd", "/weights/none.json.gz"],
+     "/model", "/models/one.json", "/none.js", "//etc/passwd", "/weights/none.json.gz"],
 )  # fmt: skip
 def test_nothing_else_is_served(site, path):
     with serving(site) as port:
@@ -137,15 +138,36 @@ def test_a_damaged_file_is_an_answer(site):
         assert ask(port, "/weights/one.json")[0] == 500
 
 
-def test_a_model_is_served_by_its_name(site, tmp_path):
-    model = tmp_path / "my model.json"
+@pytest.mark.parametrize(
+    ("name", "query"),
+    [
+        ("my model.json", "my%20model.json"),
+        ("a#b?c&d+100%.gz", "a%23b%3Fc%26d%2B100%25.gz"),
+        ("größe", "gr%C3%B6%C3%9Fe"),
+    ],
+)
+def test_a_model_is_served_whatever_its_name(site, tmp_path, name, query):
+    model = tmp_path / name
     model.write_bytes(GOLDEN.read_bytes())
-    with serving(web.Site(page=site.page, weights=site.weights, model=model)) as port:
-        assert ask(port, "/models/my%20model.json")[2] == GOLDEN.read_bytes()
-        assert ask(port, "/models/secret.json")[0] == 404
-    with web.Server(web.Site(page=site.page, weights=site.weights, model=model), 0) as server:
-        assert server.address == f"http://127.0.0.1:{server.server_port}/?model=models/my%20model.json"
+    with_model = web.Site(page=site.page, weights=site.weights, model=model)
+    with serving(with_model) as port:
+        assert ask(port, "/model")[2] == GOLDEN.read_bytes()
+    with web.Server(with_model, 0) as server:
+        assert server.address == f"http://127.0.0.1:{server.server_port}/?model={query}"
         assert server.server_address[0] == "127.0.0.1"
+
+
+def test_a_browser_that_goes_away_is_not_told(site, capsys):
+    def handle(error):
+        with web.Server(site, 0) as server:
+            try:
+                raise error
+            except type(error):
+                server.handle_error(None, (web.HOST, 1))
+        return capsys.readouterr().err
+
+    assert handle(ConnectionResetError("gone")) == handle(BrokenPipeError("gone")) == ""
+    assert "ValueError: a fault" in handle(ValueError("a fault"))
 
 
 def test_a_port_in_use_is_one_line(site):
@@ -171,13 +193,32 @@ def test_the_command_serves_until_interrupted():
     command = [sys.executable, "-m", "mlx_train", "web", "--no-open", "--port", "0", "--model", str(GOLDEN)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         address = process.stdout.readline().strip()
-        port = int(re.fullmatch(r"http://127\.0\.0\.1:(\d+)/\?model=models/golden_network\.json", address)[1])
+        port = int(re.fullmatch(r"http://127\.0\.0\.1:(\d+)/\?model=golden_network\.json", address)[1])
         assert json.loads(ask(port, "/weights/manifest.json")[2])["models"]
-        assert ask(port, "/models/golden_network.json")[0] == 200
+        assert ask(port, "/model")[0] == 200
         assert ask(port, "/ur.wasm")[1]["Content-Type"] == "application/wasm"
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=20) == 0
         assert "Traceback" not in process.stderr.read()
+
+
+@pytest.mark.skipif(not (ROOT / "web" / "ur.wasm").exists(), reason="web/ur.wasm is not built: make wasm")
+def test_a_browser_in_the_terminal_gets_the_page(tmp_path):
+    browser, got = tmp_path / "browser", tmp_path / "got"
+    browser.write_text(
+        f"#!{sys.executable}\nimport sys, urllib.request\nfrom pathlib import Path\n"
+        "page = urllib.request.urlopen(sys.argv[1], timeout=20).read()\n"
+        f"Path({str(got)!r}).write_bytes(page)\nprint('got', flush=True)\n"
+    )
+    browser.chmod(0o755)
+    command = [sys.executable, "-m", "mlx_train", "web", "--port", "0"]
+    environment = os.environ | {"BROWSER": str(browser)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stdout.readline().startswith("http://127.0.0.1:")
+        assert process.stdout.readline() == "got\n"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=20) == 0
+    assert got.read_bytes() == (ROOT / "web" / "index.html").read_bytes()
 
 
 def test_a_missing_engine_says_how_to_build_it(tmp_path):

@@ -17,16 +17,21 @@ const LANE = [5, 12]; // the shared squares
 const TILES = "hand eyes dots eyes rosette steps dots eyes rosette dots eyes dots steps steps rosette".split(" ");
 
 const ON_SQUARE = 0.74; // a piece's size, of a square
-const IN_PILE = 0.29; // of a pile's shorter side
-// Where the seven pieces of a pile lie, in the order they come: a honeycomb, in shorter sides from the pile's middle.
-const PILE = [
-  [0, -0.06],
-  [0.29, -0.06],
-  [-0.29, -0.06],
-  [-0.145, -0.31],
-  [0.145, -0.31],
-  [-0.145, 0.19],
-  [0.145, 0.19],
+// How the seven pieces of a pile lie, from the pile's middle, in pieces and in the order they come: in three rows or,
+// where the pile is wide, in two.
+const HEAPS = [
+  {
+    width: 3,
+    height: 2.74,
+    across: [-0.5, 0.5, 0, -1, 1, -0.5, 0.5],
+    down: [-0.87, -0.87, 0, 0, 0, 0.87, 0.87],
+  },
+  {
+    width: 4,
+    height: 1.88,
+    across: [-0.5, 0.5, 0, -1, 1, -1.5, 1.5],
+    down: [-0.44, -0.44, 0.44, 0.44, 0.44, -0.44, -0.44],
+  },
 ];
 const HOP = 110; // milliseconds from one square to the next
 
@@ -66,6 +71,12 @@ function place(player, square) {
 /** The path squares of a mask. */
 function squaresOf(mask) {
   return Array.from({ length: LAST }, (_, index) => index + 1).filter((square) => (mask >> square) & 1);
+}
+
+/** The heap whose pieces are the larger in a box, and their size. */
+function heapIn(box) {
+  const sized = HEAPS.map((heap) => ({ ...heap, size: Math.min(box.width / heap.width, box.height / heap.height) }));
+  return sized.reduce((best, heap) => (heap.size > best.size ? heap : best));
 }
 
 /** How a square is called: "square 7", "the hand". */
@@ -118,10 +129,12 @@ export class Board {
     cell.style.setProperty("--column", column);
     cell.style.setProperty("--row", row);
     if (!pile) cell.append(drawing(`tile-${TILES[square]}`, "tile"));
-    cell.append(
-      make("span", "number", { "aria-hidden": "true" }, label),
-      make("span", "badge", { "aria-hidden": "true" }),
-    );
+    const number = make("span", "number", { "aria-hidden": "true" }, label);
+    cell.append(number, make("span", "badge", { "aria-hidden": "true" }));
+    if (pile) {
+      number.append(" ", make("b", "count"));
+      number.after(make("span", "heap"));
+    }
     this.#cells.set(`${player}-${square}`, cell);
     this.#root.append(cell);
     return cell;
@@ -140,7 +153,9 @@ export class Board {
     sides.forEach(([mask, off], player) => {
       const wanted = [...squaresOf(mask), ...Array(off).fill(OFF)];
       while (wanted.length < PIECES) wanted.unshift(HAND);
-      const pieces = this.#pieces.filter((piece) => piece.player === player);
+      const pieces = this.#pieces
+        .filter((piece) => piece.player === player)
+        .sort((one, other) => one.spot - other.spot); // the one that came last to a pile leaves it first
       const moving = pieces.filter((piece) => {
         const index = wanted.indexOf(piece.square);
         if (index >= 0) wanted.splice(index, 1);
@@ -152,7 +167,7 @@ export class Board {
         const taken = pieces
           .filter((other) => other !== piece && other.square === piece.square)
           .map(({ spot }) => spot);
-        piece.spot = PILE.findIndex((_, spot) => !taken.includes(spot));
+        piece.spot = HEAPS[0].down.findIndex((_, spot) => !taken.includes(spot));
         this.#put(piece, animate ? from : null);
       }
     });
@@ -163,18 +178,19 @@ export class Board {
   #stop(player, square, spot = 0) {
     const pile = square === HAND || square === OFF;
     const box = this.#box(this.#cell(player, square));
-    const drawn = this.#box(this.#cell(0, LAST)).size; // a piece is drawn as large as a square
-    const [right, down] = pile ? PILE[spot] : [0, 0];
-    const x = box.x + box.size * right - drawn / 2;
-    const y = box.y + box.size * down - drawn / 2;
-    return `translate(${x}px, ${y}px) scale(${((pile ? IN_PILE : ON_SQUARE) * box.size) / drawn})`;
+    const drawn = this.#box(this.#cell(0, LAST)).width; // a piece is drawn as large as a square
+    const { size, across, down } = pile ? heapIn(box) : { size: ON_SQUARE * box.width, across: [0], down: [0] };
+    const x = box.x + size * across[spot] - drawn / 2;
+    const y = box.y + size * down[spot] - drawn / 2;
+    return `translate(${x}px, ${y}px) scale(${size / drawn})`;
   }
 
+  /** The middle and the size of what of a cell can hold pieces, on the board. */
   #box(cell) {
     if (!this.#boxes.has(cell)) {
-      const { offsetLeft, offsetTop, offsetWidth, offsetHeight } = cell;
-      const middle = { x: offsetLeft + offsetWidth / 2, y: offsetTop + offsetHeight / 2 };
-      this.#boxes.set(cell, { ...middle, size: Math.min(offsetWidth, offsetHeight) });
+      const board = this.#root.getBoundingClientRect();
+      const { x, y, width, height } = (cell.querySelector(".heap") ?? cell).getBoundingClientRect();
+      this.#boxes.set(cell, { x: x - board.x + width / 2, y: y - board.y + height / 2, width, height });
     }
     return this.#boxes.get(cell);
   }
@@ -200,6 +216,7 @@ export class Board {
         const cell = this.#cell(player, square);
         const side = SIDES[player];
         let text = `${side}'s square ${square}`;
+        if (square === HAND || square === OFF) cell.querySelector(".count").textContent = count || "";
         if (square === HAND) text = `${side}'s hand: ${count}`;
         else if (square === OFF) text = `${side}'s pieces off the board: ${count}`;
         else {

@@ -7,10 +7,11 @@ export class Engine {
 
   constructor() {
     this.#worker.onmessage = ({ data: { id, result, error } }) => {
-      const { resolve, reject } = this.#waiting.get(id);
+      const asked = this.#waiting.get(id);
+      if (!asked) return; // an error of the worker was the answer
       this.#waiting.delete(id);
-      if (error === undefined) resolve(result);
-      else reject(new Error(error));
+      if (error === undefined) asked.resolve(result);
+      else asked.reject(new Error(error));
     };
     this.#worker.onerror = (event) => {
       event.preventDefault();

@@ -1,5 +1,5 @@
 // The state of a game and its record. What is legal, the engine says; nothing here knows the rules.
-import { toNotation } from "./ur.js";
+import { toNotation } from "./notation.js";
 
 /** The opening, seen by player 0, who moves first. */
 export const OPENING = Object.freeze({ own: 0, opp: 0, ownOff: 0, oppOff: 0 });

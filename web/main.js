@@ -4,9 +4,11 @@ import { Engine } from "./engine.js";
 import { Game, throwDice } from "./game.js";
 
 const WEIGHTS = "../weights/"; // beside the page's folder, or at the server's root
+const MODEL = "model"; // the file of `python -m mlx_train web --model`
 const FIRST_NETWORK = "small"; // who plays and judges before anything was chosen
 const SEARCH_DEPTHS = [1, 2, 3];
 const PASS_PAUSE = 2; // a person's turn that passes stays on the page for this many of the other pauses
+const LOAD_SAID = 200; // milliseconds: a network that takes longer to load is spoken of
 const STORED = "ur-settings";
 
 const $ = (id) => document.getElementById(id);
@@ -17,8 +19,8 @@ const hints = $("hints");
 const speed = $("speed");
 const seats = [$("player-0"), $("player-1")];
 
-let game; // the game that is played
-let agents; // who plays it: for each player null for a person, or an agent as worker.js takes it
+let game = null; // the game that is played; none while the next one's networks are loaded
+let agents; // who plays it, or the next one: for each player null for a person, or an agent as worker.js takes it
 let judge = null; // the loaded network that values positions
 let running = 0; // counts up whenever what was going on is called off
 let paused = true; // two agents wait for Start
@@ -35,19 +37,20 @@ const watching = () => !isHuman(0) && !isHuman(1);
 
 /** A player as the subject of a sentence, and the verb's ending. */
 function subject(player) {
-  if (!isHuman(player)) return [`${SIDES[player]} (${nameOf(game.seats[player])})`, "s"];
-  return isHuman(1 - player) ? [SIDES[player], "s"] : ["You", ""];
+  return isHuman(player) && !isHuman(1 - player) ? ["You", ""] : [SIDES[player], "s"];
 }
 
-function moveText({ square, to, captures, again }) {
+/** Where a move comes from; where it goes and what it brings. */
+function moveTexts({ square, to, captures, again }) {
   const extras = [captures && "captures", again && "rolls again"].filter(Boolean);
-  return [`${squareName(square)} → ${squareName(to)}`, ...extras].join(", ");
+  return [squareName(square), [squareName(to), ...extras].join(", ")];
 }
 
-/** The same as nodes, for a screen reader without the arrow. */
+/** The same with an arrow, which a screen reader calls "to". */
 function moveNodes(move) {
-  const [from, rest] = moveText(move).split("→");
-  return [from, make("span", "", { "aria-hidden": "true" }, "→"), make("span", "unseen", {}, "to"), rest];
+  const [from, rest] = moveTexts(move);
+  const arrow = make("span", "", { "aria-hidden": "true" }, "→");
+  return [`${from} `, arrow, make("span", "unseen", {}, "to"), ` ${rest}`];
 }
 
 function spokenMove({ to, captures, again }) {
@@ -103,12 +106,15 @@ async function listNetworks() {
 async function load(name) {
   const network = networks.get(name);
   if (!network.addresses.length) return true;
+  const slow = setTimeout(say, LOAD_SAID, `Loading ${name}…`);
   try {
     network.values = (await engine.fetchNetwork(name, network.addresses)).hasValue;
     return true;
   } catch (error) {
     complain(error.message);
     return false;
+  } finally {
+    clearTimeout(slow);
   }
 }
 
@@ -119,34 +125,40 @@ function removeNetwork(name) {
     for (const option of [...select.options]) if (option.value.replace(/^net:/, "") === name) option.remove();
 }
 
-/** A model of the server's, as `python -m mlx_train web --model` names it in the address. */
-async function offerModel(address) {
-  const url = new URL(address, document.baseURI);
-  const name = decodeURIComponent(url.pathname.split("/").pop());
-  if (url.origin !== location.origin) return complain(`${name}: networks come from this page's own server`);
-  addNetwork("Your networks", name, name, `net:${name}`, [url.href]);
-  if (await load(name)) await seat(name);
-  else removeNetwork(name);
+/** What a file's network is called: no shipped one is called so. */
+function nameOfFile(name) {
+  return networks.get(name)?.spelling.startsWith("net:weights/") ? `${name} (file)` : name;
+}
+
+/** The server's model for a person to play, by the name that the page's address gives it. */
+async function offerModel(file) {
+  const name = nameOfFile(file);
+  addNetwork("Your networks", name, name, `net:${file}`, [new URL(MODEL, document.baseURI).href]);
+  if (!(await load(name))) return removeNetwork(name);
+  if (seats.every(({ value }) => value !== "human")) seats[0].value = "human";
+  await seat(name);
 }
 
 /** A file from this computer. */
 async function openFile(file) {
+  const name = nameOfFile(file.name);
   let values;
   try {
-    values = (await engine.readNetwork(file.name, await file.arrayBuffer())).hasValue;
+    values = (await engine.readNetwork(name, await file.arrayBuffer())).hasValue;
   } catch (error) {
     return complain(error.message);
   }
   $("notice").hidden = true;
-  addNetwork("Your networks", file.name, file.name, `net:${file.name}`, [], values);
-  seat(file.name);
+  addNetwork("Your networks", name, name, `net:${file.name}`, [], values);
+  if (name === judge) await changeJudge(); // the worker has another network of this name now
+  seat(name);
 }
 
-/** Seats a network against the person, or in the second seat, and starts a game. */
+/** Seats a network against the person, or in the second seat. */
 function seat(name) {
-  const place = seats[1].value === "human" ? seats[0] : seats[1];
+  const place = seats.findLast(({ value }) => value !== "human") ?? seats[1];
   place.value = `net:${name}`;
-  return start();
+  return changePlayers();
 }
 
 function agentOf(value) {
@@ -160,22 +172,44 @@ function spellingOf(value) {
   return value.startsWith("net:") ? networks.get(value.slice(4)).spelling : value;
 }
 
+/** Has the chosen network value positions, or keeps the one that did where it cannot. */
 async function useJudge() {
   const name = $("judge").value;
   const usable = name && (await load(name));
   if (name !== $("judge").value) return; // another was chosen meanwhile
-  if (usable && !networks.get(name).values) complain(`${name} has a policy alone: it plays, but values no positions`);
-  if (!usable || !networks.get(name).values) {
-    $("judge").value = judge ?? "";
-    return;
-  }
-  judge = name;
+  const values = usable && networks.get(name).values;
+  if (usable && !values) complain(`${name} has a policy alone: it plays, but values no positions`);
+  if (values) judge = name;
+  else if (judge === name) judge = null;
+  $("judge").value = judge ?? "";
   freeNetworks();
-  for (const turn of game?.turns ?? []) {
-    turn.odds = firstShare(turn.player, (await engine.judge(name, turn.position, null)).win);
+  await judgeTurns();
+}
+
+/** Values the game so far anew. */
+async function judgeTurns() {
+  const name = judge;
+  for (const turn of game ? [...game.turns, game] : []) {
+    const { player, position } = turn;
+    const said = await ask(position, null);
     if (judge !== name) return; // and this one's network is freed
+    if (turn.position === position) turn.odds = said && firstShare(player, said.win);
   }
-  if (game) game.odds = firstShare(game.player, (await engine.judge(name, game.position, null)).win);
+}
+
+/** The judge's opinion, or null where there is no judge. One that fails is given up, and the game goes on. */
+async function ask(position, roll) {
+  const name = judge;
+  if (!name) return null;
+  try {
+    return await engine.judge(name, position, roll);
+  } catch (error) {
+    if (judge !== name) return null;
+    complain(`${name} gives no odds: ${error.message}`);
+    judge = null;
+    $("judge").value = "";
+    return null;
+  }
 }
 
 /** The worker keeps what is in use or chosen, and what only it has. */
@@ -190,12 +224,14 @@ function freeNetworks() {
 /** Starts a game with the players that are chosen. */
 async function start() {
   const token = ++running;
-  for (const select of seats) {
-    const { network } = agentOf(select.value) ?? {};
-    if (network && !(await load(network))) select.value = "human";
+  const values = seats.map(({ value }) => value);
+  agents = values.map(agentOf); // from now on: their networks stay loaded
+  if (game) leaveGame();
+  for (const [player, agent] of agents.entries()) {
+    const usable = !agent?.network || (await load(agent.network));
+    if (token !== running) return;
+    if (!usable) values[player] = seats[player].value = "human";
   }
-  if (token !== running) return;
-  const values = seats.map((select) => select.value);
   game = new Game(values.map(spellingOf));
   game.seats = values;
   agents = values.map(agentOf);
@@ -206,6 +242,14 @@ async function start() {
   showDice(null);
   $("players-note").hidden = true;
   await advance(false);
+}
+
+/** Nothing can be done with the game any more. */
+function leaveGame() {
+  game = null;
+  board.offer(0, []);
+  $("moves").replaceChildren();
+  for (const id of ["action", "undo", "download"]) $(id).disabled = true;
 }
 
 /** Makes the move that a person picked, unless the game has gone on since it was offered. */
@@ -234,14 +278,15 @@ async function advance(animate = true) {
   const stale = () => token !== running;
   for (;;) {
     await show(animate);
-    if (stale() || game.winner !== null) return;
+    if (stale() || game.winner !== null || (watching() && paused)) return;
     animate = true;
     const human = isHuman(game.player);
     if (game.roll === null) {
-      if (human || (watching() && paused)) return;
+      if (human) return;
       await pause();
       if (stale()) return;
       await roll();
+      if (stale()) return;
     } else if (game.options.moves.length === 0) {
       await pause(human ? PASS_PAUSE : 1);
       if (stale()) return;
@@ -259,6 +304,7 @@ async function advance(animate = true) {
   }
 }
 
+/** Back to a person's last choice; or, where two agents play, by one turn, and they wait. */
 function undo() {
   const mine = ({ player, options }) => watching() || (isHuman(player) && options.moves.length > 0);
   running++;
@@ -285,23 +331,30 @@ function press() {
 /** Draws everything, the judge's opinion included. */
 async function show(animate) {
   const token = running;
-  const within = $("play").contains(document.activeElement) || document.activeElement === document.body;
   const last = game.turns.at(-1);
   board.show(game.board, animate && speed.value !== "0");
   board.markLast(last?.player, last?.move);
   board.offer(game.player, []);
   showControls();
   opinion = null;
-  if (judge && game.winner === null) {
-    opinion = await engine.judge(judge, game.position, game.roll);
+  if (game.winner === null) {
+    opinion = await ask(game.position, game.roll);
     if (token !== running) return;
-    if (game.roll === null) game.odds = firstShare(game.player, opinion.win);
+    if (opinion && game.roll === null) game.odds = firstShare(game.player, opinion.win);
   }
   showOdds();
+  const follows = focusFollows(); // before the list of moves is a new one
   showMoves();
   showLog();
   showStory();
-  if (within && !watching()) focusNext();
+  if (follows && !watching()) focusNext();
+}
+
+/** Whether the focus goes along with the game: where it is on a move or on the button of the turn, or nowhere. */
+function focusFollows() {
+  const focused = document.activeElement;
+  const places = [$("table"), $("moves"), $("action")];
+  return focused === document.body || focused.disabled || places.some((place) => place.contains(focused));
 }
 
 function focusNext() {
@@ -315,22 +368,22 @@ function showControls() {
   const human = isHuman(player);
   const action = $("action");
   const [who, s] = subject(player);
+  if (winner !== null) action.textContent = "New game";
+  else action.textContent = watching() ? (paused ? "Start" : "Pause") : "Roll the dice";
   if (winner !== null) {
     const [name, ending] = subject(winner);
     say(`${name} win${ending} in ${game.turns.length} turns.`);
-    action.textContent = "New game";
   } else if (game.roll === null) {
-    const paused_ = watching() && paused;
+    const ready = watching() && paused && !game.turns.length;
     const again = game.turns.at(-1)?.move?.again ? " again" : "";
-    say(paused_ && !game.turns.length ? "Two agents are ready." : `${lastTurn(player)}${who} roll${s}${again}.`);
-    action.textContent = watching() ? (paused ? "Start" : "Pause") : "Roll the dice";
+    say(ready ? "Two agents are ready." : `${lastTurn(player)}${who} roll${s}${again}.`);
   } else {
     const { moves } = game.options;
     const left = moves.length === 1 ? "one legal move" : `${moves.length} legal moves`;
     say(`${who} rolled ${game.roll}: ${moves.length ? left : "no legal move, the turn passes"}.`);
   }
   action.disabled = !(winner !== null || watching() || (human && game.roll === null));
-  for (const id of ["status", "log"]) $(id).setAttribute("aria-live", watching() && !paused ? "off" : "polite");
+  $("status").setAttribute("aria-live", watching() && !paused ? "off" : "polite");
   $("undo").disabled = !game.turns.some(
     ({ player, options }) => watching() || (isHuman(player) && options.moves.length),
   );
@@ -344,7 +397,7 @@ function showControls() {
 function lastTurn(player) {
   const last = game.turns.at(-1);
   if (!last || last.player === player) return "";
-  return `${SIDES[last.player]} ${last.move ? `moved ${moveText(last.move)}` : "passed"}. `;
+  return `${SIDES[last.player]} ${last.move ? `moved ${moveTexts(last.move).join(" to ")}` : "passed"}. `;
 }
 
 /** Four dice: which of them show a tip, or how many, or none yet (null). */
@@ -425,7 +478,8 @@ function showLog() {
 function logRow({ player, roll, move }, number) {
   const side = make("span", `swatch side-${player}`, { role: "img", "aria-label": SIDES[player] });
   const dice = make("span", "log-roll", {}, make("span", "unseen", {}, "rolled "), String(roll));
-  return make("li", "", { value: number }, side, dice, make("span", "", {}, ...(move ? moveNodes(move) : ["passes"])));
+  const text = make("span", "log-move", {}, ...(move ? moveNodes(move) : ["passes"]));
+  return make("li", "", { value: number }, side, dice, text);
 }
 
 /** How the game went, by the judge. */
@@ -481,10 +535,16 @@ function recall() {
   hints.checked = settings.hints === true;
 }
 
+/** Players that were chosen anew: a game that has begun ends with those that it has. */
 function changePlayers() {
-  if (!game) return; // the first one starts with them
-  if (game.turns.length === 0 && game.roll === null) return start();
+  if (!game || (game.turns.length === 0 && game.roll === null)) return start();
   $("players-note").hidden = false;
+}
+
+async function changeJudge() {
+  await useJudge();
+  remember();
+  if (game) show(false);
 }
 
 function listen() {
@@ -501,11 +561,7 @@ function listen() {
     target.value = "";
   });
   for (const select of seats) select.addEventListener("change", changePlayers);
-  $("judge").addEventListener("change", async () => {
-    await useJudge();
-    remember();
-    if (game) show(false);
-  });
+  $("judge").addEventListener("change", changeJudge);
   speed.addEventListener("change", remember);
   hints.addEventListener("change", () => {
     remember();

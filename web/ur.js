@@ -7,21 +7,9 @@
 // its own path) and the pieces borne off. Squares are path squares; 0 is the hand. A roll is 0 to 4. Whatever is not a
 // position that the rules allow, a roll or a legal move is refused with an Error. docs/portable.md has more.
 
-const NOTATION = /^([x.]{14}):([0-7])\|([x.]{14}):([0-7])$/;
+import { toNotation } from "./notation.js";
 
-/** The position of a line such as "x.............:0|..............:6"; the engine refuses what the rules forbid. */
-export function fromNotation(text) {
-  const match = NOTATION.exec(String(text).trim());
-  if (!match) throw new Error(`expected '<14 squares>:<borne off>|<14 squares>:<borne off>', got '${text}'`);
-  const mask = (squares) => [...squares].reduce((sum, c, i) => (c === "x" ? sum | (2 << i) : sum), 0);
-  return { own: mask(match[1]), opp: mask(match[3]), ownOff: Number(match[2]), oppOff: Number(match[4]) };
-}
-
-/** The line of a position. */
-export function toNotation(position) {
-  const squares = (mask) => Array.from({ length: 14 }, (_, i) => ((mask >> (i + 1)) & 1 ? "x" : ".")).join("");
-  return `${squares(position.own)}:${position.ownOff}|${squares(position.opp)}:${position.oppOff}`;
-}
+export { fromNotation, toNotation } from "./notation.js";
 
 /** Two networks in the engine's memory, made by `Ur.loadNetwork`. */
 class Network {

@@ -69,10 +69,16 @@ function drop(ur, name) {
   networks.delete(name);
 }
 
+/** The network of a name. */
+function loaded(name) {
+  if (!networks.has(name)) throw new Error(`${name}: this network is not loaded`);
+  return networks.get(name);
+}
+
 /** An agent's legal moves as {square, value}: an agent is {depth} for expectiminimax, {network} for a network. */
 function valued(ur, { depth, network: name }, position, roll) {
   if (!name) return ur.search(position, roll, depth);
-  const network = networks.get(name);
+  const network = loaded(name);
   if (network.hasValue) return ur.networkMoves(network, position, roll);
   return ur.policy(network, position, roll).map(({ square, probability }) => ({ square, value: probability }));
 }
@@ -122,7 +128,7 @@ const methods = {
 
   /** A network's opinion: {win, moves}. `win` is the mover's win probability before the roll, or with it where it is known. */
   judge(ur, name, position, roll) {
-    const network = networks.get(name);
+    const network = loaded(name);
     if (roll === null) return { win: ur.value(network, position), moves: [] };
     const moves = ur.networkMoves(network, position, roll);
     const win = moves.length ? Math.max(...moves.map((move) => move.value)) : 1 - ur.value(network, ur.pass(position));
