@@ -1,6 +1,12 @@
 """`python -m mlx_train`."""
 
-from mlx_train.cli import main
+import sys
 
 if __name__ == "__main__":
+    try:
+        from mlx_train.cli import main
+    except ModuleNotFoundError as error:
+        if error.name != "typer":  # the first of what the training needs
+            raise
+        sys.exit("error: this Python has not got the training's packages: `. .venv/bin/activate`, or make run first")
     main()

@@ -68,11 +68,12 @@ def move_text(position: Position, roll: int, square: int | None) -> str:
 def table(analysis: dict[str, Any]) -> str:
     """The analysis as a Markdown table; the best move is marked."""
     rows: list[tuple[object, ...]] = []
+    digits = ".1f" if analysis["unit"] == "points" else ".6f"
     for entry in analysis["rolls"]:
         if not entry["moves"]:
             rows.append((entry["roll"], "", "no legal move: the turn passes", "", ""))
         for move in entry["moves"]:
-            value = "" if move["value"] is None else f"{move['value']:.6g}"
+            value = "" if move["value"] is None else f"{move['value']:{digits}}"
             remarks = [name for name in ("captures", "rolls_again") if move[name]]
             rows.append(
                 (

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -42,11 +43,25 @@ FIRST = (
     ("run --preset quick --teacher exact", "a first pair of networks: a minute"),
     ("models", "the shipped models, and how well they play"),
     ("play --hints", "a game with the classic search, and advice"),
-    ("solve --verify", "the exact solution, proved: two minutes"),
+    ("solve --verify", "the exact solution, proved: 2.5 minutes"),
 )
 
 
-def welcome(context: typer.Context) -> None:
+def _tell_version(asked: bool) -> None:
+    """Print the version and end, if that is what was asked for."""
+    if asked:
+        from importlib.metadata import version
+
+        print(f"mlx-ur {version('mlx-ur')}")
+        raise typer.Exit
+
+
+def welcome(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and end.", callback=_tell_version, is_eager=True)
+    ] = False,
+) -> None:
     """Train, measure and play neural networks for the Royal Game of Ur."""
     if context.invoked_subcommand is None:
         width = max(len(command) for command, _ in FIRST)
@@ -57,8 +72,11 @@ def welcome(context: typer.Context) -> None:
         raise typer.Exit
 
 
-def summary(files: dict[str, Path] | None) -> None:
-    """The last lines of every command: how long it took, and where the files are that it wrote."""
+def summary(files: dict[str, Path] | None, **_: object) -> None:
+    """The last lines of every command: how long it took, and where the files are that it wrote.
+
+    The options of the program itself, which Typer hands over too, have no say in it.
+    """
     from mlx_train.progress import duration, say
 
     sys.stdout.flush()  # the results come first, also where both go to one file

@@ -8,5 +8,9 @@ EXPECTED = (ValueError, OSError, FloatingPointError, RuntimeError, MemoryError)
 
 def tell(error: BaseException) -> None:
     """Print an expected failure on stderr."""
-    text = f"out of memory: {error}" if isinstance(error, MemoryError) else error
+    text = str(error)
+    if isinstance(error, MemoryError):
+        text = f"out of memory: {error}"
+    elif isinstance(error, OSError) and error.filename is not None:
+        text = f"{error.filename}: {error.strerror}"  # without the number
     print(f"error: {text}", file=sys.stderr, flush=True)

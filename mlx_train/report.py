@@ -159,7 +159,8 @@ def runs_table(records: Sequence[RunRecord]) -> str:
     shown = [name for name in _RUN_FIGURES if any(found.get(name) is not None for found in figures)]
     rows = []
     for record, found in zip(records, figures, strict=True):
-        games = "" if record.teacher == "exact" else record.config.get("games", "")  # it plays none
+        plays = record.teacher != "exact" and record.origin.get("made_by") != "train"
+        games = record.config.get("games", "") if plays else ""
         sizes = "-".join(map(str, record.config.get("hidden_sizes", ())))
         known = [figure(name, found.get(name)) for name in shown]
         rows.append((record.name, record.state, record.teacher, games, sizes, *known))
@@ -235,7 +236,7 @@ def win_rate_table(results: Sequence[WinRate]) -> str:
 def exactness_table(results: Sequence[Exactness]) -> str:
     """Agents against the exact solution, as a Markdown table: errors of the win probability, the rest in points."""
     header = (
-        "agent", "parameters", "mean error", "p95", "max", "regret, points", "p95", "best moves %",
+        "agent", "parameters", "mean error", "error p95", "error max", "regret, points", "regret p95", "best moves %",
         "win % against perfect", "95% interval", "microseconds a move",
     )  # fmt: skip
     return markdown_table(header, [_exactness_row(result) for result in results])

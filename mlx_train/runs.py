@@ -235,8 +235,9 @@ class RunRecord:
 
     def samples_per_second(self) -> float | None:
         """Mean speed of the training."""
-        speeds = [row["samples_per_second"] for row in self.epochs if "samples_per_second" in row]
-        return sum(speeds) / len(speeds) if speeds else None
+        rows = [row for row in self.epochs if "samples_per_second" in row]
+        seconds = sum(row["seconds"] for row in rows)
+        return sum(row["samples_per_second"] * row["seconds"] for row in rows) / seconds if seconds else None
 
     def figures(self) -> dict[str, float | None]:
         """What the run came to, by name: losses, speed, win rates in percent; of self-play its last weights."""

@@ -154,7 +154,8 @@ def table(result: dict[str, Any]) -> str:
             "After the opening's roll: win probability of whoever moves next, and the square its best move leaves "
             "(0 is the hand) for each roll\n\n"
             + markdown_table(("roll", "wins", *(f"reply to {roll}" for roll in range(5))), replies),
-            "By score (own : opponent's borne off): mean win % and mean regret of the second-best move, in points\n\n"
+            "By score (own : opponent's borne off, those that a smaller game lacks included): mean win %, and mean "
+            "regret of the second-best move in points\n\n"
             + markdown_table(("score", "positions", "win %", "sharpness"), scores),
         ]
     )

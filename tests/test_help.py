@@ -238,3 +238,17 @@ def test_the_package_installs_the_program():
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert project["scripts"] == {cli.PROGRAM: "mlx_train.cli:main"}
+
+
+def test_version():
+    from importlib.metadata import version
+
+    assert call("--version").stdout == f"mlx-ur {version('mlx-ur')}\n"
+
+
+def test_a_python_without_the_packages_is_told_what_to_do(tmp_path):
+    code = "import sys, runpy; sys.modules['typer'] = None; runpy.run_module('mlx_train', run_name='__main__')"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert result.returncode == 1
+    assert result.stderr.startswith("error: this Python has not got the training's packages")
+    assert result.stderr.count("\n") == 1

@@ -23,6 +23,7 @@ def web(
 ) -> None:
     """Play in the browser, against the search and every network, on a page served to this machine alone."""
     from engine.network import Network
+    from mlx_train.progress import say
     from mlx_train.web import Server, locate, serve
 
     if model is not None:
@@ -30,4 +31,5 @@ def web(
             Network.load(model)
     server = Server(locate(model), port)
     print(server.address, flush=True)
+    say("the page is served there; Ctrl-C ends it")
     serve(server, browse)

@@ -233,7 +233,7 @@ def analyze(
         typer.Option(
             help="Who values the moves; of a record perfect or net:FILE.",
             autocompletion=complete_agent,
-            show_default="emm:3; of a record the solved game",
+            show_default="the solved game; of a position emm:3 where it is not solved",
         ),
     ] = None,
     output: Annotated[
@@ -255,6 +255,7 @@ def analyze(
         return _analyze_record(Path(what), agent, output, table, as_json)
     from engine.agents import Agent
     from engine.position import Position
+    from engine.tablebase import default_path
     from mlx_train.analysis import analyze_position
     from mlx_train.analysis import table as moves_table
     from mlx_train.files import write_text
@@ -267,7 +268,7 @@ def analyze(
             position = Position.from_notation(what)
         except ValueError as error:
             raise ValueError(f"{what!r} is no file, and no position: {error}") from None
-        player = Agent.parse(agent or "emm:3")
+        player = Agent.parse(agent or ("perfect" if default_path().exists() else "emm:3"))
         result = analyze_position(position, player, roll)
     print(json.dumps(result, indent=2) if as_json else moves_table(result))
     if output is None:
