@@ -93,7 +93,7 @@ ARM64_CHECK := build/check-aarch64
 arm64-check: $(INSTALLED) $(DEVELOP) $(ARM64_CHECK)
 	@command -v qemu-aarch64 >/dev/null || command -v qemu-aarch64-static >/dev/null || \
 	  { echo 'No qemu-aarch64: install one (apt-get install qemu-user)' >&2; exit 1; }
-	@$(PY) -m pytest tests/test_arm64.py $(ARGS)
+	@$(PY) -m pytest tests/test_arm64.py -m slow $(ARGS)
 
 $(ARM64_CHECK): $(INSTALLED) $(DEVELOP) $(PORTABLE_SOURCES)
 	@echo 'Compiling the kernels for arm64'

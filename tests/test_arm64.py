@@ -14,6 +14,7 @@ QEMU = shutil.which("qemu-aarch64") or shutil.which("qemu-aarch64-static")
 PIECES = 2
 
 pytestmark = [
+    pytest.mark.slow,  # `make arm64-check` runs them
     pytest.mark.skipif(QEMU is None, reason="needs qemu-aarch64 (Debian's qemu-user)"),
     pytest.mark.skipif(not PROGRAM.exists(), reason="build/check-aarch64 is not built: make arm64-check"),
 ]
