@@ -35,6 +35,7 @@ class Move(NamedTuple):
     value: float
     regret: float
 
+def check_tolerance(tolerance: float | str) -> float: ...
 def default_path(pieces: int = 7) -> Path: ...
 
 class Tablebase:

@@ -297,8 +297,8 @@ def _check_pieces(pieces):
         raise ValueError(f"pieces must be 1 to {PIECES}, not {pieces!r}")
 
 
-def _check_tolerance(tolerance):
-    """The tolerance as a number, 0 for the floor of float64."""
+def check_tolerance(tolerance):
+    """The tolerance as a number, 0 for the floor of float64. Raises ValueError."""
     if tolerance == "floor":
         return 0.0
     if isinstance(tolerance, (str, bool)) or not 0 < tolerance < 1:     # nor is a NaN
@@ -352,7 +352,7 @@ cdef class Tablebase:
         from engine.solver import SLACK, solve_layers
 
         _check_pieces(pieces)
-        limit = _check_tolerance(tolerance)
+        limit = check_tolerance(tolerance)
         workers = worker_count(workers)
         if checkpoint is None:
             default = default_path(pieces)

@@ -21,7 +21,7 @@ import numpy as np
 
 from engine.agents import Agent
 from engine.arena import sample_decisions
-from engine.features import extract_features_bytes
+from engine.features import FEATURE_NAMES, extract_features_bytes
 from engine.network import POLICY_OUTPUTS, Network, parameter_count, read_document
 from engine.tablebase import Tablebase
 from mlx_train.config import check_choice
@@ -165,12 +165,11 @@ def problem(card: Card, folder: Path = WEIGHTS) -> str | None:
         if hashlib.sha256(content).hexdigest() != card.sha256.get(name):
             return f"{name}: the SHA-256 is not the manifest's"
     try:
-        Network.load(folder / card.file)
-        document = read_document(folder / card.file)
+        network = Network.load(folder / card.file)
     except ValueError as error:
         return str(error)
     said = (card.parameters, card.architecture, card.bytes)
-    found = (_parameters(document), _architecture(document), (folder / card.file).stat().st_size)
+    found = (_parameters(network), _architecture(network), (folder / card.file).stat().st_size)
     for what, one, other in zip(("parameters", "architecture", "bytes"), said, found, strict=True):
         if one != other:
             return f"{card.file}: its {what} are {other}, the manifest says {one}"
@@ -240,8 +239,9 @@ def promote(
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", name):
         raise ValueError(f"a model's name is small letters, digits and dashes, got {name!r}")
     document = read_document(file)
-    heads = list(_parameters(document))
-    _check_parity(file, heads)
+    network = Network.load(file)
+    heads = list(_parameters(network))
+    _check_parity(file, network)
     cards = read_manifest(folder) if (folder / "manifest.json").exists() else []
     old = next((card for card in cards if card.name == name), None)
     settings = settings or (old.settings if old else Settings())
@@ -262,8 +262,8 @@ def promote(
             how={key: document["metadata"][key] for key in _HOW if key in document["metadata"]},
             command=command,
             seed=document["metadata"].get("seed"),
-            architecture=_architecture(document),
-            parameters=_parameters(document),
+            architecture=_architecture(network),
+            parameters=_parameters(network),
             bytes=staged[0].stat().st_size,
             sha256={path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in staged},
             settings=settings,
@@ -278,21 +278,16 @@ def promote(
     return card
 
 
-def _parameters(document: dict[str, Any]) -> dict[str, int]:
-    """How many each network of a document has."""
-    config = document["network_config"]
+def _parameters(network: Network) -> dict[str, int]:
+    """How many the value and the policy network have, as far as they are there."""
+    there = (("value", network.has_value, 1), ("policy", network.has_policy, POLICY_OUTPUTS))
     return {
-        head: parameter_count(config["input_size"], config["hidden_sizes"], outputs)
-        for head, outputs in (("value", 1), ("policy", POLICY_OUTPUTS))
-        if document[f"{head}_weights"] is not None
+        head: parameter_count(len(FEATURE_NAMES), network.hidden_sizes, outputs) for head, has, outputs in there if has
     }
 
 
-def _architecture(document: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "hidden_sizes": document["network_config"]["hidden_sizes"],
-        "activation": document["architecture"]["activation"],
-    }
+def _architecture(network: Network) -> dict[str, Any]:
+    return {"hidden_sizes": list(network.hidden_sizes), "activation": network.activation}
 
 
 def _check_schema(file: Path) -> None:
@@ -307,21 +302,20 @@ def _check_schema(file: Path) -> None:
         raise ValueError(f"not of the format's schema: {error.json_path} {error.message[:200]}")
 
 
-def _check_parity(file: Path, heads: Sequence[str]) -> None:
+def _check_parity(file: Path, engine: Network) -> None:
     """Hold the engine's probabilities against MLX's, on decisions of greedy play."""
     from mlx_train.backend import mx
     from mlx_train.networks import log_policies, values
     from mlx_train.weights import load_networks
 
-    engine = Network.load(file)
     model, _ = load_networks(file)
     allowed = QUANTIZED_PARITY if engine.quantized else PARITY
     packed, rolls = sample_decisions(_PARITY_DECISIONS, 0, Agent.parse("greedy"))
     with mx.stream(mx.cpu):  # GPUs may multiply in fewer bits
-        if "value" in heads:
+        if engine.has_value:
             doubled = np.array(values(model.value, mx.array(extract_features_bytes(packed))))
             _check_difference("value", engine.values(packed) - (0.5 + 0.5 * doubled), allowed)
-        if "policy" in heads:
+        if engine.has_policy:
             ours = engine.policies(packed, rolls)
             inputs = mx.array(extract_features_bytes(packed, rolls))
             logs = np.array(log_policies(model.policy, inputs, mx.array(ours > 0)))

@@ -28,13 +28,12 @@ from mlx_train.memory import check, explained, peak_text, peaks, smaller_batch
 from mlx_train.progress import CoreUse, duration, progress, say
 from mlx_train.ranks import ALONE, Ranks
 from mlx_train.report import loss_curve, save_figure
-from mlx_train.runs import Run, source_revision
-from mlx_train.solution import solve_game
+from mlx_train.runs import Run, mean_over_time, source_revision
+from mlx_train.solution import solve_whole_game
 
 if TYPE_CHECKING:
     from mlx_train.trainer import EpochMetrics, Position, Source, Trainer
 
-PIECES = 7
 
 #: Games of the first block for each worker; later blocks take about so many seconds.
 _FIRST_BLOCK = 64
@@ -261,7 +260,7 @@ def solved_table(config: Config, ranks: Ranks = ALONE) -> Tablebase:
     """The solved game, from the cache folder; solved first where it is not there yet, by one process a machine."""
     if ranks.local_rank == 0 and not default_path().exists():
         say("the game is not solved here yet: solving it once")
-        solve_game(PIECES, 1e-12, config.workers, describe=False)
+        solve_whole_game(config.workers)
     ranks.gather(None)  # the others wait
     return open_table()
 
@@ -375,14 +374,10 @@ def train(
 
 def _speeds(history: "Sequence[EpochMetrics]", config: Config) -> dict[str, float]:
     """Samples a second, of the exact teacher also those drawn afresh; the share of the time that the steps waited."""
-    seconds = sum(metrics.seconds for metrics in history)
-    samples = sum(metrics.samples_per_second * metrics.seconds for metrics in history) / seconds
-    found = {
-        "samples_per_second": samples,
-        "waiting": sum(metrics.waiting * metrics.seconds for metrics in history) / seconds,
-    }
+    rows = [metrics.to_dict() for metrics in history]
+    found = {name: mean_over_time(rows, name) for name in ("samples_per_second", "waiting")}
     if config.teacher == "exact":
-        found["drawn_per_second"] = samples / config.reuse
+        found["drawn_per_second"] = found["samples_per_second"] / config.reuse
     return found
 
 

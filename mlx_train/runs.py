@@ -23,6 +23,7 @@ import platform
 import subprocess
 import sys
 import weakref
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -236,8 +237,7 @@ class RunRecord:
     def samples_per_second(self) -> float | None:
         """Mean speed of the training."""
         rows = [row for row in self.epochs if "samples_per_second" in row]
-        seconds = sum(row["seconds"] for row in rows)
-        return sum(row["samples_per_second"] * row["seconds"] for row in rows) / seconds if seconds else None
+        return mean_over_time(rows, "samples_per_second") if rows else None
 
     def figures(self) -> dict[str, float | None]:
         """What the run came to, by name: losses, speed, win rates in percent; of self-play its last weights."""
@@ -282,6 +282,11 @@ class RunRecord:
             "figures": self.figures(),
             "matches": self.matches,
         }
+
+
+def mean_over_time(epochs: Sequence[Mapping[str, float]], name: str) -> float:
+    """The mean of a number of the epochs, each weighted by its seconds."""
+    return sum(row[name] * row["seconds"] for row in epochs) / sum(row["seconds"] for row in epochs)
 
 
 def read_record(folder: Path) -> RunRecord:

@@ -1,37 +1,34 @@
 """Solving the game from the command line: progress, files, verification, and the facts of the solved game."""
 
-import math
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
 from engine.agents import MissingTable
-from engine.tablebase import Progress, Tablebase, default_path
+from engine.tablebase import Progress, Tablebase, check_tolerance, default_path
 from mlx_train.memory import gibibytes, peaks
 from mlx_train.progress import progress, say
 from mlx_train.report import markdown_table
 
 
 def parse_tolerance(text: str) -> float | Literal["floor"]:
-    """The word floor, or a number above 0. Raises ValueError."""
-    if text == "floor":
-        return "floor"
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not 0 < number < 1:
-        raise ValueError(f"tolerance must be between 0 and 1, or 'floor', got {text!r}")
-    return number
+    """The word floor, or a number between 0 and 1. Raises ValueError."""
+    tolerance: Any = text
+    with suppress(ValueError):
+        tolerance = float(text)
+    check_tolerance(tolerance)
+    return tolerance
 
 
 def check_outputs(pieces: int, tolerance: float | Literal["floor"], output: Path | None, rgu: Path | None) -> None:
-    """Raises ValueError for places where the solved game can't, or should not, be written.
+    """Raises ValueError for a number of pieces, and for places where the solved game can't, or should not, be written.
 
     Unless it is told where to write, a solve does not replace a finer table: `perfect` and all measures read that.
     """
-    places = [default_path(pieces) if output is None else output] + ([] if rgu is None else [rgu])
+    usual = default_path(pieces)  # which knows how many pieces there may be
+    places = [usual if output is None else output] + ([] if rgu is None else [rgu])
     for place in places:
         if place.is_dir():
             raise ValueError(f"{place} is a folder")
@@ -63,8 +60,13 @@ def offer(error: MissingTable) -> bool:
     question = f"The solved game is not there yet. Solve it now, in about a minute, into {error.path} (1.1 GB)?"
     if not typer.confirm(question, default=True, err=True):
         return False
-    solve_game(7, 1e-12, describe=False)
+    solve_whole_game()
     return True
+
+
+def solve_whole_game(workers: int | None = None) -> None:
+    """Solve the game of seven pieces into its usual place, for whatever needs it there."""
+    solve_game(7, 1e-12, workers=workers, describe=False)
 
 
 def solve_game(

@@ -31,8 +31,6 @@ def solve(
 
     with usage():
         number = parse_tolerance(tolerance)
-        if not 1 <= pieces <= 7:
-            raise ValueError(f"pieces must be 1 to 7, got {pieces}")
         worker_count(workers)
         check_outputs(pieces, number, output, rgu)
     result = solve_game(pieces, number, workers, output, rgu, verify)
