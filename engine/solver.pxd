@@ -46,6 +46,7 @@ ctypedef struct Layer:
     const double* leader_off    # the follower's turn of the layer (leader - 1, follower); NULL: won
     const double* follower_off  # the leader's turn of the layer (leader, follower - 1); NULL: lost
     const double* values        # of all layers, in the table's order
+    bint guessed                # whether the values are near the solution before the first sweep
     const uint32_t* slabs       # the index's rows of this layer
     const uint16_t* blocks
     Schedule* schedule

@@ -6,8 +6,8 @@ from libc.math cimport INFINITY
 from libc.stdint cimport int64_t, uint16_t, uint32_t
 from libc.string cimport memset
 
-from engine.position cimport BORNE_OFF, LANE_MASK, MAX_ROLL, ROSETTE_MASK, SAFE_MASK, lowest, popcount
-from engine.tablebase cimport CONFIGURATIONS, FOLLOWERS, FOLLOWERS_START, INDEX, MASKS, SLABS
+from engine.position cimport BORNE_OFF, LANE_MASK, MAX_ROLL, PIECES, ROSETTE_MASK, SAFE_MASK, lowest, popcount
+from engine.tablebase cimport BLOCKS, CONFIGURATIONS, FOLLOWERS, FOLLOWERS_START, INDEX, MASKS, SLABS
 
 from engine.cores import run_parallel
 
@@ -267,10 +267,32 @@ cdef void guess_slab(const Layer* layer, unsigned int a) noexcept nogil:
         at += height * width
 
 
+cdef void mirror_slab(const Layer* layer, unsigned int a) noexcept nogil:
+    """Where scores are equal: the follower's turn from the leader's, which the table has."""
+    cdef int64_t at = INDEX.slab[layer.leader][layer.follower][a]
+    cdef int i, j, k, width
+    cdef int height = width_of(layer.leader, a)
+    cdef unsigned int b
+    cdef View view
+    for k in range(FOLLOWERS_START[a & 0xFF], FOLLOWERS_START[(a & 0xFF) + 1]):
+        b = FOLLOWERS[k]
+        if popcount(b) > layer.follower:
+            continue
+        width = width_of(layer.follower, b)
+        view = view_of(layer, layer.leader, layer.follower, True, a, b)
+        for i in range(height):
+            for j in range(width):
+                layer.follower_turn[at + i * width + j] = view_at(&view, i, j)
+        at += height * width
+
+
 cdef double solve_slab(void* context, int slab, int sweep) noexcept nogil:
     cdef const Layer* layer = <const Layer*> context
     if sweep == 0:
-        guess_slab(layer, SLABS[slab])
+        if not layer.guessed:
+            guess_slab(layer, SLABS[slab])
+        elif layer.leader == layer.follower:
+            mirror_slab(layer, SLABS[slab])
         return 0.0
     return relax_slab(layer, SLABS[slab], layer.schedule.omega)
 
@@ -419,12 +441,38 @@ cdef void prepare_layer(
     elif p > 1:
         mirror(values + INDEX.start[p - 1][p] + INDEX.size[p - 1][p], mirrored, p, p - 1)
         layer.follower_off = mirrored
+    layer.guessed = False
     layer.schedule = schedule
     schedule_slabs(schedule, p, solve_slab, layer, tolerance, OMEGA)
 
 
-def solve_layers(double[::1] values, order, int first, double tolerance, int workers):
-    """Solves the layers order[first:] in turn, in `values`; yields (sweeps, residual) after each."""
+def index_tables():
+    """The index of all layers, for a solver that is not in C -> a dict of copies.
+
+    slab (8, 8, 1024) uint32 and block (8, 26244) uint16: where slabs and blocks begin, as Index in tablebase.pxd has
+    them; leader_key (256,) and follower_key (1024,) uint16; size (8, 8) and start (8, 8) int64, of a layer;
+    blocks (104976,) uint32: squares 5 to 14 of both sides, the follower's above bit 16, wherever they can stand at once.
+    """
+    cdef uint32_t[:, :, ::1] slab = <uint32_t[:PIECES + 1, :PIECES + 1, :CONFIGURATIONS]> &INDEX.slab[0][0][0]
+    cdef uint16_t[:, ::1] block = <uint16_t[:PIECES + 1, :BLOCKS]> &INDEX.block[0][0]
+    cdef uint16_t[::1] leader_key = <uint16_t[:256]> &INDEX.leader_key[0]
+    cdef uint16_t[::1] follower_key = <uint16_t[:CONFIGURATIONS]> &INDEX.follower_key[0]
+    cdef uint32_t[:, ::1] size = <uint32_t[:PIECES + 1, :PIECES + 1]> &INDEX.size[0][0]
+    cdef int64_t[:, ::1] start = <int64_t[:PIECES + 1, :PIECES + 1]> &INDEX.start[0][0]
+    blocks = [SLABS[k] | <unsigned int> FOLLOWERS[i] << 16 for k in range(CONFIGURATIONS)
+              for i in range(FOLLOWERS_START[SLABS[k] & 0xFF], FOLLOWERS_START[(SLABS[k] & 0xFF) + 1])]
+    return {
+        "slab": np.array(slab), "block": np.array(block), "leader_key": np.array(leader_key),
+        "follower_key": np.array(follower_key), "size": np.array(size, dtype=np.int64), "start": np.array(start),
+        "blocks": np.array(blocks, dtype=np.uint32),
+    }
+
+
+def solve_layers(double[::1] values, order, int first, double tolerance, int workers, bint guessed=False):
+    """Solves the layers order[first:] in turn, in `values`; yields (sweeps, residual) after each.
+
+    guessed: whether `values` are near the solution already.
+    """
     cdef LayerSweeps sweeps
     cdef int p, q
     cdef int pieces = max(q for _, q in order)
@@ -434,5 +482,6 @@ def solve_layers(double[::1] values, order, int first, double tolerance, int wor
         sweeps = LayerSweeps()
         sweeps.buffers = values, diagonal, mirrored
         prepare_layer(&sweeps.layer, p, q, &values[0], &diagonal[0], &mirrored[0], &sweeps.schedule, tolerance)
+        sweeps.layer.guessed = guessed
         sweeps.run(workers)
         yield sweeps.schedule.sweep - 1, sweeps.schedule.residual

@@ -9,7 +9,7 @@ from engine.agents import open_table
 from engine.cores import worker_count
 from engine.tablebase import Tablebase
 from engine.teacher import policy_batch, value_batch
-from mlx_train import device_features
+from mlx_train import device_kernels
 from mlx_train.config import Config
 from mlx_train.dataset import ALL, Batch, Share
 from mlx_train.prefetch import made_ahead
@@ -40,7 +40,7 @@ class ExactSource:
         self.steps_per_epoch = max(1, config.steps // config.epochs // config.reuse)
         self.batch_size = config.batch_size
         self._threads = worker_count(config.workers)
-        self._packed = device_features.available()
+        self._packed = device_kernels.available()
 
     def batch(self, number: int, count: int, seed: int) -> Batch:
         """The share of batch `number` of the stream of a seed that is this process's."""
