@@ -6,17 +6,10 @@
 #ifndef UR_BACKUP_H
 #define UR_BACKUP_H
 
-#include "rules.h"
-
-#if defined(__METAL_VERSION__)
-#define UR_READ const device        /* where a kernel reads */
-#else
-#define UR_READ const
-#endif
+#include "placements.h"
 
 #define UR_CONFIGURATIONS 1024      /* of squares 5 to 14 of one side */
 #define UR_BLOCKS 26244             /* keys of a block: the lane and the follower's exits */
-#define UR_ROW 16                   /* masks of squares 1 to 4 */
 
 /* What a sweep over one layer reads. */
 typedef struct {
@@ -28,23 +21,6 @@ typedef struct {
     UR_READ float *follower_off;        /* of the follower's; in a layer of equal scores the same as leader_off */
     int size, leader_off_size, follower_off_size;           /* of one turn */
 } ur_layer;
-
-/* How many masks of squares 1 to 4 there are for so many pieces in hand and there. */
-UR_INLINE int ur_masks(int free)
-{
-    return free == 0 ? 1 : free == 1 ? 5 : free == 2 ? 11 : free == 3 ? 15 : UR_ROW;
-}
-
-/* The place of a mask of squares 1 to 4 (bit 0 is square 1) among all, by (pieces, mask), and the mask at a place. */
-UR_INLINE int ur_rank(unsigned int mask)
-{
-    return (int)((mask & 8 ? 0xFEDAC984u : 0xB7635210u) >> (4 * (mask & 7)) & 15);
-}
-
-UR_INLINE unsigned int ur_mask(int rank)
-{
-    return (rank & 8 ? 0xFEDB7CA9u : 0x65384210u) >> (4 * (rank & 7)) & 15;
-}
 
 /* Where a block begins in the layer (leader, follower); the masks are those of squares 5 to 14. */
 UR_INLINE int ur_block_start(UR_LOCAL const ur_layer *layer, int leader, int follower, unsigned int leader_far,

@@ -11,8 +11,16 @@ def value_batch(
     *,
     play_share: float = 0.0,
     exploration: float = 0.1,
-    packed: bool = False,
-) -> tuple[NDArray[np.uint8 | np.uint32], NDArray[np.float32]]: ...
+) -> tuple[NDArray[np.uint8], NDArray[np.float32]]: ...
+def entry_batch(
+    table: Tablebase,
+    count: int,
+    seed: int,
+    number: int,
+    *,
+    play_share: float = 0.0,
+    exploration: float = 0.1,
+) -> NDArray[np.uint32]: ...
 def policy_batch(
     table: Tablebase,
     count: int,

@@ -13,7 +13,7 @@ from engine.dice cimport Dice, new_dice, next_roll, next_unit, next_word, roll_o
 from engine.features cimport FEATURES, NO_ROLL, feature_bytes
 from engine.position cimport *
 from engine.tablebase cimport (
-    Cursor, Index, Table, Tablebase, count_of, cursor_at, lookup, move_values, opening, packed_at, read_entry,
+    Cursor, Index, Table, Tablebase, count_of, cursor_at, entry_of, lookup, move_values, opening, packed_at, read_entry,
 )
 
 cdef enum:
@@ -42,8 +42,8 @@ cdef inline Drawer new_drawer(const Table* table) noexcept nogil:
     return drawer
 
 
-cdef inline Board uniform_position(Drawer* drawer, Dice* dice, double* value) noexcept nogil:
-    """Any position that is not over, each as likely, and its win probability."""
+cdef inline int64_t uniform_entry(Drawer* drawer, Dice* dice) noexcept nogil:
+    """The place of any position that is not over, each as likely; the drawer's cursor is there."""
     cdef Cursor* cursor = &drawer.cursor
     cdef const Index* index = drawer.table.index
     cdef uint64_t word
@@ -64,8 +64,14 @@ cdef inline Board uniform_position(Drawer* drawer, Dice* dice, double* value) no
     entry = drawer.start + cursor.row * cursor.width + cursor.column
     if cursor.follows:
         entry += index.size[cursor.leader][cursor.follower]
-    value[0] = read_entry(drawer.table, entry, cursor.follows)
-    return unpack(packed_at(cursor))
+    return entry
+
+
+cdef inline Board uniform_position(Drawer* drawer, Dice* dice, double* value) noexcept nogil:
+    """Any position that is not over, each as likely, and its win probability."""
+    cdef int64_t entry = uniform_entry(drawer, dice)
+    value[0] = read_entry(drawer.table, entry, drawer.cursor.follows)
+    return unpack(packed_at(&drawer.cursor))
 
 
 cdef inline unsigned int nth_source(unsigned int sources, uint32_t word) noexcept nogil:
@@ -128,29 +134,19 @@ cdef void begin_anywhere(const Table* table, Dice* dice, double exploration, Boa
         play_decision(table, dice, exploration, board, roll, values, best)
 
 
-# Where rows of inputs go: as features, or packed for a device that makes the features itself.
-ctypedef struct Rows:
-    uint8_t* features           # (n, 150), or NULL
-    uint64_t* packed            # (n,): the packed position, and the roll above it
-
-
-cdef inline void write_row(const Rows* rows, Py_ssize_t i, const Board* board, int roll) noexcept nogil:
-    """Row i: a position with its roll, NO_ROLL or 0 for one before it."""
-    if rows.features != NULL:
-        feature_bytes(board, roll, rows.features + i * FEATURES)
-    else:
-        rows.packed[i] = pack(board) | <uint64_t> (roll if roll > 0 else 0) << ROLL_SHIFT
-
-
 cdef void value_rows(const Table* table, Dice* dice, double exploration, Py_ssize_t played, Py_ssize_t count,
-                     const Rows* rows, float* targets) noexcept nogil:
-    """Positions before their roll: the first `played` are any successors of decisions of play, the rest uniform."""
+                     uint8_t* features, float* targets, uint32_t* entries) noexcept nogil:
+    """Positions before their roll: the first `played` are any successors of decisions of play, the rest uniform.
+
+    Writes their places in the table if `entries` is not NULL, otherwise features and targets.
+    """
     cdef Board board, drawn
     cdef double values[16]
     cdef double best, value
     cdef Drawer drawer = new_drawer(table)
     cdef Py_ssize_t i
     cdef int roll
+    cdef bint flipped
     if played:
         begin_anywhere(table, dice, exploration, &board)
     for i in range(count):
@@ -158,16 +154,26 @@ cdef void value_rows(const Table* table, Dice* dice, double exploration, Py_ssiz
             roll = next_decision(table, dice, &board, values, &best)
             drawn = successor(board, nth_source(legal_sources(&board, roll), next_word(dice)), roll)
             play_decision(table, dice, exploration, &board, roll, values, best)
+            if entries != NULL:         # who has a choice has two pieces: the game is not over after it
+                entries[i] = <uint32_t> entry_of(table.index, &drawn, &flipped)
+                continue
             value = lookup(table, &drawn)
+        elif entries != NULL:
+            entries[i] = <uint32_t> uniform_entry(&drawer, dice)
+            continue
         else:
             drawn = uniform_position(&drawer, dice, &value)
-        write_row(rows, i, &drawn, NO_ROLL)
+        feature_bytes(&drawn, NO_ROLL, features + i * FEATURES)
         targets[i] = <float> (2 * value - 1)
 
 
 cdef void policy_rows(const Table* table, Dice* dice, double exploration, double temperature, Py_ssize_t played,
-                      Py_ssize_t count, const Rows* rows, float* targets, uint8_t* legal) noexcept nogil:
-    """Decisions with their roll; targets are a softmax over the exact values of the legal moves, by policy slot."""
+                      Py_ssize_t count, uint8_t* features, uint64_t* packed, float* targets,
+                      uint8_t* legal) noexcept nogil:
+    """Decisions with their roll; targets are a softmax over the exact values of the legal moves, by policy slot.
+
+    Their inputs are packed if `features` is NULL.
+    """
     cdef Board board, drawn
     cdef double values[16]
     cdef double best, total, value
@@ -190,7 +196,10 @@ cdef void policy_rows(const Table* table, Dice* dice, double exploration, double
                 if sources & (sources - 1):
                     break
             move_values(table, &drawn, roll, values, &best)
-        write_row(rows, i, &drawn, roll)
+        if features != NULL:
+            feature_bytes(&drawn, roll, features + i * FEATURES)
+        else:
+            packed[i] = pack(&drawn) | <uint64_t> roll << ROLL_SHIFT
         for slot in range(MAX_MOVES):
             targets[i * MAX_MOVES + slot] = 0
             legal[i * MAX_MOVES + slot] = 0
@@ -206,23 +215,6 @@ cdef void policy_rows(const Table* table, Dice* dice, double exploration, double
             sources &= sources - 1
 
 
-cdef object new_rows(Py_ssize_t count, bint packed, Rows* rows):
-    """An array for so many rows, and where it is."""
-    cdef uint8_t[:, ::1] features
-    cdef uint64_t[::1] words
-    rows.features = NULL
-    rows.packed = NULL
-    if packed:
-        array = np.empty(count, dtype=np.uint64)
-        words = array
-        rows.packed = &words[0]
-        return array.view(np.uint32).reshape(count, 2)
-    array = np.empty((count, FEATURES), dtype=np.uint8)
-    features = array
-    rows.features = &features[0, 0]
-    return array
-
-
 cdef int check_batch(count, play_share, exploration) except -1:
     if count < 1:
         raise ValueError(f"a batch needs at least one row, got {count}")
@@ -232,24 +224,36 @@ cdef int check_batch(count, play_share, exploration) except -1:
 
 
 def value_batch(Tablebase table not None, Py_ssize_t count, uint64_t seed, uint64_t number, *, double play_share=0.0,
-                double exploration=0.1, bint packed=False):
+                double exploration=0.1):
     """Batch `number` of a stream of positions before their roll, with exact labels.
 
     play_share: the share that comes from optimal play, as any successor of its decisions; exploration: the share of the
-    decisions there at which any legal move is played. -> (inputs; targets (count,) float32: 2 p - 1 for the side to
-    move). Inputs are features (count, 150) uint8, to be multiplied by FEATURE_SCALES; if `packed`, they are the
-    packed positions (count, 2) uint32, the low word first, with the roll in bits 48 to 50 (0 where there is none).
+    decisions there at which any legal move is played. -> (features (count, 150) uint8, to be multiplied by
+    FEATURE_SCALES; targets (count,) float32: 2 p - 1 for the side to move).
     """
-    cdef Rows out_rows
     check_batch(count, play_share, exploration)
-    rows = new_rows(count, packed, &out_rows)
+    features = np.empty((count, FEATURES), dtype=np.uint8)
     targets = np.empty(count, dtype=np.float32)
+    cdef uint8_t[:, ::1] out_features = features
     cdef float[::1] out_targets = targets
     cdef Dice dice = new_dice(seed, number, VALUE_STREAM)
     cdef Py_ssize_t played = <Py_ssize_t> (play_share * count + 0.5)
     with nogil:
-        value_rows(&table.table, &dice, exploration, played, count, &out_rows, &out_targets[0])
-    return rows, targets
+        value_rows(&table.table, &dice, exploration, played, count, &out_features[0, 0], &out_targets[0], NULL)
+    return features, targets
+
+
+def entry_batch(Tablebase table not None, Py_ssize_t count, uint64_t seed, uint64_t number, *, double play_share=0.0,
+                double exploration=0.1):
+    """The positions of `value_batch` as places in the table, for a device that has it -> (count,) uint32."""
+    check_batch(count, play_share, exploration)
+    entries = np.empty(count, dtype=np.uint32)
+    cdef uint32_t[::1] out = entries
+    cdef Dice dice = new_dice(seed, number, VALUE_STREAM)
+    cdef Py_ssize_t played = <Py_ssize_t> (play_share * count + 0.5)
+    with nogil:
+        value_rows(&table.table, &dice, exploration, played, count, NULL, NULL, &out[0])
+    return entries
 
 
 def policy_batch(Tablebase table not None, Py_ssize_t count, uint64_t seed, uint64_t number, *, double temperature,
@@ -257,20 +261,25 @@ def policy_batch(Tablebase table not None, Py_ssize_t count, uint64_t seed, uint
     """Batch `number` of a stream of decisions (two or more legal moves) with exact labels.
 
     temperature: the win probability by which a move must be better to be e times as probable in the target.
-    -> (inputs as those of `value_batch`; targets (count, 7) float32 by policy slot; legal (count, 7) bool).
+    -> (inputs; targets (count, 7) float32 by policy slot; legal (count, 7) bool). Inputs are features (count, 150)
+    uint8; if `packed`, they are the packed positions (count, 2) uint32, the low word first, with the roll in bits 48 to
+    50 of the whole.
     """
-    cdef Rows out_rows
     check_batch(count, play_share, exploration)
     if not temperature > 0:
         raise ValueError(f"temperature must be above 0, got {temperature}")
-    rows = new_rows(count, packed, &out_rows)
+    features = np.empty((0 if packed else count, FEATURES), dtype=np.uint8)
+    words = np.empty(count if packed else 0, dtype=np.uint64)
     targets = np.empty((count, MAX_MOVES), dtype=np.float32)
     legal = np.empty((count, MAX_MOVES), dtype=np.bool_)
+    cdef uint8_t[:, ::1] out_features = features
+    cdef uint64_t[::1] out_words = words
     cdef float[:, ::1] out_targets = targets
     cdef uint8_t[:, ::1] out_legal = legal.view(np.uint8)
     cdef Dice dice = new_dice(seed, number, POLICY_STREAM)
     cdef Py_ssize_t played = <Py_ssize_t> (play_share * count + 0.5)
     with nogil:
-        policy_rows(&table.table, &dice, exploration, temperature, played, count, &out_rows,
+        policy_rows(&table.table, &dice, exploration, temperature, played, count,
+                    NULL if packed else &out_features[0, 0], &out_words[0] if packed else NULL,
                     &out_targets[0, 0], &out_legal[0, 0])
-    return rows, targets, legal
+    return (words.view(np.uint32).reshape(count, 2) if packed else features), targets, legal

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 import numpy as np
@@ -25,13 +26,17 @@ from engine import (
     Network,
     Position,
     Search,
+    Tablebase,
     extract_features_batch,
     extract_features_bytes,
     playouts,
     sample_decisions,
     selfplay,
 )
+from engine.agents import open_table
 from engine.arena import play_match
+from engine.cores import worker_count
+from engine.teacher import entry_batch, value_batch
 from mlx_train.progress import say
 from mlx_train.report import markdown_table
 from mlx_train.runs import provenance
@@ -329,42 +334,96 @@ _GPU_STEPS = 200
 
 
 def bench_gpu() -> list[Row]:
-    """On a GPU: the features made there, and the card's value network trained with data at hand and with fresh data."""
-    from mlx_train import device_features
-    from mlx_train.backend import available_devices, mx, peak_memory, use_device
-    from mlx_train.config import Config
-    from mlx_train.dataset import Batch
-    from mlx_train.exact import ExactSource
-    from mlx_train.trainer import Trainer, to_mlx
+    """On a GPU: solving there, training rows made there, and the card's value network trained on them."""
+    from mlx_train.backend import available_devices, peak_memory, use_device
 
     if "gpu" not in available_devices():
         return [("training on a GPU", "no GPU found", "", "")]
     use_device("gpu")
-    positions, rolls = sample_decisions(1_000_000)
-    packed = positions | rolls.astype(np.uint64) << np.uint64(48)
-    words = packed.view(np.uint32).reshape(-1, 2)
-    features = extract_features_bytes(positions, rolls)
-    differences = int((np.array(device_features.feature_bytes(mx.array(words))) != features).sum())
-    on_device = mx.array(words)
-    seconds = median_seconds(lambda: mx.eval([device_features.feature_bytes(on_device) for _ in range(10)])) / 10
-    rows = [
-        ("features on the GPU, bytes that differ from the engine's", f"{differences:,}", "0", "a million decisions"),
-        ("features on the GPU", f"{1 / seconds:,.0f} million rows/s", "", "device_features.feature_bytes"),
+    return [
+        *_gpu_solving(),
+        *_gpu_rows(),
+        *_gpu_training(),
+        ("MLX's peak memory", f"{peak_memory() / 2**30:.2f} GiB", "", "mx.get_peak_memory"),
     ]
-    for what, array in (("packed", words[:GPU_BATCH]), ("features", features[:GPU_BATCH])):
-        crossing = median_seconds(lambda array=array: mx.eval(mx.array(array).sum()))  # type: ignore[misc]
+
+
+def _gpu_solving() -> list[Row]:
+    """Seven pieces in float32 on the GPU, and from there to 1e-12 on the CPU; beside the CPU alone."""
+    from mlx_train.device_solver import first_values
+
+    workers = worker_count(None)
+    first_values(2)  # compiles the kernel
+    seconds = {}
+    for what in ("first", "rest", "alone"):
+        began = time.perf_counter()
+        if what == "first":
+            values = first_values(7)
+        else:
+            with TemporaryDirectory() as folder:
+                guess = values if what == "rest" else None
+                table = Tablebase.solve(7, workers=workers, checkpoint=Path(folder) / "partial", guess=guess)
+        seconds[what] = time.perf_counter() - began
+        if what == "rest":
+            error = np.abs(values - table.array).max()
+    return [
+        ("seven pieces in float32 on the GPU", f"{seconds['first']:.2f} s (once), off by {error:.1e}", "10 s",
+         "device_solver.first_values(7)"),
+        (f"from there to 1e-12, {workers} workers", f"{seconds['rest']:.2f} s (once)", "",
+         "Tablebase.solve(7, guess=...)"),
+        (f"both; the CPU alone, {workers} workers",
+         f"{seconds['first'] + seconds['rest']:.2f} s; {seconds['alone']:.2f} s", "", "Tablebase.solve(7)"),
+    ]  # fmt: skip
+
+
+def _gpu_rows() -> list[Row]:
+    """Training rows that the GPU makes, against the engine's, and what brings them there."""
+    from mlx_train import device_features
+    from mlx_train.backend import mx
+    from mlx_train.device_table import DeviceTable
+
+    positions, rolls = sample_decisions(1_000_000)
+    words = (positions | rolls.astype(np.uint64) << np.uint64(48)).view(np.uint32).reshape(-1, 2)
+    features = extract_features_bytes(positions, rolls)
+    table = open_table()
+    on_device = DeviceTable(table)
+    entries = entry_batch(table, 1_000_000, 0, 0, play_share=0.5)
+    makers = [
+        ("features of packed positions", words, device_features.feature_bytes, [features]),
+        ("rows of places in the table", entries, on_device.rows, value_batch(table, 1_000_000, 0, 0, play_share=0.5)),
+    ]
+    rows: list[Row] = []
+    for what, inputs, make, expected in makers:
+        here = mx.array(inputs)
+        found = make(here)
+        found = found if isinstance(found, list) else [found]
+        different = sum(int((np.array(one) != other).sum()) for one, other in zip(found, expected, strict=True))
+        rows.append((f"{what}, numbers that differ from the engine's", f"{different:,}", "0", "a million"))
+        seconds = median_seconds(lambda make=make, here=here: mx.eval([make(here) for _ in range(10)])) / 10
+        rows.append((f"{what}, made on the GPU", f"{1 / seconds:,.0f} million rows/s", "", ""))
+    for what, array in (("places", entries), ("packed", words), ("features", features)):
+        part = array[:GPU_BATCH]
+        crossing = median_seconds(lambda part=part: mx.eval(mx.array(part).sum()))  # type: ignore[misc]
         rows.append(
             (f"{GPU_BATCH:,} rows to the GPU, {what}", f"{1e3 * crossing:.2f} ms", "", "mx.eval(mx.array(rows).sum())")
         )
+    return rows
+
+
+def _gpu_training() -> list[Row]:
+    """The card's value network with data at hand and with fresh data."""
+    from mlx_train.backend import mx
+    from mlx_train.config import Config
+    from mlx_train.exact import ExactSource
+    from mlx_train.trainer import Trainer, to_mlx
+
     config = Config(
         teacher="exact", networks="value", batch_size=GPU_BATCH, device="gpu", epochs=1, steps=5 * _GPU_STEPS
     )
     trainer = Trainer(config, config.steps)
-    targets = np.zeros(GPU_BATCH, dtype=np.float32)
-    batch = Batch(words[:GPU_BATCH], targets)
-    mx.eval(trainer.step(batch))
-
-    arrays = to_mlx(batch, "value")
+    source = ExactSource(config)
+    arrays = to_mlx(source.batch(0, GPU_BATCH, 0), "value", source.device_table)
+    mx.eval(trainer._step_on([arrays]))
 
     def at_hand() -> None:
         for _ in range(_GPU_STEPS):
@@ -379,31 +438,29 @@ def bench_gpu() -> list[Row]:
         mx.eval(losses)
 
     count = _GPU_STEPS * GPU_BATCH
-    rows.append(
+    rows: list[Row] = [
         (
             f"value network, batch {GPU_BATCH:,}, one batch again and again",
             rate(count, median_seconds(at_hand), "samples"),
             "",
             "Trainer.step",
         )
-    )
+    ]
     for dtype in (mx.float32, mx.bfloat16):
         seconds = median_seconds(partial(half, dtype))
         rows.append((f"a plain step in {dtype}, compiling included", rate(count, seconds, "samples"), "", ""))
-    source = ExactSource(config)
-    for number in (1, 2):
+    for number in range(1, 4):
         trainer.position.epoch, trainer.position.step = number, 0
         measured = trainer.train_epoch(source)
     assert measured is not None  # nothing has stopped it
-    rows += [
+    rows.append(
         (
             "value network, fresh exact samples, end to end",
             f"{measured['samples_per_second']:,.0f} samples/s, waiting {100 * measured['waiting']:.1f}%",
             "30 million",
             "Trainer.train_epoch of an ExactSource",
-        ),
-        ("MLX's peak memory", f"{peak_memory() / 2**30:.2f} GiB", "", "mx.get_peak_memory"),
-    ]
+        )
+    )
     return rows
 
 

@@ -242,7 +242,7 @@ def finetune(network: MLP, layers: Sequence[Layer], source: ExactSource, head: s
         return found
 
     for batch in source.epoch(1):
-        mx.eval(step(to_mlx(batch, head)), state)
+        mx.eval(step(to_mlx(batch, head, source.device_table)), state)
     made: list[Any] = model.layers
     return [rounded.layer(like) for rounded, like in zip(made, layers, strict=True)]
 

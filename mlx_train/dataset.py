@@ -30,8 +30,9 @@ DATASET_VERSION = 1
 class Batch(NamedTuple):
     """Rows of one training step. The part of a network that is not trained may be None.
 
-    Inputs are features before scaling (`engine.extract_features_bytes`): a quarter of the bytes to move. For a GPU they
-    may be packed positions, (n, 2) uint32 (see `mlx_train.device_features`).
+    Inputs are features before scaling (`engine.extract_features_bytes`): a quarter of the bytes to move. A GPU makes
+    them itself of packed positions, (n, 2) uint32 (`mlx_train.device_features`), or of places in the table of the
+    solved game, (n,) uint32, for which it has the targets as well (`mlx_train.device_table`).
     """
 
     value_inputs: np.ndarray | None = None  # (n, 150) uint8: positions before their roll
@@ -209,6 +210,7 @@ class SearchSource:
         training, validation = data.split(config.validation_split, config.seed)
         self.seed = config.seed
         self.share = share
+        self.device_table = None
         unit = data.info.get("unit", "points")
         self.training = Labels(training, config, unit)
         self.held_out = Labels(validation, config, unit)

@@ -7,12 +7,12 @@ some ninety sweeps where the engine's take twenty. The kernel is C of the engine
 from collections.abc import Callable
 
 import numpy as np
-
 from engine.solver import index_tables
+
 from mlx_train.backend import mx
 from mlx_train.device_kernels import kernel
 
-HEADERS = ("rules.h", "backup.h")
+HEADERS = ("rules.h", "placements.h", "backup.h")
 
 #: A layer is done when no win probability changes by more in a sweep ...
 TOLERANCE = 3e-7

@@ -8,10 +8,11 @@ import numpy as np
 from engine.agents import open_table
 from engine.cores import worker_count
 from engine.tablebase import Tablebase
-from engine.teacher import policy_batch, value_batch
+from engine.teacher import entry_batch, policy_batch, value_batch
 from mlx_train import device_kernels
 from mlx_train.config import Config
 from mlx_train.dataset import ALL, Batch, Share
+from mlx_train.device_table import DeviceTable
 from mlx_train.prefetch import made_ahead
 
 #: Batches ahead of the step, for each thread.
@@ -30,7 +31,7 @@ class ExactSource:
     """
 
     def __init__(self, config: Config, table: Tablebase | None = None, share: Share = ALL):
-        """On a GPU (MLX's default device now) rows stay packed. share: which rows of every batch are made.
+        """On a GPU (MLX's default device now) the features are made there. share: which rows of every batch are made.
 
         Raises FileNotFoundError if the game is not solved yet.
         """
@@ -40,7 +41,9 @@ class ExactSource:
         self.steps_per_epoch = max(1, config.steps // config.epochs // config.reuse)
         self.batch_size = config.batch_size
         self._threads = worker_count(config.workers)
-        self._packed = device_kernels.available()
+        self._on_device = device_kernels.available()
+        #: The table on the GPU, for batches whose value inputs are places in it.
+        self.device_table = DeviceTable(self.table) if self._on_device and config.networks != "policy" else None
 
     def batch(self, number: int, count: int, seed: int) -> Batch:
         """The share of batch `number` of the stream of a seed that is this process's."""
@@ -58,17 +61,16 @@ class ExactSource:
 
     def _block(self, number: int, count: int, seed: int) -> Batch:
         config = self.config
-        draw: dict[str, Any] = {
-            "play_share": config.play_share,
-            "exploration": config.exploration,
-            "packed": self._packed,
-        }
+        draw: dict[str, Any] = {"play_share": config.play_share, "exploration": config.exploration}
         batch = Batch()
-        if config.networks != "policy":
+        if config.networks != "policy" and self._on_device:
+            batch = batch._replace(value_inputs=entry_batch(self.table, count, seed, number, **draw))
+        elif config.networks != "policy":
             inputs, targets = value_batch(self.table, count, seed, number, **draw)
             batch = batch._replace(value_inputs=inputs, value_targets=targets)
         if config.networks != "value":
-            rows = policy_batch(self.table, count, seed, number, temperature=config.temperature, **draw)
+            draw |= {"temperature": config.temperature, "packed": self._on_device}
+            rows = policy_batch(self.table, count, seed, number, **draw)
             batch = batch._replace(policy_inputs=rows[0], policy_targets=rows[1], policy_legal=rows[2])
         return batch
 

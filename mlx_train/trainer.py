@@ -4,7 +4,7 @@ import itertools
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from functools import cache, partial
@@ -13,10 +13,12 @@ from typing import Any, Protocol
 import numpy as np
 from mlx.utils import tree_flatten, tree_map, tree_unflatten
 
+from mlx_train import device_kernels
 from mlx_train.backend import mx, nn, optim, peak_memory
 from mlx_train.config import Config
 from mlx_train.dataset import Batch, Share
 from mlx_train.device_features import feature_bytes
+from mlx_train.device_table import DeviceTable
 from mlx_train.faults import moment
 from mlx_train.memory import process_peak_memory
 from mlx_train.networks import MLP, Networks, log_policies, values
@@ -80,6 +82,7 @@ class Source(Protocol):
     batch_size: int  # of all processes together
     steps_per_epoch: int
     share: Share
+    device_table: DeviceTable | None  # where the value inputs are places in it
 
     def epoch(self, number: int, first: int = 0) -> Generator[Batch, None, None]:
         """The training batches of an epoch, counted from 1; the same for the same number. first: batches left out."""
@@ -90,32 +93,58 @@ class Source(Protocol):
 
 _CPU_PIECES = 2  # of a batch, unless told
 _RECENT = 64  # batches kept on the device to be trained on again
+_CROSSING = 1 << 19  # rows that cross to a GPU at once ...
+_MOST_TOGETHER = 32  # ... of so many batches at most
 
 #: The networks that each choice of `Config.networks` trains.
 TRAINED = {"both": ("value", "policy"), "value": ("value",), "policy": ("policy",)}
 
 
-def to_mlx(batch: Batch, network: str) -> list[mx.array]:
-    """The batch's arrays for the "value" or the "policy" network, on MLX's device, packed positions as features."""
-    arrays = [mx.array(array) for array in (batch[:2] if network == "value" else batch[2:]) if array is not None]
-    if arrays[0].dtype == mx.uint32:
-        arrays = to_gpu(arrays)
-    return arrays
+def to_mlx(batch: Batch, network: str, table: DeviceTable | None = None) -> list[mx.array]:
+    """The batch's arrays for the "value" or the "policy" network, on MLX's device, all inputs as features.
 
-
-def to_gpu(arrays: list[mx.array]) -> list[mx.array]:
-    """Rows of packed positions and what belongs to them -> features and the rest, by a stream of their own: what the
-    host wrote moves to the GPU's memory beside the step before.
+    What a GPU makes of the rows it makes in a stream of their own, beside the step before. table: of a batch whose
+    value inputs are places in it.
     """
+    arrays = [mx.array(array) for array in (batch[:2] if network == "value" else batch[2:]) if array is not None]
+    if arrays[0].dtype != mx.uint32:
+        return arrays
     stream = transfer_stream()
-    moved = [feature_bytes(arrays[0], stream), *(mx.where(True, array, array, stream=stream) for array in arrays[1:])]
+    if arrays[0].ndim == 1:
+        assert table is not None  # the source has it
+        moved = table.rows(arrays[0], stream)
+    else:
+        moved = [
+            feature_bytes(arrays[0], stream),
+            *(mx.where(True, array, array, stream=stream) for array in arrays[1:]),
+        ]
     mx.async_eval(moved)
     return moved
 
 
+def on_device(
+    batches: Iterable[Batch], networks: Sequence[str], together: int, table: DeviceTable | None = None
+) -> Iterator[list[list[mx.array]]]:
+    """For each batch what `to_mlx` makes of it for each of the networks.
+
+    together: how many batches cross to the device at once; each crossing of a GPU has its own cost.
+    """
+    rest = iter(batches)
+    while group := list(itertools.islice(rest, together)):
+        if len(group) == 1:
+            yield [to_mlx(group[0], name, table) for name in networks]
+            continue
+        columns = zip(*group, strict=True)
+        whole = Batch(*(None if column[0] is None else np.concatenate(column) for column in columns))
+        arrays = [to_mlx(whole, name, table) for name in networks]
+        rows = [next(len(array) for array in batch if array is not None) for batch in group]
+        for start, end in itertools.pairwise(itertools.accumulate(rows, initial=0)):
+            yield [[array[start:end] for array in network] for network in arrays]
+
+
 @cache
 def transfer_stream() -> mx.Stream:
-    """The stream of `to_gpu`."""
+    """Where rows become features on a GPU."""
     return mx.new_stream(mx.gpu)
 
 
@@ -180,7 +209,8 @@ class Trainer:
         self.policy_optimizer.init(self.model.policy.trainable_parameters())
         # Everything that a step changes. The compiled step has it as input and as output: what is left out there
         # would silently stay as it is.
-        self.state = [self.model.state, self.value_optimizer.state, self.policy_optimizer.state]
+        optimizers = {"value": self.value_optimizer, "policy": self.policy_optimizer}
+        self.state = [(self.model[name].state, optimizers[name].state) for name in TRAINED[config.networks]]
         self.position = Position(loss_sums=[0.0] * len(TRAINED[config.networks]))
         #: The weights of each network's best epoch so far.
         self.best: dict[str, Any] = {}
@@ -321,14 +351,17 @@ class Trainer:
         # What is trained on again after the first batches are the batches before them.
         begin = max(0, first - _RECENT) if config.reuse > 1 else first
         recent: deque[list[list[mx.array]]] = deque(maxlen=_RECENT)
+        together = 1
+        if device_kernels.available():
+            together = max(1, min(_MOST_TOGETHER, _CROSSING // source.batch_size))
         with closing(source.epoch(position.epoch, begin)) as batches:
+            crossed = on_device(batches, TRAINED[config.networks], together, source.device_table)
             for number in itertools.count(begin):
                 asked = time.perf_counter()
-                batch = next(batches, None)
+                arrays = next(crossed, None)
                 waited += time.perf_counter() - asked
-                if batch is None:
+                if arrays is None:
                     break
-                arrays = [to_mlx(batch, name) for name in TRAINED[config.networks]]
                 if config.reuse > 1:
                     recent.append(arrays)
                 if number < first:
@@ -405,7 +438,7 @@ class Trainer:
         for batch in source.validation():
             count = 0
             for name in sums:
-                arrays = to_mlx(batch, name)
+                arrays = to_mlx(batch, name, source.device_table)
                 count = len(arrays[0])
                 if count == 0:  # a small last batch among many processes
                     continue

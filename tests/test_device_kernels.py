@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from engine import Tablebase, extract_features_bytes, sample_decisions
-from mlx_train import device_features, device_kernels, device_solver
+from engine.teacher import entry_batch, value_batch
+from mlx_train import device_features, device_kernels, device_solver, device_table
 from mlx_train.backend import available_devices, mx
 
 # What MLX and the chip's compiler bring, for each of the two languages.
@@ -119,8 +120,38 @@ def test_the_source_solves_the_game(language, table, tmp_path, monkeypatch):
     assert max(sweeps) < 16
 
 
+@pytest.mark.parametrize("language", STAND_INS)
+@pytest.mark.parametrize("dtype", ["float64", "float32", "uint16"])
+def test_the_source_makes_the_rows_of_places_in_the_table(language, dtype, table, tmp_path, monkeypatch):
+    table.save(tmp_path / "three.table", dtype)
+    table = Tablebase.open(tmp_path / "three.table")
+    parameters = "const uint32_t *entries, const int *entries_shape, const uint32_t *starts, const int *starts_shape"
+    parameters += ", const uint32_t *blocks, const float *labels, uint8_t *features, float *targets"
+    run = compiled(language, tmp_path, device_table.HEADERS, parameters, device_table.BODY)
+
+    def kernel(inputs, grid, threadgroup, output_shapes, output_dtypes, stream):
+        entries, starts, blocks, labels = (np.array(array) for array in inputs)
+        shapes = [np.array(array.shape, dtype=np.int32) for array in (entries, starts)]
+        made = [np.empty(shape, dtype) for shape, dtype in zip(output_shapes, (np.uint8, np.float32), strict=True)]
+        run(at(entries), at(shapes[0]), at(starts), at(shapes[1]), at(blocks), at(labels), *map(at, made), grid[0] + 3)
+        return made
+
+    monkeypatch.setattr(device_table, "kernel", lambda *parts: kernel)
+    rows = device_table.DeviceTable(table).rows
+    for draw in ({"play_share": 0.5}, {"play_share": 1.0, "exploration": 0.3}, {"play_share": 0.0}):
+        entries = entry_batch(table, 5000, 1, 2, **draw)
+        for found, expected in zip(rows(mx.array(entries)), value_batch(table, 5000, 1, 2, **draw), strict=True):
+            np.testing.assert_array_equal(found, expected)
+
+    everything = np.arange(table.count, dtype=np.uint32)
+    positions = np.concatenate(list(table.positions()))
+    features, targets = rows(mx.array(everything))
+    np.testing.assert_array_equal(features, extract_features_bytes(positions))
+    np.testing.assert_allclose(targets, 2 * table.values(positions) - 1, rtol=0, atol=1e-7)
+
+
 def test_the_sources_stand_alone():
-    for headers in (device_features.HEADERS, device_solver.HEADERS):
+    for headers in (device_features.HEADERS, device_solver.HEADERS, device_table.HEADERS):
         assert "#include" not in device_kernels.source(*headers)
     assert "ur_feature_bytes" in device_kernels.source(*device_features.HEADERS)
 
@@ -137,6 +168,15 @@ def test_the_gpu_gives_the_engines_bytes(decisions):
     with mx.stream(mx.gpu):
         found = np.array(device_features.feature_bytes(rows))
     np.testing.assert_array_equal(found, extract_features_bytes(positions, rolls))
+
+
+@pytest.mark.skipif("gpu" not in available_devices(), reason="no GPU")
+def test_the_gpu_makes_the_rows_of_places_in_the_table(table):
+    with mx.stream(mx.gpu):
+        rows = device_table.DeviceTable(table).rows(mx.array(entry_batch(table, 5000, 1, 2, play_share=0.5)))
+        found = [np.array(array) for array in rows]
+    for one, expected in zip(found, value_batch(table, 5000, 1, 2, play_share=0.5), strict=True):
+        np.testing.assert_array_equal(one, expected)
 
 
 @pytest.mark.skipif("gpu" not in available_devices(), reason="no GPU")

@@ -110,6 +110,7 @@ def test_waiting_and_speed(source, monkeypatch):
 
     class Slow:
         batch_size, steps_per_epoch, share = source.batch_size, source.steps_per_epoch, source.share
+        device_table = None
 
         @staticmethod
         def epoch(number, first=0):
