@@ -37,7 +37,8 @@ BODY = """
     int width = ur_masks(layer.follower - ur_popcount(follower_far));
     int row = (int)(thread_number % 256) / width, column = (int)(thread_number % 256) % width;
     if (row < height) {
-        int place = ur_block_start(&layer, layer.leader, layer.follower, leader_far, follower_far) + row * width + column;
+        int place = ur_block_start(&layer, layer.leader, layer.follower, leader_far, follower_far)
+                    + row * width + column;
         float leader_turn, follower_turn;
         ur_backup(&layer, leader_far << 5 | ur_mask(row) << 1, follower_far << 5 | ur_mask(column) << 1,
                   &leader_turn, &follower_turn);
@@ -84,7 +85,7 @@ def _settle(inputs: list[mx.array], values: mx.array) -> tuple[mx.array, int]:
     """Sweeps over a layer until it is done -> its values, and how many sweeps there were."""
     sweep = kernel("ur_sweep", INPUTS, ("swept",), BODY, *HEADERS)
     sweeps = 0
-    best = np.inf
+    best = float("inf")
     while True:
         for _ in range(_SWEEPS):
             before = values
@@ -96,7 +97,7 @@ def _settle(inputs: list[mx.array], values: mx.array) -> tuple[mx.array, int]:
                 output_dtypes=[mx.float32],
             )
         sweeps += _SWEEPS
-        change = mx.max(mx.abs(values - before)).item()
+        change = float(mx.max(mx.abs(values - before)).item())
         if change <= TOLERANCE or best <= change < _NOISE:
             return values, sweeps
         best = min(best, change)

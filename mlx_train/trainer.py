@@ -103,23 +103,9 @@ TRAINED = {"both": ("value", "policy"), "value": ("value",), "policy": ("policy"
 def to_mlx(batch: Batch, network: str, table: DeviceTable | None = None) -> list[mx.array]:
     """The batch's arrays for the "value" or the "policy" network, on MLX's device, all inputs as features.
 
-    What a GPU makes of the rows it makes in a stream of their own, beside the step before. table: of a batch whose
-    value inputs are places in it.
+    table: of a batch whose value inputs are places in it.
     """
-    arrays = [mx.array(array) for array in (batch[:2] if network == "value" else batch[2:]) if array is not None]
-    if arrays[0].dtype != mx.uint32:
-        return arrays
-    stream = transfer_stream()
-    if arrays[0].ndim == 1:
-        assert table is not None  # the source has it
-        moved = table.rows(arrays[0], stream)
-    else:
-        moved = [
-            feature_bytes(arrays[0], stream),
-            *(mx.where(True, array, array, stream=stream) for array in arrays[1:]),
-        ]
-    mx.async_eval(moved)
-    return moved
+    return _as_features([mx.array(array) for array in _columns(batch, network)], table)
 
 
 def on_device(
@@ -127,19 +113,39 @@ def on_device(
 ) -> Iterator[list[list[mx.array]]]:
     """For each batch what `to_mlx` makes of it for each of the networks.
 
-    together: how many batches cross to the device at once; each crossing of a GPU has its own cost.
+    together: how many batches cross to the device at once; each crossing to a GPU has its own cost.
     """
     rest = iter(batches)
     while group := list(itertools.islice(rest, together)):
-        if len(group) == 1:
-            yield [to_mlx(group[0], name, table) for name in networks]
-            continue
-        columns = zip(*group, strict=True)
-        whole = Batch(*(None if column[0] is None else np.concatenate(column) for column in columns))
-        arrays = [to_mlx(whole, name, table) for name in networks]
-        rows = [next(len(array) for array in batch if array is not None) for batch in group]
-        for start, end in itertools.pairwise(itertools.accumulate(rows, initial=0)):
-            yield [[array[start:end] for array in network] for network in arrays]
+        parts = [[_columns(batch, name) for name in networks] for batch in group]
+        crossed = [
+            [mx.array(column[0] if len(group) == 1 else np.concatenate(column)) for column in zip(*network, strict=True)]
+            for network in zip(*parts, strict=True)
+        ]
+        ends = itertools.accumulate((len(part[0][0]) for part in parts), initial=0)
+        for start, end in itertools.pairwise(ends):
+            yield [_as_features([array[start:end] for array in arrays], table) for arrays in crossed]
+
+
+def _columns(batch: Batch, network: str) -> list[np.ndarray]:
+    """A network's part of a batch."""
+    return [array for array in (batch[:2] if network == "value" else batch[2:]) if array is not None]
+
+
+def _as_features(arrays: list[mx.array], table: DeviceTable | None) -> list[mx.array]:
+    """Arrays of a batch, whose inputs become features if they are not: on a GPU, by a stream of its own, beside the step
+    before.
+    """
+    if arrays[0].dtype != mx.uint32:
+        return arrays
+    stream = transfer_stream()
+    if table is not None and arrays[0].ndim == 1:
+        moved = table.rows(arrays[0], stream)
+    else:
+        moved = [mx.where(True, array, array, stream=stream) for array in arrays[1:]]
+        moved.insert(0, feature_bytes(arrays[0], stream))
+    mx.async_eval(moved)
+    return moved
 
 
 @cache
