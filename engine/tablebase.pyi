@@ -51,6 +51,7 @@ class Tablebase:
         checkpoint: str | PathLike[str] | None = None,
         output: str | PathLike[str] | None = None,
         say: Callable[[str], object] | None = None,
+        guess: NDArray[np.float32] | None = None,
     ) -> Tablebase: ...
     @staticmethod
     def open(path: str | PathLike[str], check: bool = True) -> Tablebase: ...

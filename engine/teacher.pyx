@@ -93,8 +93,9 @@ cdef int next_decision(const Table* table, Dice* dice, Board* board, double* val
     cdef int roll, source
     while True:
         roll = next_roll(dice)
-        sources = move_values(table, board, roll, values, best)
+        sources = legal_sources(board, roll)
         if sources & (sources - 1):
+            move_values(table, board, roll, values, best)
             return roll
         if sources == 0:
             board[0] = swap_sides(board[0])

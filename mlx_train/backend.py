@@ -1,11 +1,20 @@
 """MLX as this project uses it: with a fast BLAS, and on a chosen device.
 
-Import MLX from here, never directly: on Linux the faster BLAS has to be in place before `mlx.core` is loaded.
+Import MLX from here, never directly: on Linux the faster BLAS has to be in place before `mlx.core` is loaded, and the
+settings of its CUDA build.
 """
+
+import os
+import sys
 
 from mlx_train import blas
 
 blas.prefer_openblas()
+if sys.platform == "linux":
+    # Kernels go to the GPU one by one, and in long queues: that takes half the time of a step as CUDA graphs, see
+    # docs/experiments.md. Without CUDA these mean nothing.
+    for name, value in (("USE_CUDA_GRAPHS", "0"), ("MAX_OPS_PER_BUFFER", "1000"), ("MAX_MB_PER_BUFFER", "100000")):
+        os.environ.setdefault(f"MLX_{name}", value)
 
 import mlx.core as mx  # noqa: E402
 import mlx.nn as nn  # noqa: E402

@@ -312,9 +312,8 @@ def compress(
 def calibration_inputs(table: Tablebase, head: str, n: int, seed: int) -> NDArray[np.uint8]:
     """(n, 150) features before scaling of positions for the "value" or "policy" network."""
     if head == "value":
-        rows = value_batch(table, n, seed, 0, play_share=PLAY_SHARE)[0]
-    else:
-        rows = policy_batch(table, n, seed, 0, temperature=Config().temperature, play_share=PLAY_SHARE)[0]
+        return value_batch(table, n, seed, 0, play_share=PLAY_SHARE)[0]
+    rows = policy_batch(table, n, seed, 0, temperature=Config().temperature, play_share=PLAY_SHARE)[0]
     return rows.astype(np.uint8, copy=False)
 
 

@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from engine.files import atomic_file
 from engine.network import POLICY_OUTPUTS, VALUE_SCALE
 from mlx_train.config import Config
 from mlx_train.prefetch import made_ahead
+
+if TYPE_CHECKING:
+    from mlx_train.device_table import DeviceTable
 
 _PREFETCHED = 16  # batches made ahead of the step
 _VALIDATION_BATCH = 8192
@@ -210,7 +213,7 @@ class SearchSource:
         training, validation = data.split(config.validation_split, config.seed)
         self.seed = config.seed
         self.share = share
-        self.device_table = None
+        self.device_table: DeviceTable | None = None  # it makes its features itself
         unit = data.info.get("unit", "points")
         self.training = Labels(training, config, unit)
         self.held_out = Labels(validation, config, unit)

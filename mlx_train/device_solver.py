@@ -7,8 +7,8 @@ some ninety sweeps where the engine's take twenty. The kernel is C of the engine
 from collections.abc import Callable
 
 import numpy as np
-from engine.solver import index_tables
 
+from engine.solver import index_tables
 from mlx_train.backend import mx
 from mlx_train.device_kernels import kernel
 
@@ -48,15 +48,18 @@ BODY = """
 """
 
 
-def first_values(pieces: int, progress: Callable[[int, str], None] = lambda done, layer: None) -> np.ndarray:
-    """The win probabilities of the game with so many pieces, to about 1e-6 -> float32, in the order of `Tablebase`.
+def first_values(
+    pieces: int, progress: Callable[[int, int, str], None] = lambda done, total, layer: None
+) -> np.ndarray:
+    """The win probabilities of the game with so many pieces, to about 2e-6 -> float32, in the order of `Tablebase`.
 
-    progress: called after each layer with the number of positions done, and which layer it was. Needs a GPU
-    (`device_kernels.available`).
+    progress: called after each layer with the number of positions done, how many there are, and which layer it was.
+    Needs a GPU (`device_kernels.available`).
     """
     tables = index_tables()
     index = [mx.array(tables[name]) for name in INPUTS[:4]]
     size = tables["size"].tolist()
+    total = int(tables["start"][pieces, pieces]) + size[pieces][pieces]
     layers: dict[tuple[int, int], mx.array] = {}
     parts = []
     done = 0
@@ -71,7 +74,7 @@ def first_values(pieces: int, progress: Callable[[int, str], None] = lambda done
             layers[p, q] = values
             parts.append(values if p < q else values[: size[p][q]])
             done += parts[-1].size
-            progress(done, f"{p} and {q} pieces left, {sweeps} sweeps")
+            progress(done, total, f"{p} and {q} pieces left, {sweeps} sweeps")
     return np.array(mx.concatenate(parts))
 
 
@@ -97,7 +100,7 @@ def _settle(inputs: list[mx.array], values: mx.array) -> tuple[mx.array, int]:
                 output_dtypes=[mx.float32],
             )
         sweeps += _SWEEPS
-        change = float(mx.max(mx.abs(values - before)).item())
+        change = float(np.array(mx.max(mx.abs(values - before))))
         if change <= TOLERANCE or best <= change < _NOISE:
             return values, sweeps
         best = min(best, change)

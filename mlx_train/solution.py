@@ -6,6 +6,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from engine.agents import MissingTable
 from engine.tablebase import Progress, Tablebase, check_tolerance, default_path
 from mlx_train.memory import gibibytes, peaks
@@ -38,6 +40,16 @@ def check_outputs(pieces: int, tolerance: float | Literal["floor"], output: Path
         found = _tolerance_of(places[0])
         if found is not None and found < tolerance:
             raise ValueError(f"the table in {places[0]} was solved to {found:g}: say --output FILE for a coarser one")
+
+
+def check_device(device: str) -> None:
+    """Raises ValueError for a device other than "cpu" and "gpu", and for a GPU that is not there."""
+    if device not in ("cpu", "gpu"):
+        raise ValueError(f"unknown device {device!r} (known: cpu, gpu)")
+    if device == "gpu":
+        from mlx_train.backend import use_device
+
+        use_device("gpu")
 
 
 def _tolerance_of(path: Path) -> float | None:
@@ -77,15 +89,19 @@ def solve_game(
     rgu: Path | None = None,
     verify: bool = False,
     describe: bool = True,
+    device: str = "cpu",
 ) -> dict[str, Any]:
     """Solve, save, verify and describe the game -> plain JSON values.
 
-    An interrupted or killed call leaves its finished layers to the next one. Raises RuntimeError if the verification
-    fails, ValueError and OSError otherwise.
+    device: "gpu" (`check_device`) begins there, in float32, and leaves the rest to the engine. An interrupted or killed
+    call leaves its finished layers to the next one. Raises RuntimeError if the verification fails, ValueError and
+    OSError otherwise.
     """
     output = default_path(pieces) if output is None else output
     output.parent.mkdir(parents=True, exist_ok=True)
     start = time.perf_counter()
+    guess = _first_values(pieces) if device == "gpu" else None
+    first_seconds = time.perf_counter() - start
     seconds = 0.0  # without the writing of the table
     with progress(f"solving {pieces} pieces", 0, "positions") as update:
 
@@ -99,7 +115,7 @@ def solve_game(
                 left=state.left,
             )
 
-        table = Tablebase.solve(pieces, tolerance, workers, on_layer, output=output, say=say)
+        table = Tablebase.solve(pieces, tolerance, workers, on_layer, output=output, say=say, guess=guess)
     result: dict[str, Any] = {
         "table": str(output),
         "bytes": output.stat().st_size,
@@ -107,6 +123,8 @@ def solve_game(
         "tolerance": tolerance,
         "residual": table.residual,
     }
+    if guess is not None:
+        result["gpu_seconds"] = round(first_seconds, 2)
     if rgu is not None:
         table.to_rgu(rgu)
         result["rgu"] = str(rgu)
@@ -125,11 +143,20 @@ def solve_game(
     return result | {"peak_memory_bytes": peaks()}
 
 
+def _first_values(pieces: int) -> np.ndarray:
+    """What MLX's default device, a GPU, makes of the game: a guess for the engine."""
+    from mlx_train.device_solver import first_values
+
+    with progress(f"solving {pieces} pieces in float32 on the GPU", 0, "positions") as update:
+        return first_values(pieces, lambda done, total, layer: update(done, layer, total=total))
+
+
 def table(result: dict[str, Any]) -> str:
     """The solved game's facts for a person."""
     facts = result["statistics"]
+    on_gpu = f", {result['gpu_seconds']} s of it on the GPU" if "gpu_seconds" in result else ""
     rows: list[tuple[str, object]] = [
-        ("solved in", f"{result['seconds']} s, residual {result['residual']:.2e}"),
+        ("solved in", f"{result['seconds']} s{on_gpu}, residual {result['residual']:.2e}"),
         ("peak memory", gibibytes(result["peak_memory_bytes"]["process"])),
         ("positions that are not over", f"{facts['positions']:,}"),
         ("the first player wins", f"{facts['first_player_wins']:.12f}"),

@@ -35,7 +35,7 @@ class EpochMetrics:
     learning_rate: float
     validation_loss: float  # of the networks that are trained, together
     samples_per_second: float  # decisions trained on
-    waiting: float  # share of the epoch that the step waited for data
+    waiting: float  # share of the epoch in which data were waited for and handed over to MLX
     seconds: float
     peak_memory_bytes: int  # MLX's
     process_peak_memory_bytes: int  # all that was resident
@@ -108,10 +108,8 @@ def to_mlx(batch: Batch, network: str, table: DeviceTable | None = None) -> list
     return _as_features([mx.array(array) for array in _columns(batch, network)], table)
 
 
-def on_device(
-    batches: Iterable[Batch], networks: Sequence[str], together: int, table: DeviceTable | None = None
-) -> Iterator[list[list[mx.array]]]:
-    """For each batch what `to_mlx` makes of it for each of the networks.
+def handed_over(batches: Iterable[Batch], networks: Sequence[str], together: int) -> Iterator[list[list[mx.array]]]:
+    """For each batch its arrays for each of the networks, in MLX; inputs of a GPU are not features yet.
 
     together: how many batches cross to the device at once; each crossing to a GPU has its own cost.
     """
@@ -119,12 +117,15 @@ def on_device(
     while group := list(itertools.islice(rest, together)):
         parts = [[_columns(batch, name) for name in networks] for batch in group]
         crossed = [
-            [mx.array(column[0] if len(group) == 1 else np.concatenate(column)) for column in zip(*network, strict=True)]
+            [
+                mx.array(column[0] if len(group) == 1 else np.concatenate(column))
+                for column in zip(*network, strict=True)
+            ]
             for network in zip(*parts, strict=True)
         ]
         ends = itertools.accumulate((len(part[0][0]) for part in parts), initial=0)
         for start, end in itertools.pairwise(ends):
-            yield [_as_features([array[start:end] for array in arrays], table) for arrays in crossed]
+            yield [[array[start:end] for array in arrays] for arrays in crossed]
 
 
 def _columns(batch: Batch, network: str) -> list[np.ndarray]:
@@ -133,9 +134,7 @@ def _columns(batch: Batch, network: str) -> list[np.ndarray]:
 
 
 def _as_features(arrays: list[mx.array], table: DeviceTable | None) -> list[mx.array]:
-    """Arrays of a batch, whose inputs become features if they are not: on a GPU, by a stream of its own, beside the step
-    before.
-    """
+    """A batch whose inputs become features if they are not, by a stream of its own beside the step before."""
     if arrays[0].dtype != mx.uint32:
         return arrays
     stream = transfer_stream()
@@ -361,13 +360,14 @@ class Trainer:
         if device_kernels.available():
             together = max(1, min(_MOST_TOGETHER, _CROSSING // source.batch_size))
         with closing(source.epoch(position.epoch, begin)) as batches:
-            crossed = on_device(batches, TRAINED[config.networks], together, source.device_table)
+            crossed = handed_over(batches, TRAINED[config.networks], together)
             for number in itertools.count(begin):
                 asked = time.perf_counter()
-                arrays = next(crossed, None)
+                rows = next(crossed, None)
                 waited += time.perf_counter() - asked
-                if arrays is None:
+                if rows is None:
                     break
+                arrays = [_as_features(network, source.device_table) for network in rows]
                 if config.reuse > 1:
                     recent.append(arrays)
                 if number < first:

@@ -105,12 +105,20 @@ def test_the_source_solves_the_game(language, table, tmp_path, monkeypatch):
     run = compiled(language, tmp_path, device_solver.HEADERS, parameters + ", float *swept", device_solver.BODY)
     monkeypatch.setattr(device_solver, "kernel", lambda *parts: Stand(run))
     layers = []
-    found = device_solver.first_values(3, lambda done, layer: layers.append(done))
+    found = device_solver.first_values(3, lambda done, total, layer: layers.append((done, total, layer)))
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, table.array, rtol=0, atol=2e-6)
-    assert layers[-1] == len(found) == table.count
-    assert layers == sorted(set(layers))
-    assert len(layers) == 6
+    done, totals, texts = zip(*layers, strict=True)
+    assert done[-1] == len(found) == table.count == totals[0]
+    assert list(done) == sorted(set(done))
+    assert [text.split(" pieces")[0] for text in texts] == [
+        "1 and 1",
+        "1 and 2",
+        "2 and 2",
+        "1 and 3",
+        "2 and 3",
+        "3 and 3",
+    ]
 
     sweeps = []
     polished = Tablebase.solve(

@@ -5,6 +5,7 @@ import resource
 import signal
 import sys
 
+import numpy as np
 import pytest
 from test_cli import call
 
@@ -12,6 +13,7 @@ from engine.agents import MissingTable
 from engine.census import Verification
 from engine.tablebase import Tablebase, default_path
 from mlx_train import solution
+from mlx_train.backend import available_devices
 from mlx_train.cli import main
 from mlx_train.solution import offer, parse_tolerance, solve_game
 
@@ -57,6 +59,7 @@ def test_table(tmp_path):
         (["--tolerance", "nan"], "between 0 and 1"),
         (["--tolerance", "small"], "between 0 and 1"),
         (["--workers", "0"], "workers must be from 1"),
+        (["--device", "tpu"], "unknown device 'tpu' (known: cpu, gpu)"),
         (["--output", "."], ". is a folder"),
         (["--rgu", "."], ". is a folder"),
         (["--output", "same", "--rgu", "./same"], "are both same"),
@@ -84,6 +87,27 @@ def test_a_coarser_table_does_not_replace_the_one_that_all_read(tmp_path):
     assert default_path(1).read_bytes() == before
     assert command("--tolerance", 0.01, "--output", tmp_path / "coarse.table").returncode == 0
     assert Tablebase.open(tmp_path / "coarse.table").tolerance == 0.01
+
+
+def test_a_gpu_only_gives_the_engine_something_to_begin_with(tmp_path, monkeypatch):
+    """What the GPU knows stands for it: the result says that it was used, and is as exact as without it."""
+    exact = Tablebase.solve(2, checkpoint=tmp_path / "partial").array
+    rough = np.round(exact, 5).astype(np.float32)
+    monkeypatch.setattr("mlx_train.device_solver.first_values", lambda pieces, progress: rough)
+    result = solve_game(2, 1e-12, output=tmp_path / "two.table", verify=True, device="gpu")
+    assert result["verification"]["passed"]
+    assert result["gpu_seconds"] <= result["seconds"]
+    assert f"{result['gpu_seconds']} s of it on the GPU" in solution.table(result)
+    np.testing.assert_allclose(Tablebase.open(tmp_path / "two.table").array, exact, rtol=0, atol=1e-12)
+    assert "GPU" not in solution.table(solve_game(2, 1e-12, output=tmp_path / "other.table"))
+
+
+@pytest.mark.skipif("gpu" in available_devices(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there(tmp_path):
+    result = call("solve", "--pieces", 1, "--device", "gpu", "--output", tmp_path / "one.table")
+    assert result.returncode == 2
+    assert "no GPU found" in result.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_failed_verification_is_an_error(monkeypatch):

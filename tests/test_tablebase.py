@@ -172,6 +172,24 @@ def test_tolerance_out_of_range(tolerance):
         Tablebase.solve(1, tolerance=tolerance)
 
 
+def test_a_guess_saves_sweeps_and_changes_nothing_else(bases, tmp_path):
+    """From the table as float32, in layers of equal scores too, whose other turn the table does not hold."""
+    exact = bases[3].array
+    sweeps = {True: [], False: []}
+    for guessed in (True, False):
+        table = Tablebase.solve(
+            3,
+            guess=exact.astype(np.float32) if guessed else None,
+            checkpoint=tmp_path / "partial",
+            progress=lambda state, guessed=guessed: sweeps[guessed].append(state.sweeps),
+        )
+        assert np.abs(table.array - exact).max() < 1e-12
+        assert table.verify().passed
+    assert all(one < other for one, other in zip(sweeps[True], sweeps[False], strict=True))
+    with pytest.raises(ValueError, match=r"a guess for 2 pieces has 12869 values, not \(263121,\)"):
+        Tablebase.solve(2, guess=exact.astype(np.float32), checkpoint=tmp_path / "partial")
+
+
 def test_workers_out_of_range():
     with pytest.raises(ValueError, match="workers"):
         Tablebase.solve(1, workers=0)

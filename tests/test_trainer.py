@@ -11,7 +11,7 @@ from mlx_train.config import resolve
 from mlx_train.dataset import Decisions, Labels, SearchSource, Share
 from mlx_train.networks import Networks, log_policies, parameter_count, values
 from mlx_train.prefetch import made_ahead
-from mlx_train.trainer import Trainer, best_epochs, train
+from mlx_train.trainer import Trainer, best_epochs, handed_over, to_mlx, train
 from mlx_train.weights import save_document, to_document
 
 SMALL = resolve("quick", hidden_sizes=(16, 8), batch_size=64, epochs=4, dropout=0.2, learning_rate=0.01)
@@ -45,6 +45,19 @@ def test_the_cards_networks_have_the_published_sizes():
     model = Networks()
     assert parameter_count(model.value) == 81_921
     assert parameter_count(model.policy) == 82_119
+
+
+@pytest.mark.parametrize("together", [1, 3, 100])
+@pytest.mark.parametrize("networks", [("value", "policy"), ("value",), ("policy",)])
+def test_batches_that_cross_together_are_the_same(source, together, networks):
+    batches = list(source.epoch(1))[:7]
+    batches[4] = batches[4]._replace(**{name: array[:5] for name, array in batches[4]._asdict().items()})
+    crossed = list(handed_over(iter(batches), networks, together))
+    assert len(crossed) == 7
+    for found, batch in zip(crossed, batches, strict=True):
+        for arrays, name in zip(found, networks, strict=True):
+            for one, other in zip(arrays, to_mlx(batch, name), strict=True):
+                np.testing.assert_array_equal(one, other)
 
 
 def test_outputs(games):

@@ -15,6 +15,9 @@ def solve(
         str, typer.Option(help="Largest change of a win probability in the last sweep, or 'floor' for float64's own.")
     ] = "1e-12",
     workers: Workers = None,
+    device: Annotated[
+        str, typer.Option(help="Where to begin: cpu, or gpu for first values in float32 that the CPU makes exact.")
+    ] = "cpu",
     output: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The table to write; by default in the user's cache folder.")
     ] = None,
@@ -27,12 +30,13 @@ def solve(
 ) -> Files:
     """Solve the game exactly, write the table, and show what perfect play is like."""
     from engine.cores import worker_count
-    from mlx_train.solution import check_outputs, parse_tolerance, solve_game, table
+    from mlx_train.solution import check_device, check_outputs, parse_tolerance, solve_game, table
 
     with usage():
         number = parse_tolerance(tolerance)
         worker_count(workers)
         check_outputs(pieces, number, output, rgu)
-    result = solve_game(pieces, number, workers, output, rgu, verify)
+        check_device(device)
+    result = solve_game(pieces, number, workers, output, rgu, verify, device=device)
     print(json.dumps(result, indent=2) if as_json else table(result))
     return {what: Path(result[what]) for what in ("table", "rgu") if what in result}

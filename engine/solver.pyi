@@ -1,0 +1,17 @@
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+SLACK: int
+
+def index_tables() -> dict[str, NDArray[Any]]: ...
+def solve_layers(
+    values: NDArray[np.float64],
+    order: Sequence[tuple[int, int]],
+    first: int,
+    tolerance: float,
+    workers: int,
+    guessed: bool = False,
+) -> Iterator[tuple[int, float]]: ...
