@@ -79,8 +79,10 @@ UR_INLINE void ur_backup(UR_LOCAL const ur_layer *layer, unsigned int leader_squ
         for (int roll = 1; roll <= UR_MAX_ROLL; roll++) {
             unsigned int targets = ur_targets(own, opp, hand, roll);
             float best = follows ? 1.0f : 0.0f;
-            if (targets == 0)
+            if (targets == 0) {
                 passes += ur_ways(roll);
+                continue;
+            }
             for (; targets; targets &= targets - 1) {
                 unsigned int on = targets & (~targets + 1);
                 unsigned int after = ((own ^ on >> roll) | on) & UR_PATH_MASK;
@@ -88,7 +90,7 @@ UR_INLINE void ur_backup(UR_LOCAL const ur_layer *layer, unsigned int leader_squ
                 float value = ur_after(layer, follows, ur_lowest(on), follows ? left : after, follows ? after : left);
                 best = (value > best) != follows ? value : best;
             }
-            sum += (float)ur_ways(roll) * (ur_targets(own, opp, hand, roll) ? best : 0.0f);
+            sum += (float)ur_ways(roll) * best;
         }
         moves[follows] = sum / 16;
         pass[follows] = (float)passes / 16;

@@ -451,7 +451,7 @@ def index_tables():
 
     slab (8, 8, 1024) uint32 and block (8, 26244) uint16: where slabs and blocks begin, as Index in tablebase.pxd has
     them; leader_key (256,) and follower_key (1024,) uint16; size (8, 8) and start (8, 8) int64, of a layer;
-    blocks (104976,) uint32: squares 5 to 14 of both sides, the follower's above bit 16, wherever they can stand at once.
+    blocks (104976,) uint32: squares 5 to 14 of both sides that can stand at once, the follower's from bit 16 on.
     """
     cdef uint32_t[:, :, ::1] slab = <uint32_t[:PIECES + 1, :PIECES + 1, :CONFIGURATIONS]> &INDEX.slab[0][0][0]
     cdef uint16_t[:, ::1] block = <uint16_t[:PIECES + 1, :BLOCKS]> &INDEX.block[0][0]

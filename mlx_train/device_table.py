@@ -4,9 +4,9 @@ A kernel finds the position that stands at a place, and makes its features by th
 """
 
 import numpy as np
-from engine.solver import index_tables
 
 from engine.features import FEATURE_NAMES
+from engine.solver import index_tables
 from engine.tablebase import CHUNK, Tablebase
 from mlx_train.backend import mx
 from mlx_train.device_kernels import kernel

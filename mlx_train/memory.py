@@ -27,6 +27,9 @@ AUTO_BATCH = {"cpu": 512, "metal": 4096, "cuda": 16_384}
 #: peak showed on the CPU (batches of 4,096 and 16,384, hidden layers of 64 to 1,024 units in all).
 _LEAST, _MOST = 7, 23
 
+#: Bytes that a GPU holds of the solved game, for the exact teacher's value network: `mlx_train.device_table`.
+TABLE_BYTES = 567_000_000
+
 #: Share of the memory limit that MLX may keep of freed memory on a GPU, instead of giving it back.
 _CACHE_SHARE = 0.25
 
@@ -97,6 +100,12 @@ def step_bytes(config: Training, each: int) -> int:
     return config.batch_size * networks * each * (len(FEATURE_NAMES) + sum(config.hidden_sizes))
 
 
+def table_bytes(config: Training, kind: str) -> int:
+    """What the solved game takes besides, on a kind of device."""
+    taught = isinstance(config, Config) and config.teacher == "exact" and config.networks != "policy"
+    return TABLE_BYTES if taught and kind != "cpu" else 0
+
+
 def set_limits(device: str, asked: float = 0.0) -> tuple[str, int]:
     """Choose a device and set MLX's limits -> (whose memory it has, the limit in bytes). asked: as for `limits`.
 
@@ -123,7 +132,7 @@ def prepare(config: T) -> T:
     kind, memory = set_limits(config.device, config.memory_limit)
     if config.batch_size == AUTO:
         config = dataclasses.replace(config, batch_size=fitting_batch(config, kind, memory))
-    needed = step_bytes(config, _LEAST)
+    needed = step_bytes(config, _LEAST) + table_bytes(config, kind)
     if needed > memory:
         raise ValueError(
             f"a batch of {config.batch_size:,} takes {gibibytes(needed)} or more, and there are "
@@ -135,7 +144,8 @@ def prepare(config: T) -> T:
 def fitting_batch(config: Training, kind: str, memory: int) -> int:
     """The rows of "auto": what suits the kind of device, halved until a step surely fits into half of the memory."""
     rows = AUTO_BATCH[kind]
-    while rows > 1 and step_bytes(dataclasses.replace(config, batch_size=rows), _MOST) > memory / 2:
+    room = memory / 2 - table_bytes(config, kind)
+    while rows > 1 and step_bytes(dataclasses.replace(config, batch_size=rows), _MOST) > room:
         rows //= 2
     return rows
 

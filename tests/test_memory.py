@@ -34,6 +34,20 @@ def test_the_batch_size_that_suits_a_device():
     assert memory.prepare(auto).batch_size == 512
 
 
+def test_the_solved_game_takes_room_on_a_gpu(monkeypatch):
+    exact = dataclasses.replace(SMALL, teacher="exact", batch_size=AUTO)
+    assert memory.table_bytes(exact, "cuda") == memory.table_bytes(exact, "metal") > 4 * 137_870_097
+    assert memory.table_bytes(exact, "cpu") == memory.table_bytes(SMALL, "cuda") == 0
+    assert memory.table_bytes(dataclasses.replace(exact, networks="policy"), "cuda") == 0
+    for limit in (2 * GIB, GIB, 600 << 20):
+        rows = memory.fitting_batch(exact, "cuda", limit)
+        assert rows <= memory.fitting_batch(dataclasses.replace(exact, teacher="search"), "cuda", limit)
+    assert rows == 1
+    monkeypatch.setattr(memory, "set_limits", lambda device, asked: ("cuda", 500 << 20))
+    with pytest.raises(ValueError, match="a batch of 1 takes 541 MiB or more, and there are 500 MiB"):
+        memory.prepare(exact)
+
+
 def test_self_play_has_one_network():
     config = SelfplayConfig(hidden_sizes=SMALL.hidden_sizes, batch_size=64, device="cpu")
     assert memory.step_bytes(config, 10) == memory.step_bytes(SMALL, 10) / 2
