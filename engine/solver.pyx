@@ -3,7 +3,7 @@
 import numpy as np
 
 from libc.math cimport INFINITY
-from libc.stdint cimport int64_t, uint16_t, uint32_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t
 from libc.string cimport memset
 
 from engine.position cimport BORNE_OFF, LANE_MASK, MAX_ROLL, PIECES, ROSETTE_MASK, SAFE_MASK, lowest, popcount
@@ -451,7 +451,8 @@ def index_tables():
 
     slab (8, 8, 1024) uint32 and block (8, 26244) uint16: where slabs and blocks begin, as Index in tablebase.pxd has
     them; leader_key (256,) and follower_key (1024,) uint16; size (8, 8) and start (8, 8) int64, of a layer;
-    blocks (104976,) uint32: squares 5 to 14 of both sides that can stand at once, the follower's from bit 16 on.
+    blocks (104976,) uint32: squares 5 to 14 of both sides that can stand at once, the follower's from bit 16 on; prefix
+    (8,) uint8: rows, or columns, by pieces for the hand and the squares 1 to 4.
     """
     cdef uint32_t[:, :, ::1] slab = <uint32_t[:PIECES + 1, :PIECES + 1, :CONFIGURATIONS]> &INDEX.slab[0][0][0]
     cdef uint16_t[:, ::1] block = <uint16_t[:PIECES + 1, :BLOCKS]> &INDEX.block[0][0]
@@ -459,12 +460,14 @@ def index_tables():
     cdef uint16_t[::1] follower_key = <uint16_t[:CONFIGURATIONS]> &INDEX.follower_key[0]
     cdef uint32_t[:, ::1] size = <uint32_t[:PIECES + 1, :PIECES + 1]> &INDEX.size[0][0]
     cdef int64_t[:, ::1] start = <int64_t[:PIECES + 1, :PIECES + 1]> &INDEX.start[0][0]
+    cdef uint8_t[::1] prefix = <uint8_t[:PIECES + 1]> &INDEX.prefix[0]
     blocks = [SLABS[k] | <unsigned int> FOLLOWERS[i] << 16 for k in range(CONFIGURATIONS)
               for i in range(FOLLOWERS_START[SLABS[k] & 0xFF], FOLLOWERS_START[(SLABS[k] & 0xFF) + 1])]
     return {
         "slab": np.array(slab), "block": np.array(block), "leader_key": np.array(leader_key),
         "follower_key": np.array(follower_key), "size": np.array(size, dtype=np.int64), "start": np.array(start),
         "blocks": np.array(blocks, dtype=np.uint32),
+        "prefix": np.array(prefix),
     }
 
 

@@ -297,6 +297,13 @@ def _check_pieces(pieces):
         raise ValueError(f"pieces must be 1 to {PIECES}, not {pieces!r}")
 
 
+def _check_guess(guess, pieces, total):
+    if np.shape(guess) != (total,):
+        raise ValueError(f"a guess for {pieces} pieces has {total} values, not {np.shape(guess)}")
+    if not (np.min(guess) >= 0 and np.max(guess) <= 1):         # nor is there a NaN
+        raise ValueError("a guess consists of probabilities, from 0 to 1")
+
+
 def check_tolerance(tolerance):
     """The tolerance as a number, 0 for the floor of float64. Raises ValueError."""
     if tolerance == "floor":
@@ -344,11 +351,11 @@ cdef class Tablebase:
                 which the next call with the same arguments goes on; unless told, beside `default_path(pieces)`.
             output: where to save the table before the checkpoint is deleted.
             say: called with one line where a checkpoint is gone on from, or is of no use.
-            guess: float32, one for each position in the table's order: values to begin with. The better they are, the
-                fewer sweeps; the result differs from that without them by no more than the tolerance explains.
+            guess: one probability for each position in the table's order, to begin with. The better they are, the
+                fewer sweeps; the result differs from that without them by about the tolerance.
 
         Raises:
-            ValueError: pieces, tolerance or workers out of range; a guess of another size.
+            ValueError: pieces, tolerance or workers out of range; a guess of another size, or of no probabilities.
             KeyboardInterrupt: after the finished layers have been written.
         """
         from engine.partial import Layers
@@ -365,12 +372,12 @@ cdef class Tablebase:
         total = count_of(pieces)
         values = np.empty(total + SLACK)
         if guess is not None:
-            if np.shape(guess) != (total,):
-                raise ValueError(f"a guess for {pieces} pieces has {total} values, not {np.shape(guess)}")
-            values[:total] = guess
+            _check_guess(guess, pieces, total)
         began = time.monotonic()
         ends = [_layers_end(order, done) for done in range(len(order) + 1)]
         done, residual = layers.read(values, ends)
+        if guess is not None:
+            values[ends[done]:total] = guess[ends[done]:]
         resumed = ends[done]
         try:
             for sweeps, change in solve_layers(values, order, done, limit, workers, guess is not None):

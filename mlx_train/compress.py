@@ -286,6 +286,7 @@ def compress(
     measured: Callable[..., list[Compressed]] = partial(
         _measured, table=table, positions=positions, decisions=decisions, workers=workers
     )
+    batches = {head: _batches(table, head, steps, seed, workers) for head in heads} if steps else {}
     found = measured(model, heads, _float_content(document, heads), 32, 0.0)
     for share in prune:
         for count in bits:
@@ -299,9 +300,8 @@ def compress(
             if steps:
                 say(f"{file.name}: {steps:,} steps of {BATCH_SIZE:,} positions")
                 for head in heads:
-                    batches = _batches(table, head, steps, seed, workers)
                     with explained(device, "--steps 0 does without training"):
-                        layers[head] = finetune(source[head], layers[head], batches, head, share > 0)
+                        layers[head] = finetune(source[head], layers[head], batches[head], head, share > 0)
             small = _document(document, layers, made)
             for path in (file, file.with_name(f"{file.name}.gz")):
                 save_document(path, small)

@@ -213,7 +213,8 @@ class SearchSource:
         training, validation = data.split(config.validation_split, config.seed)
         self.seed = config.seed
         self.share = share
-        self.device_table: DeviceTable | None = None  # it makes its features itself
+        self.device_table: DeviceTable | None = None  # none: its rows come as features
+        self.together = 1
         unit = data.info.get("unit", "points")
         self.training = Labels(training, config, unit)
         self.held_out = Labels(validation, config, unit)

@@ -1,7 +1,8 @@
 """The solved game on a GPU, as far as float32 goes: first values for the solver of the engine.
 
 Layer by layer as there (engine/solver.pyx), but all placements of a layer are backed up at once, from the sweep before:
-some ninety sweeps where the engine's take twenty. The kernel is C of the engine (engine/rules.h and engine/backup.h).
+that takes some five times as many sweeps and no order. The kernel is C of the engine (engine/rules.h and
+engine/backup.h). How fast that is, and what else was tried: docs/experiments.md.
 """
 
 from collections.abc import Callable
@@ -14,12 +15,14 @@ from mlx_train.device_kernels import kernel
 
 HEADERS = ("rules.h", "placements.h", "backup.h")
 
-#: A layer is done when no win probability changes by more in a sweep ...
+#: A layer is done when no win probability changes by more in a sweep: five steps of float32 below 1 ...
 TOLERANCE = 3e-7
 #: ... or when changes below this one stop shrinking: float32 goes no further.
 _NOISE = 1e-5
-#: Sweeps from one look at the changes to the next.
+#: Sweeps from one look at the changes to the next: fetching one number costs as much as a sweep of a small layer.
 _SWEEPS = 8
+#: Many times the 280 that a layer has needed at most.
+_MOST_SWEEPS = 5000
 #: Threads of a group, which updates a block: 16 rows of 16 columns at most.
 _GROUP = 256
 
@@ -54,7 +57,7 @@ def first_values(
     """The win probabilities of the game with so many pieces, to about 2e-6 -> float32, in the order of `Tablebase`.
 
     progress: called after each layer with the number of positions done, how many there are, and which layer it was.
-    Needs a GPU (`device_kernels.available`).
+    Needs a GPU (`device_kernels.available`). Raises RuntimeError if the sweeps lead nowhere.
     """
     tables = index_tables()
     index = [mx.array(tables[name]) for name in INPUTS[:4]]
@@ -75,7 +78,11 @@ def first_values(
             parts.append(values if p < q else values[: size[p][q]])
             done += parts[-1].size
             progress(done, total, f"{p} and {q} pieces left, {sweeps} sweeps")
-    return np.array(mx.concatenate(parts))
+    found = np.array(mx.clip(mx.concatenate(parts), 0, 1))
+    layers.clear()
+    parts.clear()
+    mx.clear_cache()
+    return found
 
 
 def blocks_of(blocks: np.ndarray, leader: int, follower: int) -> np.ndarray:
@@ -103,4 +110,6 @@ def _settle(inputs: list[mx.array], values: mx.array) -> tuple[mx.array, int]:
         change = float(np.array(mx.max(mx.abs(values - before))))
         if change <= TOLERANCE or best <= change < _NOISE:
             return values, sweeps
+        if not change <= 1 or sweeps > _MOST_SWEEPS:  # a NaN, or a kernel that is not what it should be
+            raise RuntimeError(f"the GPU does not solve the game: a change of {change} after {sweeps} sweeps")
         best = min(best, change)

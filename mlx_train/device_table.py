@@ -73,14 +73,13 @@ def _blocks(pieces: int) -> tuple[np.ndarray, np.ndarray]:
     """
     index = index_tables()
     count = np.array([squares.bit_count() for squares in range(1024)])
-    masks = np.array([1, 5, 11, 15, 16, 16, 16, 16])  # of squares 1 to 4, by pieces for them and the hand
     starts, blocks = [], []
     for p, q, turn in _turns(pieces):
         both = blocks_of(index["blocks"], p, q)
         leader, follower = both & 0xFFFF, both >> 16
         key = index["leader_key"][leader & 0xFF] + index["follower_key"][follower]
         first = index["start"][p, q] + turn * index["size"][p, q] + index["slab"][p, q][leader]
-        starts.append(first + masks[p - count[leader]] * index["block"][q][key].astype(np.int64))
+        starts.append(first + index["prefix"][p - count[leader]] * index["block"][q][key].astype(np.int64))
         blocks.append(leader | follower << 10 | (p << 20 | q << 23 | turn << 26))
     return np.concatenate(starts).astype(np.uint32), np.concatenate(blocks).astype(np.uint32)
 

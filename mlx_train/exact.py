@@ -1,6 +1,7 @@
 """Training data with exact labels: batches drawn afresh from the solved game, never the same position set twice."""
 
 from collections.abc import Generator, Iterator
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,9 @@ from mlx_train.prefetch import made_ahead
 _DEPTH = 3
 _VALIDATION_BATCHES = 4
 _VALIDATION_BATCH = 4096
+
+#: Rows that cross to a GPU at once: fewer and more were slower (docs/experiments.md).
+_CROSSING = 1 << 19
 
 #: A large batch is made of blocks of so many rows, so that a process makes only the blocks that it has a share in.
 _BLOCK = 4096
@@ -42,8 +46,13 @@ class ExactSource:
         self.batch_size = config.batch_size
         self._threads = worker_count(config.workers)
         self._on_device = device_kernels.available()
-        #: The table on the GPU, for batches whose value inputs are places in it.
-        self.device_table = DeviceTable(self.table) if self._on_device and config.networks != "policy" else None
+        ahead = _DEPTH * self._threads
+        self.together = max(1, min(_CROSSING // config.batch_size, ahead // 2)) if self._on_device else 1
+
+    @cached_property
+    def device_table(self) -> DeviceTable | None:
+        """The table on the GPU, for batches whose value inputs are places in it."""
+        return DeviceTable(self.table) if self._on_device and self.config.networks != "policy" else None
 
     def batch(self, number: int, count: int, seed: int) -> Batch:
         """The share of batch `number` of the stream of a seed that is this process's."""

@@ -27,8 +27,9 @@ AUTO_BATCH = {"cpu": 512, "metal": 4096, "cuda": 16_384}
 #: peak showed on the CPU (batches of 4,096 and 16,384, hidden layers of 64 to 1,024 units in all).
 _LEAST, _MOST = 7, 23
 
-#: Bytes that a GPU holds of the solved game, for the exact teacher's value network: `mlx_train.device_table`.
-TABLE_BYTES = 567_000_000
+#: Bytes that a GPU holds of the solved game, for the exact teacher's value network: four for each of 137,870,097
+#: positions, and eight for each of 1,872,793 blocks (`mlx_train.device_table`).
+TABLE_BYTES = 4 * 137_870_097 + 8 * 1_872_793
 
 #: Share of the memory limit that MLX may keep of freed memory on a GPU, instead of giving it back.
 _CACHE_SHARE = 0.25
@@ -132,7 +133,10 @@ def prepare(config: T) -> T:
     kind, memory = set_limits(config.device, config.memory_limit)
     if config.batch_size == AUTO:
         config = dataclasses.replace(config, batch_size=fitting_batch(config, kind, memory))
-    needed = step_bytes(config, _LEAST) + table_bytes(config, kind)
+    table = table_bytes(config, kind)
+    if table > memory:
+        raise ValueError(f"the solved game takes {gibibytes(table)} on a GPU, and there are {gibibytes(memory)}")
+    needed = step_bytes(config, _LEAST) + table
     if needed > memory:
         raise ValueError(
             f"a batch of {config.batch_size:,} takes {gibibytes(needed)} or more, and there are "

@@ -42,14 +42,13 @@ def check_outputs(pieces: int, tolerance: float | Literal["floor"], output: Path
             raise ValueError(f"the table in {places[0]} was solved to {found:g}: say --output FILE for a coarser one")
 
 
-def check_device(device: str) -> None:
-    """Raises ValueError for a device other than "cpu" and "gpu", and for a GPU that is not there."""
-    if device not in ("cpu", "gpu"):
-        raise ValueError(f"unknown device {device!r} (known: cpu, gpu)")
-    if device == "gpu":
-        from mlx_train.backend import use_device
+def choose_device(device: str) -> str:
+    """Make a device MLX's default -> "cpu" or "gpu". Raises ValueError for one that is unknown or not there."""
+    if device == "cpu":
+        return device  # without MLX
+    from mlx_train.backend import use_device
 
-        use_device("gpu")
+    return use_device(device)
 
 
 def _tolerance_of(path: Path) -> float | None:
@@ -93,9 +92,9 @@ def solve_game(
 ) -> dict[str, Any]:
     """Solve, save, verify and describe the game -> plain JSON values.
 
-    device: "gpu" (`check_device`) begins there, in float32, and leaves the rest to the engine. An interrupted or killed
-    call leaves its finished layers to the next one. Raises RuntimeError if the verification fails, ValueError and
-    OSError otherwise.
+    device: "gpu" (`choose_device`) begins there, in float32, and leaves the rest to the engine. A call that is
+    interrupted or killed leaves its finished layers to the next one. Raises RuntimeError if the verification fails,
+    ValueError and OSError otherwise.
     """
     output = default_path(pieces) if output is None else output
     output.parent.mkdir(parents=True, exist_ok=True)

@@ -13,7 +13,6 @@ from typing import Any, Protocol
 import numpy as np
 from mlx.utils import tree_flatten, tree_map, tree_unflatten
 
-from mlx_train import device_kernels
 from mlx_train.backend import mx, nn, optim, peak_memory
 from mlx_train.config import Config
 from mlx_train.dataset import Batch, Share
@@ -82,7 +81,11 @@ class Source(Protocol):
     batch_size: int  # of all processes together
     steps_per_epoch: int
     share: Share
-    device_table: DeviceTable | None  # where the value inputs are places in it
+    together: int  # batches that cross to the device at once
+
+    @property
+    def device_table(self) -> DeviceTable | None:
+        """The table in which the value inputs are places; None if they are not."""
 
     def epoch(self, number: int, first: int = 0) -> Generator[Batch, None, None]:
         """The training batches of an epoch, counted from 1; the same for the same number. first: batches left out."""
@@ -93,8 +96,6 @@ class Source(Protocol):
 
 _CPU_PIECES = 2  # of a batch, unless told
 _RECENT = 64  # batches kept on the device to be trained on again
-_CROSSING = 1 << 19  # rows that cross to a GPU at once ...
-_MOST_TOGETHER = 32  # ... of so many batches at most
 
 #: The networks that each choice of `Config.networks` trains.
 TRAINED = {"both": ("value", "policy"), "value": ("value",), "policy": ("policy",)}
@@ -137,6 +138,8 @@ def _as_features(arrays: list[mx.array], table: DeviceTable | None) -> list[mx.a
     """A batch whose inputs become features if they are not, by a stream of its own beside the step before."""
     if arrays[0].dtype != mx.uint32:
         return arrays
+    if arrays[0].ndim == 1 and table is None:
+        raise ValueError("rows that are places in the table of the solved game need the table")
     stream = transfer_stream()
     if table is not None and arrays[0].ndim == 1:
         moved = table.rows(arrays[0], stream)
@@ -356,11 +359,8 @@ class Trainer:
         # What is trained on again after the first batches are the batches before them.
         begin = max(0, first - _RECENT) if config.reuse > 1 else first
         recent: deque[list[list[mx.array]]] = deque(maxlen=_RECENT)
-        together = 1
-        if device_kernels.available():
-            together = max(1, min(_MOST_TOGETHER, _CROSSING // source.batch_size))
         with closing(source.epoch(position.epoch, begin)) as batches:
-            crossed = handed_over(batches, TRAINED[config.networks], together)
+            crossed = handed_over(batches, TRAINED[config.networks], source.together)
             for number in itertools.count(begin):
                 asked = time.perf_counter()
                 rows = next(crossed, None)

@@ -44,7 +44,7 @@ def test_the_solved_game_takes_room_on_a_gpu(monkeypatch):
         assert rows <= memory.fitting_batch(dataclasses.replace(exact, teacher="search"), "cuda", limit)
     assert rows == 1
     monkeypatch.setattr(memory, "set_limits", lambda device, asked: ("cuda", 500 << 20))
-    with pytest.raises(ValueError, match="a batch of 1 takes 541 MiB or more, and there are 500 MiB"):
+    with pytest.raises(ValueError, match="the solved game takes 540 MiB on a GPU, and there are 500 MiB"):
         memory.prepare(exact)
 
 

@@ -59,7 +59,7 @@ def test_table(tmp_path):
         (["--tolerance", "nan"], "between 0 and 1"),
         (["--tolerance", "small"], "between 0 and 1"),
         (["--workers", "0"], "workers must be from 1"),
-        (["--device", "tpu"], "unknown device 'tpu' (known: cpu, gpu)"),
+        (["--device", "tpu"], "unknown device 'tpu' (known: auto, cpu, gpu)"),
         (["--output", "."], ". is a folder"),
         (["--rgu", "."], ". is a folder"),
         (["--output", "same", "--rgu", "./same"], "are both same"),
@@ -93,7 +93,12 @@ def test_a_gpu_only_gives_the_engine_something_to_begin_with(tmp_path, monkeypat
     """What the GPU knows stands for it: the result says that it was used, and is as exact as without it."""
     exact = Tablebase.solve(2, checkpoint=tmp_path / "partial").array
     rough = np.round(exact, 5).astype(np.float32)
-    monkeypatch.setattr("mlx_train.device_solver.first_values", lambda pieces, progress: rough)
+
+    def first_values(pieces, progress):
+        progress(len(rough), len(rough), f"{pieces} and {pieces} pieces left, 1 sweeps")
+        return rough
+
+    monkeypatch.setattr("mlx_train.device_solver.first_values", first_values)
     result = solve_game(2, 1e-12, output=tmp_path / "two.table", verify=True, device="gpu")
     assert result["verification"]["passed"]
     assert result["gpu_seconds"] <= result["seconds"]

@@ -186,8 +186,44 @@ def test_a_guess_saves_sweeps_and_changes_nothing_else(bases, tmp_path):
         assert np.abs(table.array - exact).max() < 1e-12
         assert table.verify().passed
     assert all(one < other for one, other in zip(sweeps[True], sweeps[False], strict=True))
-    with pytest.raises(ValueError, match=r"a guess for 2 pieces has 12869 values, not \(263121,\)"):
-        Tablebase.solve(2, guess=exact.astype(np.float32), checkpoint=tmp_path / "partial")
+
+
+def test_guesses_that_are_none(bases, tmp_path):
+    exact = bases[2].array.astype(np.float32)
+    with pytest.raises(ValueError, match=r"a guess for 1 pieces has 217 values, not \(12869,\)"):
+        Tablebase.solve(1, guess=exact, checkpoint=tmp_path / "partial")
+    for wrong in (np.nan, np.inf, -0.5, 1.5):
+        guess = exact.copy()
+        guess[1234] = wrong
+        with pytest.raises(ValueError, match="from 0 to 1"):
+            Tablebase.solve(2, guess=guess, checkpoint=tmp_path / "partial")
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_a_guess_beside_a_checkpoint(bases, tmp_path, damaged):
+    """Finished layers count more than the guess, which is worth more than what a damaged file leaves behind."""
+
+    def stop(progress):
+        if progress.layers_done == 2:
+            raise KeyboardInterrupt
+
+    path = tmp_path / "partial"
+    with pytest.raises(KeyboardInterrupt):
+        Tablebase.solve(2, checkpoint=path, progress=stop)
+    if damaged:
+        with path.open("r+b") as file:
+            file.seek(4096)
+            file.write(np.full(100, np.nan).tobytes())
+    layers = []
+    table = Tablebase.solve(
+        2,
+        guess=bases[2].array.astype(np.float32),
+        checkpoint=path,
+        progress=lambda state: layers.append(state.layers_done),
+    )
+    assert layers == ([1, 2, 3] if damaged else [3])
+    assert table.verify().passed
+    assert np.abs(table.array - bases[2].array).max() < 1e-12
 
 
 def test_workers_out_of_range():

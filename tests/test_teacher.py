@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from engine import Position, Tablebase, extract_features_bytes, selfplay
-from engine.teacher import policy_batch, value_batch
+from engine.teacher import entry_batch, policy_batch, value_batch
 from mlx_train.config import resolve
 from mlx_train.dataset import Decisions, Labels
 from mlx_train.exact import ExactSource
@@ -92,6 +92,15 @@ def test_policy_rows_are_decisions_with_a_softmax_over_exact_values(table, play_
         )
 
 
+@pytest.mark.parametrize("play_share", [0.0, 0.5, 1.0])
+def test_entries_are_where_the_rows_stand_in_the_table(table, play_share):
+    positions = np.concatenate(list(table.positions()))
+    found = positions[entry_batch(table, 3000, 1, 2, play_share=play_share, exploration=0.3)]
+    rows, targets = value_batch(table, 3000, 1, 2, play_share=play_share, exploration=0.3)
+    np.testing.assert_array_equal(extract_features_bytes(found), rows)
+    np.testing.assert_array_equal((2 * table.values(found) - 1).astype(np.float32), targets)
+
+
 def test_a_batch_depends_on_its_seed_and_number_alone(table):
     first = value_batch(table, 100, 1, 0, play_share=0.5)
     assert all(np.array_equal(a, b) for a, b in zip(first, value_batch(table, 100, 1, 0, play_share=0.5), strict=True))
@@ -106,6 +115,8 @@ def test_a_batch_depends_on_its_seed_and_number_alone(table):
 def test_absurd_batches_are_refused(table, count, options):
     with pytest.raises(ValueError, match=r"batch|shares"):
         value_batch(table, count, 0, 0, **options)
+    with pytest.raises(ValueError, match=r"batch|shares"):
+        entry_batch(table, count, 0, 0, **options)
     with pytest.raises(ValueError, match="temperature"):
         policy_batch(table, 10, 0, 0, temperature=0.0)
 

@@ -8,7 +8,7 @@ from mlx.utils import tree_flatten
 
 from mlx_train.backend import mx, use_device
 from mlx_train.config import resolve
-from mlx_train.dataset import Decisions, Labels, SearchSource, Share
+from mlx_train.dataset import Batch, Decisions, Labels, SearchSource, Share
 from mlx_train.networks import Networks, log_policies, parameter_count, values
 from mlx_train.prefetch import made_ahead
 from mlx_train.trainer import Trainer, best_epochs, handed_over, to_mlx, train
@@ -58,6 +58,11 @@ def test_batches_that_cross_together_are_the_same(source, together, networks):
         for arrays, name in zip(found, networks, strict=True):
             for one, other in zip(arrays, to_mlx(batch, name), strict=True):
                 np.testing.assert_array_equal(one, other)
+
+
+def test_places_need_their_table():
+    with pytest.raises(ValueError, match="need the table"):
+        to_mlx(Batch(np.arange(8, dtype=np.uint32)), "value")
 
 
 def test_outputs(games):
@@ -123,7 +128,7 @@ def test_waiting_and_speed(source, monkeypatch):
 
     class Slow:
         batch_size, steps_per_epoch, share = source.batch_size, source.steps_per_epoch, source.share
-        device_table = None
+        device_table, together = None, 1
 
         @staticmethod
         def epoch(number, first=0):

@@ -16,7 +16,7 @@ def solve(
     ] = "1e-12",
     workers: Workers = None,
     device: Annotated[
-        str, typer.Option(help="Where to begin: cpu, or gpu for first values in float32 that the CPU makes exact.")
+        str, typer.Option(help="Where to begin: cpu; gpu, in float32, which the CPU then makes exact; or auto.")
     ] = "cpu",
     output: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The table to write; by default in the user's cache folder.")
@@ -30,13 +30,13 @@ def solve(
 ) -> Files:
     """Solve the game exactly, write the table, and show what perfect play is like."""
     from engine.cores import worker_count
-    from mlx_train.solution import check_device, check_outputs, parse_tolerance, solve_game, table
+    from mlx_train.solution import check_outputs, choose_device, parse_tolerance, solve_game, table
 
     with usage():
         number = parse_tolerance(tolerance)
         worker_count(workers)
         check_outputs(pieces, number, output, rgu)
-        check_device(device)
+        device = choose_device(device)
     result = solve_game(pieces, number, workers, output, rgu, verify, device=device)
     print(json.dumps(result, indent=2) if as_json else table(result))
     return {what: Path(result[what]) for what in ("table", "rgu") if what in result}
