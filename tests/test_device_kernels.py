@@ -102,7 +102,9 @@ class Stand:
         return (mx.array(swept),)
 
 
-@pytest.mark.parametrize(("language", "pieces"), [("metal", 3), ("cuda", 2)])
+@pytest.mark.parametrize(
+    ("language", "pieces"), [("metal", 2), ("cuda", 2), pytest.param("metal", 3, marks=pytest.mark.slow)]
+)
 def test_the_source_solves_the_game(language, pieces, table, tmp_path, monkeypatch):
     kinds = ["uint16_t"] * 3 + ["uint32_t"] * 2 + ["int"] + ["float"] * 3
     parameters = ", ".join(f"const {kind} *{name}" for kind, name in zip(kinds, device_solver.INPUTS, strict=True))
