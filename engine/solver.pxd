@@ -63,7 +63,7 @@ cdef void schedule_slabs(
 ) noexcept nogil
 cdef void prepare_layer(
     Layer* layer, int leader, int follower, double* values, double* diagonal, double* mirrored, Schedule* schedule,
-    double tolerance
+    double tolerance, bint guessed
 ) noexcept nogil
 cdef void work(Schedule* schedule, int worker) noexcept nogil
 

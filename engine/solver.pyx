@@ -267,32 +267,11 @@ cdef void guess_slab(const Layer* layer, unsigned int a) noexcept nogil:
         at += height * width
 
 
-cdef void mirror_slab(const Layer* layer, unsigned int a) noexcept nogil:
-    """Where scores are equal: the follower's turn from the leader's, which the table has."""
-    cdef int64_t at = INDEX.slab[layer.leader][layer.follower][a]
-    cdef int i, j, k, width
-    cdef int height = width_of(layer.leader, a)
-    cdef unsigned int b
-    cdef View view
-    for k in range(FOLLOWERS_START[a & 0xFF], FOLLOWERS_START[(a & 0xFF) + 1]):
-        b = FOLLOWERS[k]
-        if popcount(b) > layer.follower:
-            continue
-        width = width_of(layer.follower, b)
-        view = view_of(layer, layer.leader, layer.follower, True, a, b)
-        for i in range(height):
-            for j in range(width):
-                layer.follower_turn[at + i * width + j] = view_at(&view, i, j)
-        at += height * width
-
-
 cdef double solve_slab(void* context, int slab, int sweep) noexcept nogil:
     cdef const Layer* layer = <const Layer*> context
     if sweep == 0:
         if not layer.guessed:
             guess_slab(layer, SLABS[slab])
-        elif layer.leader == layer.follower:
-            mirror_slab(layer, SLABS[slab])
         return 0.0
     return relax_slab(layer, SLABS[slab], layer.schedule.omega)
 
@@ -416,10 +395,11 @@ cdef class LayerSweeps(SlabSweeps):
 
 cdef void prepare_layer(
     Layer* layer, int leader, int follower, double* values, double* diagonal, double* mirrored, Schedule* schedule,
-    double tolerance
+    double tolerance, bint guessed
 ) noexcept nogil:
     """Points a layer at its values and at those of the layers solved before it, and schedules its slabs.
 
+    guessed: whether its values are near the solution; where scores are equal, the other turn's follow from them.
     values: of all layers, in the table's order. diagonal, mirrored: room for one side's turn of the layers
     (leader, leader) and (leader, leader - 1). Each of the three is followed by UR_SLACK doubles.
     """
@@ -441,7 +421,9 @@ cdef void prepare_layer(
     elif p > 1:
         mirror(values + INDEX.start[p - 1][p] + INDEX.size[p - 1][p], mirrored, p, p - 1)
         layer.follower_off = mirrored
-    layer.guessed = False
+    layer.guessed = guessed
+    if guessed and p == q:
+        mirror(layer.leader_turn, diagonal, p, p)
     layer.schedule = schedule
     schedule_slabs(schedule, p, solve_slab, layer, tolerance, OMEGA)
 
@@ -484,7 +466,7 @@ def solve_layers(double[::1] values, order, int first, double tolerance, int wor
     for p, q in order[first:]:
         sweeps = LayerSweeps()
         sweeps.buffers = values, diagonal, mirrored
-        prepare_layer(&sweeps.layer, p, q, &values[0], &diagonal[0], &mirrored[0], &sweeps.schedule, tolerance)
-        sweeps.layer.guessed = guessed
+        prepare_layer(&sweeps.layer, p, q, &values[0], &diagonal[0], &mirrored[0], &sweeps.schedule, tolerance,
+                      guessed)
         sweeps.run(workers)
         yield sweeps.schedule.sweep - 1, sweeps.schedule.residual

@@ -13,7 +13,7 @@ from engine.dice cimport Dice, new_dice, next_roll, next_unit, next_word, roll_o
 from engine.features cimport FEATURES, NO_ROLL, feature_bytes
 from engine.position cimport *
 from engine.tablebase cimport (
-    Cursor, Index, Table, Tablebase, count_of, cursor_at, entry_of, lookup, move_values, opening, packed_at, read_entry,
+    Cursor, Index, Table, Tablebase, count_of, cursor_at, entry_of, move_values, opening, packed_at, read_entry,
 )
 
 cdef enum:
@@ -65,13 +65,6 @@ cdef inline int64_t uniform_entry(Drawer* drawer, Dice* dice) noexcept nogil:
     if cursor.follows:
         entry += index.size[cursor.leader][cursor.follower]
     return entry
-
-
-cdef inline Board uniform_position(Drawer* drawer, Dice* dice, double* value) noexcept nogil:
-    """Any position that is not over, each as likely, and its win probability."""
-    cdef int64_t entry = uniform_entry(drawer, dice)
-    value[0] = read_entry(drawer.table, entry, drawer.cursor.follows)
-    return unpack(packed_at(&drawer.cursor))
 
 
 cdef inline unsigned int nth_source(unsigned int sources, uint32_t word) noexcept nogil:
@@ -143,9 +136,10 @@ cdef void value_rows(const Table* table, Dice* dice, double exploration, Py_ssiz
     """
     cdef Board board, drawn
     cdef double values[16]
-    cdef double best, value
+    cdef double best
     cdef Drawer drawer = new_drawer(table)
     cdef Py_ssize_t i
+    cdef int64_t entry
     cdef int roll
     cdef bint flipped
     if played:
@@ -155,17 +149,18 @@ cdef void value_rows(const Table* table, Dice* dice, double exploration, Py_ssiz
             roll = next_decision(table, dice, &board, values, &best)
             drawn = successor(board, nth_source(legal_sources(&board, roll), next_word(dice)), roll)
             play_decision(table, dice, exploration, &board, roll, values, best)
-            if entries != NULL:         # who has a choice has two pieces: the game is not over after it
-                entries[i] = <uint32_t> entry_of(table.index, &drawn, &flipped)
-                continue
-            value = lookup(table, &drawn)
-        elif entries != NULL:
-            entries[i] = <uint32_t> uniform_entry(&drawer, dice)
-            continue
+            # Who has a choice has two pieces: the game is not over after it.
+            entry = entry_of(table.index, &drawn, &flipped)
         else:
-            drawn = uniform_position(&drawer, dice, &value)
+            entry = uniform_entry(&drawer, dice)
+            flipped = drawer.cursor.follows
+        if entries != NULL:
+            entries[i] = <uint32_t> entry
+            continue
+        if i >= played:
+            drawn = unpack(packed_at(&drawer.cursor))
         feature_bytes(&drawn, NO_ROLL, features + i * FEATURES)
-        targets[i] = <float> (2 * value - 1)
+        targets[i] = <float> (2 * read_entry(table, entry, flipped) - 1)
 
 
 cdef void policy_rows(const Table* table, Dice* dice, double exploration, double temperature, Py_ssize_t played,
@@ -177,7 +172,7 @@ cdef void policy_rows(const Table* table, Dice* dice, double exploration, double
     """
     cdef Board board, drawn
     cdef double values[16]
-    cdef double best, total, value
+    cdef double best, total
     cdef Drawer drawer = new_drawer(table)
     cdef unsigned int sources, rest
     cdef Py_ssize_t i
@@ -191,7 +186,8 @@ cdef void policy_rows(const Table* table, Dice* dice, double exploration, double
             play_decision(table, dice, exploration, &board, roll, values, best)
         else:
             while True:
-                drawn = uniform_position(&drawer, dice, &value)
+                uniform_entry(&drawer, dice)
+                drawn = unpack(packed_at(&drawer.cursor))
                 roll = roll_of(next_word(dice))
                 sources = legal_sources(&drawn, roll)
                 if sources & (sources - 1):

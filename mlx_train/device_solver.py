@@ -26,6 +26,9 @@ _MOST_SWEEPS = 5000
 #: Threads of a group, which updates a block: 16 rows of 16 columns at most.
 _GROUP = 256
 
+#: Pieces on squares 5 to 14, by the mask of those squares.
+PIECES_ON = np.array([squares.bit_count() for squares in range(1024)])
+
 INPUTS = ("leader_key", "follower_key", "block", "slab", "blocks", "sizes", "leader_off", "follower_off", "values")
 
 # Metal puts inputs of fewer than eight numbers elsewhere, so `sizes` has eight.
@@ -87,8 +90,7 @@ def first_values(
 
 def blocks_of(blocks: np.ndarray, leader: int, follower: int) -> np.ndarray:
     """Those of all blocks that so many pieces can stand in."""
-    pieces = np.array([squares.bit_count() for squares in range(1024)])
-    return blocks[(pieces[blocks & 0xFFFF] <= leader) & (pieces[blocks >> 16] <= follower)]
+    return blocks[(PIECES_ON[blocks & 0xFFFF] <= leader) & (PIECES_ON[blocks >> 16] <= follower)]
 
 
 def _settle(inputs: list[mx.array], values: mx.array) -> tuple[mx.array, int]:

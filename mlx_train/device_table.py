@@ -10,14 +10,14 @@ from engine.solver import index_tables
 from engine.tablebase import CHUNK, Tablebase
 from mlx_train.backend import mx
 from mlx_train.device_kernels import kernel
-from mlx_train.device_solver import blocks_of
+from mlx_train.device_solver import PIECES_ON, blocks_of
 
 HEADERS = ("rules.h", "placements.h", "feature_bytes.h")
 INPUTS = ("entries", "starts", "blocks", "labels")
 
 _GROUP = 128
 
-# `_blocks` says what the bits of a block are.
+# `block_table` says what the bits of a block are.
 BODY = """
     if (thread_number < (unsigned int)entries_shape[0]) {
         uint32_t entry = entries[thread_number];
@@ -44,8 +44,8 @@ class DeviceTable:
 
     def __init__(self, table: Tablebase):
         """Takes four bytes a position on the device: 0.55 GB for seven pieces."""
-        starts, blocks = _blocks(table.pieces)
-        self._arrays = [mx.array(array) for array in (starts, blocks, _labels(table))]
+        index = index_tables()
+        self._arrays = [mx.array(array) for array in (*block_table(index, table.pieces), _labels(index, table))]
 
     def rows(self, entries: mx.array, stream: mx.Stream | None = None) -> list[mx.array]:
         """(n,) uint32 of `engine.teacher.entry_batch` -> features (n, 150) uint8 and targets (n,) float32, those of
@@ -67,26 +67,23 @@ def _turns(pieces: int) -> list[tuple[int, int, int]]:
     return [(p, q, turn) for q in range(1, pieces + 1) for p in range(1, q + 1) for turn in range(1 + (p < q))]
 
 
-def _blocks(pieces: int) -> tuple[np.ndarray, np.ndarray]:
+def block_table(index: dict[str, np.ndarray], pieces: int) -> tuple[np.ndarray, np.ndarray]:
     """Where each block of a table begins, ascending; and what it is, in bits: squares 5 to 14 of the leader (10) and of
     the follower (10), pieces left of the leader (3) and of the follower (3), whether the follower is to move (1).
     """
-    index = index_tables()
-    count = np.array([squares.bit_count() for squares in range(1024)])
     starts, blocks = [], []
     for p, q, turn in _turns(pieces):
         both = blocks_of(index["blocks"], p, q)
         leader, follower = both & 0xFFFF, both >> 16
         key = index["leader_key"][leader & 0xFF] + index["follower_key"][follower]
         first = index["start"][p, q] + turn * index["size"][p, q] + index["slab"][p, q][leader]
-        starts.append(first + index["prefix"][p - count[leader]] * index["block"][q][key].astype(np.int64))
+        starts.append(first + index["prefix"][p - PIECES_ON[leader]] * index["block"][q][key].astype(np.int64))
         blocks.append(leader | follower << 10 | (p << 20 | q << 23 | turn << 26))
     return np.concatenate(starts).astype(np.uint32), np.concatenate(blocks).astype(np.uint32)
 
 
-def _labels(table: Tablebase) -> np.ndarray:
+def _labels(index: dict[str, np.ndarray], table: Tablebase) -> np.ndarray:
     """2 p - 1 for the side to move, float32, of every position of a table."""
-    index = index_tables()
     labels = np.empty(table.count, dtype=np.float32)
     for p, q, turn in _turns(table.pieces):
         begin = int(index["start"][p, q] + turn * index["size"][p, q])

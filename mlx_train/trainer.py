@@ -138,14 +138,14 @@ def _as_features(arrays: list[mx.array], table: DeviceTable | None) -> list[mx.a
     """A batch whose inputs become features if they are not, by a stream of its own beside the step before."""
     if arrays[0].dtype != mx.uint32:
         return arrays
-    if arrays[0].ndim == 1 and table is None:
-        raise ValueError("rows that are places in the table of the solved game need the table")
-    stream = transfer_stream()
-    if table is not None and arrays[0].ndim == 1:
-        moved = table.rows(arrays[0], stream)
+    if arrays[0].ndim == 1:
+        if table is None:
+            raise ValueError("rows that are places in the table of the solved game need the table")
+        moved = table.rows(arrays[0], transfer_stream())
     else:
-        moved = [mx.where(True, array, array, stream=stream) for array in arrays[1:]]
-        moved.insert(0, feature_bytes(arrays[0], stream))
+        stream = transfer_stream()
+        rest = [mx.where(True, array, array, stream=stream) for array in arrays[1:]]
+        moved = [feature_bytes(arrays[0], stream), *rest]
     mx.async_eval(moved)
     return moved
 
