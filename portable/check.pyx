@@ -228,7 +228,7 @@ cdef void solve(const char* folder, int pieces) noexcept nogil:
     mirrored = <double*> room(INDEX.size[pieces][pieces - 1] + SLACK, sizeof(double))
     for follower in range(1, pieces + 1):
         for leader in range(1, follower + 1):
-            prepare_layer(&layer, leader, follower, values, diagonal, mirrored, &schedule, 1e-12)
+            prepare_layer(&layer, leader, follower, values, diagonal, mirrored, &schedule, 1e-12, 0)
             work(&schedule, 0)
     free(diagonal)
     free(mirrored)
