@@ -45,7 +45,7 @@ run: $(INSTALLED)
 	@$(PY) -m mlx_train run --preset quick --teacher exact $(ARGS)
 
 test: $(INSTALLED) $(DEVELOP) web/ur.wasm
-	@$(PY) -m pytest $(ARGS)
+	@$(PY) -m pytest -n auto --maxprocesses 4 --dist worksteal $(ARGS)
 
 check: $(INSTALLED) $(DEVELOP)
 	$(PY) -m ruff format --check .

@@ -14,7 +14,17 @@ from numpy.typing import NDArray
 
 from engine.agents import Agent
 from engine.tablebase import Tablebase
-from mlx_train.evaluate import Z95, PolicyRegret, WinRate, microseconds_per_move, policy_regret, size, wilson, win_rate
+from mlx_train.evaluate import (
+    DECISIONS,
+    Z95,
+    PolicyRegret,
+    WinRate,
+    microseconds_per_move,
+    policy_regret,
+    size,
+    wilson,
+    win_rate,
+)
 from mlx_train.files import write_json, write_text
 from mlx_train.progress import progress, say
 from mlx_train.report import markdown_table, save_figure, win_matrix
@@ -97,9 +107,12 @@ def compare(
     *,
     seed: int = 0,
     table: Tablebase | None = None,
+    decisions: int = DECISIONS,
     workers: int | None = None,
 ) -> Comparison:
     """Play every pair of agents, seats alternated and dice paired; with a table, measure their regret too.
+
+    decisions: how many of optimal play the regret is a mean over.
 
     Raises ValueError for fewer than two agents or the same one twice.
     """
@@ -131,7 +144,7 @@ def compare(
                 games=int(wins[i].sum() + wins[:, i].sum()),
                 elo=float(elo[i]),
                 elo_margin=float(margins[i]),
-                regret=None if table is None else policy_regret(agent, table, workers=workers),
+                regret=None if table is None else policy_regret(agent, table, decisions, workers=workers),
                 microseconds_per_move=microseconds_per_move(agent),
                 parameters=size(agent).parameters,
             )

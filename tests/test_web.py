@@ -184,7 +184,7 @@ def test_the_command_refuses_what_is_no_network(tmp_path):
     for model, code in ((broken, 2), (tmp_path / "none.json", 1)):
         result = run("--no-open", "--port", 0, "--model", model)
         assert (result.returncode, result.stdout) == (code, "")
-        assert model.name in result.stderr.replace("\n", "")
+        assert model.name in "".join(result.stderr.replace("│", " ").split())
     assert run("--port", 70000).returncode == 2
 
 
