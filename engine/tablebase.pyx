@@ -48,13 +48,6 @@ HEADER_BYTES = 4096
 CHUNK = 1 << 20                             # values converted, written or checked at a time
 
 
-cdef extern from *:
-    """
-    #define ur_prefetch(at) __builtin_prefetch(at)
-    """
-    void prefetch "ur_prefetch"(const void* at) noexcept nogil
-
-
 cdef enum:
     BATCH = 64                  # look-ups whose cache misses overlap
 
@@ -680,7 +673,6 @@ cdef Py_ssize_t look_up_all(const Table* table, const uint64_t* positions, doubl
     cdef bint[BATCH] flipped
     cdef Board board
     cdef Py_ssize_t i, k, n
-    cdef int size = 8 if table.dtype == FLOAT64 else 4 if table.dtype == FLOAT32 else 2
     i = first
     while i < end:
         n = min(<Py_ssize_t> BATCH, end - i)
@@ -695,7 +687,7 @@ cdef Py_ssize_t look_up_all(const Table* table, const uint64_t* positions, doubl
                 flipped[k] = board.own_off == PIECES
                 continue
             entries[k] = entry_of(table.index, &board, &flipped[k])
-            prefetch(<const char*> table.values + entries[k] * size)
+            fetch_entry(table, entries[k])
         for k in range(n):
             if entries[k] < 0:
                 out[i + k] = 1.0 if flipped[k] else 0.0

@@ -9,6 +9,7 @@ def value_batch(
     seed: int,
     number: int,
     *,
+    batches: int = 1,
     play_share: float = 0.0,
     exploration: float = 0.1,
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]: ...
@@ -18,6 +19,7 @@ def entry_batch(
     seed: int,
     number: int,
     *,
+    batches: int = 1,
     play_share: float = 0.0,
     exploration: float = 0.1,
 ) -> NDArray[np.uint32]: ...
@@ -27,6 +29,7 @@ def policy_batch(
     seed: int,
     number: int,
     *,
+    batches: int = 1,
     temperature: float,
     play_share: float = 0.0,
     exploration: float = 0.1,

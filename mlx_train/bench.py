@@ -309,6 +309,16 @@ def bench_solver() -> list[Row]:
         rows.append(
             ("look-ups of random positions, one core", f"{5 / seconds:.1f} million/s", "15 million", "Tablebase.values")
         )
+        for what, make in (("as features", value_batch), ("as places in the table", entry_batch)):
+            seconds = median_seconds(partial(make, table, 4096, 0, 0, batches=64, play_share=0.5))
+            rows.append(
+                (
+                    f"training rows {what}, half from play, one core",
+                    f"{64 * 4096e-6 / seconds:.1f} million/s",
+                    "",
+                    f"engine.teacher.{make.__name__}(table, 4096, 0, 0, batches=64, play_share=0.5)",
+                )
+            )
     return rows
 
 

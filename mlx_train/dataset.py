@@ -6,7 +6,7 @@ the way to the training step.
 
 import json
 import zlib
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -43,6 +43,11 @@ class Batch(NamedTuple):
     policy_inputs: np.ndarray | None = None  # (n, 150) uint8: decisions with their roll
     policy_targets: np.ndarray | None = None  # (n, 7) float32: probabilities by policy slot
     policy_legal: np.ndarray | None = None  # (n, 7) bool: which slots are legal moves
+
+
+def joined(arrays: Sequence[np.ndarray]) -> np.ndarray:
+    """All arrays' rows in one; a single array itself, not a copy."""
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
 
 
 class Share(NamedTuple):

@@ -4,15 +4,13 @@ from collections.abc import Generator, Iterator
 from functools import cached_property
 from typing import Any
 
-import numpy as np
-
 from engine.agents import open_table
 from engine.cores import worker_count
 from engine.tablebase import Tablebase
 from engine.teacher import entry_batch, policy_batch, value_batch
 from mlx_train import device_kernels
 from mlx_train.config import Config
-from mlx_train.dataset import ALL, Batch, Share
+from mlx_train.dataset import ALL, Batch, Share, joined
 from mlx_train.device_table import DeviceTable
 from mlx_train.prefetch import made_ahead
 
@@ -57,29 +55,30 @@ class ExactSource:
     def batch(self, number: int, count: int, seed: int) -> Batch:
         """The share of batch `number` of the stream of a seed that is this process's."""
         rows = self.share.of(count)
-        blocks = -(-count // _BLOCK)
+        blocks, whole = -(-count // _BLOCK), count // _BLOCK
+        first, end = rows.start // _BLOCK, -(-rows.stop // _BLOCK)
         parts = []
-        for block in range(rows.start // _BLOCK, -(-rows.stop // _BLOCK)):
-            start = block * _BLOCK
-            made = self._block(number * blocks + block, min(_BLOCK, count - start), seed)
-            wanted = slice(max(0, rows.start - start), rows.stop - start)
-            parts.append([None if array is None else array[wanted] for array in made])
-        if len(parts) == 1:
-            return Batch(*parts[0])
-        return Batch(*(None if column[0] is None else np.concatenate(column) for column in zip(*parts, strict=True)))
+        if first < min(end, whole):
+            parts.append(self._blocks(number * blocks + first, min(end, whole) - first, _BLOCK, seed))
+        if end > whole:
+            parts.append(self._blocks(number * blocks + whole, 1, count % _BLOCK, seed))
+        wanted = slice(rows.start - first * _BLOCK, rows.stop - first * _BLOCK)
+        columns = zip(*parts, strict=True)
+        return Batch(*(None if column[0] is None else joined(column)[wanted] for column in columns))
 
-    def _block(self, number: int, count: int, seed: int) -> Batch:
+    def _blocks(self, first: int, blocks: int, count: int, seed: int) -> Batch:
+        """Blocks from `first` on, of `count` rows each."""
         config = self.config
-        draw: dict[str, Any] = {"play_share": config.play_share, "exploration": config.exploration}
+        draw: dict[str, Any] = {"batches": blocks, "play_share": config.play_share, "exploration": config.exploration}
         batch = Batch()
         if config.networks != "policy" and self._on_device:
-            batch = batch._replace(value_inputs=entry_batch(self.table, count, seed, number, **draw))
+            batch = batch._replace(value_inputs=entry_batch(self.table, count, seed, first, **draw))
         elif config.networks != "policy":
-            inputs, targets = value_batch(self.table, count, seed, number, **draw)
+            inputs, targets = value_batch(self.table, count, seed, first, **draw)
             batch = batch._replace(value_inputs=inputs, value_targets=targets)
         if config.networks != "value":
             draw |= {"temperature": config.temperature, "packed": self._on_device}
-            rows = policy_batch(self.table, count, seed, number, **draw)
+            rows = policy_batch(self.table, count, seed, first, **draw)
             batch = batch._replace(policy_inputs=rows[0], policy_targets=rows[1], policy_legal=rows[2])
         return batch
 

@@ -15,7 +15,7 @@ from mlx.utils import tree_flatten, tree_map, tree_unflatten
 
 from mlx_train.backend import mx, nn, optim, peak_memory
 from mlx_train.config import Config
-from mlx_train.dataset import Batch, Share
+from mlx_train.dataset import Batch, Share, joined
 from mlx_train.device_features import feature_bytes
 from mlx_train.device_table import DeviceTable
 from mlx_train.faults import moment
@@ -118,11 +118,7 @@ def handed_over(batches: Iterable[Batch], networks: Sequence[str], together: int
     while group := list(itertools.islice(rest, together)):
         parts = [[_columns(batch, name) for name in networks] for batch in group]
         crossed = [
-            [
-                mx.array(column[0] if len(group) == 1 else np.concatenate(column))
-                for column in zip(*network, strict=True)
-            ]
-            for network in zip(*parts, strict=True)
+            [mx.array(joined(column)) for column in zip(*network, strict=True)] for network in zip(*parts, strict=True)
         ]
         ends = itertools.accumulate((len(part[0][0]) for part in parts), initial=0)
         for start, end in itertools.pairwise(ends):

@@ -1,5 +1,7 @@
 """Training rows with exact labels, on the two-piece game."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -108,9 +110,39 @@ def test_a_batch_depends_on_its_seed_and_number_alone(table):
         assert not np.array_equal(first[0], value_batch(table, 100, seed, number, play_share=0.5)[0])
 
 
+@pytest.mark.parametrize("play_share", [0.0, 0.4, 1.0])
+@pytest.mark.parametrize("batches", [3, 20])
+def test_batches_made_together_are_those_made_one_by_one(table, batches, play_share):
+    makers = [
+        value_batch,
+        lambda *args, **draw: (entry_batch(*args, **draw),),
+        partial(policy_batch, temperature=0.02),
+        partial(policy_batch, temperature=0.02, packed=True),
+    ]
+    for make in makers:
+        together = make(table, 60, 9, 5, batches=batches, play_share=play_share, exploration=0.2)
+        parts = [make(table, 60, 9, 5 + n, play_share=play_share, exploration=0.2) for n in range(batches)]
+        for column, single in zip(together, zip(*parts, strict=True), strict=True):
+            np.testing.assert_array_equal(column, np.concatenate(single))
+
+
+def test_a_game_of_one_piece_has_no_decisions(tmp_path):
+    table = Tablebase.solve(1, workers=1, checkpoint=tmp_path / "checkpoint")
+    value_batch(table, 10, 0, 0)
+    for make in (partial(value_batch, play_share=0.5), partial(policy_batch, temperature=0.02)):
+        with pytest.raises(ValueError, match="one piece a side"):
+            make(table, 10, 0, 0)
+
+
 @pytest.mark.parametrize(
     ("count", "options"),
-    [(0, {}), (10, {"play_share": 1.5}), (10, {"play_share": float("nan")}), (10, {"exploration": -1})],
+    [
+        (0, {}),
+        (10, {"batches": 0}),
+        (10, {"play_share": 1.5}),
+        (10, {"play_share": float("nan")}),
+        (10, {"exploration": -1}),
+    ],
 )
 def test_absurd_batches_are_refused(table, count, options):
     with pytest.raises(ValueError, match=r"batch|shares"):
