@@ -207,7 +207,10 @@ cdef class Agent:
         self.unit = "points"
 
     def _take_table(self, path):
-        cdef Tablebase table = open_table(path)
+        cdef Tablebase table
+        if path == "":
+            raise ValueError(f"agent {self.name!r} needs a table's file, as in perfect:FILE, or no colon")
+        table = open_table(path)
         if table.pieces < PIECES:
             raise ValueError(f"agent {self.name!r}: the table holds {table.pieces} pieces a side, games need {PIECES}")
         self.player = table

@@ -1,5 +1,6 @@
 """Writing files so that a reader, a full disk or a kill never meets half of one."""
 
+import errno
 import fcntl
 import os
 import tempfile
@@ -14,11 +15,14 @@ def atomic_file(path: str | Path) -> Iterator[BinaryIO]:
     """A binary file that takes its name only when it is complete and on the disk.
 
     It is written beside `path` and renamed; if anything fails, what was there before stays. What a killed process has
-    left of the same file is deleted first. Raises OSError, which names `path`.
+    left of the same file is deleted first. A symbolic link stays one. Raises OSError, which names `path`, also for what
+    is no regular file.
     """
-    path = Path(path)
+    given, path = path, Path(path).resolve()
     name = None
     try:
+        if path.exists() and not path.is_file():
+            raise OSError(errno.EISDIR if path.is_dir() else errno.EINVAL, "not a regular file")
         remove_abandoned(path)
         descriptor, name = _beside(path)
         with os.fdopen(descriptor, "wb") as file:
@@ -33,7 +37,7 @@ def atomic_file(path: str | Path) -> Iterator[BinaryIO]:
         if name is not None:
             name.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.errno and error.filename in (None, str(name)):
-            raise OSError(error.errno, error.strerror, str(path)) from None  # a person knows no other name
+            raise OSError(error.errno, error.strerror, str(given)) from None  # a person knows no other name
         raise
     _sync_folder(path.parent)
 

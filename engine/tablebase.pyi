@@ -29,6 +29,7 @@ class Progress(NamedTuple):
     residual: float
     elapsed: float
     left: float
+    resumed: int
 
 class Move(NamedTuple):
     square: int

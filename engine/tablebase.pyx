@@ -250,6 +250,7 @@ class Progress(NamedTuple):
         residual: the largest change of a win probability in its last sweep.
         elapsed: seconds since the start.
         left: seconds left, estimated.
+        resumed: positions that came out of a checkpoint.
     """
 
     layer: tuple
@@ -261,6 +262,7 @@ class Progress(NamedTuple):
     residual: float
     elapsed: float
     left: float
+    resumed: int
 
 
 class Move(NamedTuple):
@@ -382,14 +384,17 @@ cdef class Tablebase:
                     positions = ends[done]
                     left = elapsed * (total - positions) / (positions - resumed)
                     progress(Progress((PIECES - p, PIECES - q), done, len(order), positions, total, sweeps,
-                                      change, elapsed, left))
+                                      change, elapsed, left, resumed))
                 layers.keep(values[:ends[done]], residual)
             table = Tablebase.wrap(values[:total], pieces, limit, residual)
             if output is not None:
                 _save_beside(table, Path(output), layers)
-        except BaseException:
+        except BaseException as error:
             layers.keep(values[:ends[done]], residual, now=True)
             layers.close()
+            if isinstance(error, KeyboardInterrupt) and say is not None and done:
+                say(f"interrupted: {done} of {len(order)} layers are kept in {checkpoint}; "
+                    "the same command goes on from there")
             raise
         layers.remove()
         return table

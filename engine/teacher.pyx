@@ -20,7 +20,7 @@ cdef enum:
     VALUE_STREAM = 3
     POLICY_STREAM = 4
     DRAWS = 4                   # from one block
-    GAME_LENGTH = 150           # decisions of a game of optimal play, about
+    BEGIN = 150                 # decisions of its game, of about 167, at any of which a batch begins
     TOGETHER = 8                # games that one thread plays side by side
     ROLL_SHIFT = 48             # of the roll in a packed row
 
@@ -170,13 +170,13 @@ cdef void next_decisions(const Table* table, Game* games, int count) noexcept no
 
 
 cdef void begin_anywhere(const Table* table, Game* games, int count, double exploration) noexcept nogil:
-    """Plays from the opening on to any decision of a game: would every batch begin there, openings were too many."""
+    """Plays from the opening on to any of a game's decisions: would every batch begin there, openings were too many."""
     cdef int[TOGETHER] decisions
     cdef int i, k
     for i in range(count):
         games[i].board = opening(table.pieces)
-        decisions[i] = <int> ((<uint64_t> next_word(&games[i].dice) * GAME_LENGTH) >> 32)
-    for k in range(GAME_LENGTH):
+        decisions[i] = <int> ((<uint64_t> next_word(&games[i].dice) * BEGIN) >> 32)
+    for k in range(BEGIN):
         for i in range(count):
             if k < decisions[i]:
                 next_decision(table, &games[i])

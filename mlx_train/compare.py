@@ -5,7 +5,7 @@ import io
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from mlx_train.evaluate import (
     DECISIONS,
     Z95,
     PolicyRegret,
+    Truth,
     WinRate,
     microseconds_per_move,
     policy_regret,
@@ -72,12 +73,14 @@ class Comparison:
     wins: NDArray[np.int64]
     matches: tuple[WinRate, ...]
     standings: tuple[Standing, ...]
+    table: Truth | None  # that the regret was measured against
 
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON values."""
         return {
             "games": self.games,
             "seed": self.seed,
+            "table": None if self.table is None else asdict(self.table),
             "agents": list(self.agents),
             "wins": self.wins.tolist(),
             "matches": [match.to_dict() for match in self.matches],
@@ -150,7 +153,13 @@ def compare(
             )
         )
     return Comparison(
-        games=games, seed=seed, agents=names, wins=wins, matches=tuple(matches), standings=tuple(standings)
+        games=games,
+        seed=seed,
+        agents=names,
+        wins=wins,
+        matches=tuple(matches),
+        standings=tuple(standings),
+        table=None if table is None else Truth.of(table),
     )
 
 
@@ -227,7 +236,8 @@ def markdown(result: Comparison) -> str:
     terms = (
         f"{result.games:,} games a pair, seats alternated, dice paired, seed {result.seed}; ± is half a 95% interval"
     )
-    return f"{matrix_table(result)}\n\n{standings_table(result)}\n\n{terms}; Elo's mean is 0."
+    note = "" if result.table is None else result.table.note
+    return f"{matrix_table(result)}\n\n{standings_table(result)}\n\n{terms}; Elo's mean is 0." + (note and f" {note}")
 
 
 def standings_csv(result: Comparison) -> str:

@@ -85,6 +85,13 @@ class Settings:
                 check_choice(field.name, getattr(self, field.name), choices)
 
 
+def check_workers(workers: int | None) -> None:
+    """Raises ValueError for a number of threads that cannot be."""
+    from engine.cores import worker_count  # the engine is not for --help
+
+    worker_count(workers)
+
+
 def check_hidden_sizes(sizes: tuple[int, ...]) -> None:
     """Raises ValueError for hidden layers that no network has."""
     if not sizes or not all(1 <= size <= 2048 for size in sizes):
@@ -177,6 +184,7 @@ class Config(Settings):
         self._check_positive("learning_rate", "value_points", "policy_points", "temperature")
         check_hidden_sizes(self.hidden_sizes)
         self._check_choices()
+        check_workers(self.workers)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -237,6 +245,7 @@ class SelfplayConfig(Settings):
         self._check_positive("learning_rate")
         check_hidden_sizes(self.hidden_sizes)
         self._check_choices()
+        check_workers(self.workers)
 
 
 def check_choice(name: str, value: str, choices: Any) -> str:

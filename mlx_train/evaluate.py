@@ -509,7 +509,8 @@ class WinRateEstimate:
 
     Before a move, perfect play has the position's value; a move of regret r leaves r less. So the agent wins as
     often as perfect play against itself does, one half over both seats, less the mean of its summed regret. The
-    regret varies far less from game to game than the result does.
+    regret varies far less from game to game than the result does. (That of a player who hardly ever wins varies more,
+    and the estimate may come out just below 0: `rate` and `interval` end there.)
     """
 
     games: int
@@ -542,8 +543,8 @@ def win_rate_estimate(
     return WinRateEstimate(
         games=games,
         seed=seed,
-        rate=50 - mean,
-        interval=(50 - mean - spread, 50 - mean + spread),
+        rate=max(0.0, 50 - mean),
+        interval=(max(0.0, 50 - mean - spread), max(0.0, 50 - mean + spread)),
         played_rate=100 * float(match.won.mean()),
         regret_per_game=mean,
     )
@@ -585,10 +586,31 @@ def size(agent: Agent) -> Size:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Truth:
+    """The solved game that something was measured against."""
+
+    pieces: int
+    dtype: str
+
+    @classmethod
+    def of(cls, table: Tablebase) -> "Truth":
+        """That of a table."""
+        return cls(pieces=table.pieces, dtype=table.dtype)
+
+    @property
+    def note(self) -> str:
+        """What a reader has to know of it: nothing of the whole game in float64."""
+        smaller = [f"{self.pieces} pieces a side instead of {PIECES}"] if self.pieces < PIECES else []
+        coarser = [f"values rounded to {self.dtype}"] if self.dtype != "float64" else []
+        return f"The solved game measured against has {' and '.join(smaller + coarser)}." if smaller + coarser else ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Exactness:
     """An agent against the exact solution; without a value error where it gives no win probabilities."""
 
     agent: str
+    table: Truth
     value_error: ValueErrors | None
     regret: PolicyRegret
     estimate: WinRateEstimate
@@ -622,6 +644,7 @@ def exactness(
         estimate = win_rate_estimate(agent, table, games, seed, workers=workers, progress=update)
     return Exactness(
         agent=agent.name,
+        table=Truth.of(table),
         value_error=error,
         regret=regret,
         estimate=estimate,

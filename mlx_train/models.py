@@ -25,7 +25,7 @@ from engine.features import FEATURE_NAMES, extract_features_bytes
 from engine.network import POLICY_OUTPUTS, Network, parameter_count, read_document
 from engine.tablebase import Tablebase
 from mlx_train.config import check_choice
-from mlx_train.evaluate import DECISIONS, GAMES, POSITIONS, exactness
+from mlx_train.evaluate import DECISIONS, GAMES, PIECES, POSITIONS, exactness
 from mlx_train.files import write_json
 from mlx_train.progress import say
 from mlx_train.report import SizePoint, markdown_table
@@ -83,6 +83,15 @@ class Settings:
     decisions: int = DECISIONS
     games: int = GAMES
     seed: int = 0
+    pieces: int = PIECES  # of the solved game, whose values are float64
+
+    def check(self, table: Tablebase) -> None:
+        """Raises ValueError for the table of another game, or one with rounded values."""
+        if (table.pieces, table.dtype) != (self.pieces, "float64"):
+            raise ValueError(
+                f"models are measured with the game of {self.pieces} pieces in float64; "
+                f"this table has {table.pieces} pieces in {table.dtype}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,11 +191,14 @@ def problem(card: Card, folder: Path = WEIGHTS) -> str | None:
 
 
 def measure(file: Path, heads: Sequence[str], table: Tablebase, settings: Settings) -> dict[str, dict[str, Any]]:
-    """Measure the networks of a file against the solution -> plain values by network."""
+    """Measure the networks of a file against the solution -> plain values by network. Raises ValueError."""
+    settings.check(table)
+    amounts = dataclasses.asdict(settings)
+    del amounts["pieces"]
     measures = {}
     for head in heads:
-        found = exactness(_agent(file, head), table, **dataclasses.asdict(settings)).to_dict()
-        del found["agent"], found["size"]
+        found = exactness(_agent(file, head), table, **amounts).to_dict()
+        del found["agent"], found["size"], found["table"]
         found["microseconds_per_move"] = round(found["microseconds_per_move"], 2)
         measures[head] = found
     return measures
@@ -231,9 +243,10 @@ def promote(
     """Admit a weights file to the folder under a name, or in place of the model of that name.
 
     what, command: for the card; unless told, those of the model that is replaced and of the run folder that the file
-    lies in. by: the measure, of `MEASURES`, by which it has to be better than what it replaces; no network of that may
-    be missing or worse. settings: unless told, those over which that was measured. Raises ValueError, in one line, at
-    the first gate that it fails; then nothing was written.
+    lies in. by: the measure, of `MEASURES`, by which it has to be better than what it replaces, by more than rounding
+    makes; no network of that may be missing or worse. settings: unless told, those over which that was measured. Raises
+    ValueError, in one line, at the first gate that it fails; then nothing was written. The manifest is written last: a
+    kill between leaves files that `problem` finds, until the same call is made again.
     """
     check_choice("measure", by, MEASURES)
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", name):
@@ -245,6 +258,7 @@ def promote(
     cards = read_manifest(folder) if (folder / "manifest.json").exists() else []
     old = next((card for card in cards if card.name == name), None)
     settings = settings or (old.settings if old else Settings())
+    settings.check(table)
     what = what or (old.what if old else None)
     command = command or _command_of(file)
     if not what:
@@ -353,22 +367,29 @@ def _stage(document: dict[str, Any], name: str, staging: Path) -> list[Path]:
 
 
 def _check_better(card: Card, old: Card, by: str) -> None:
-    """The network that plays has to be better by the measure, and no other of the old model worse, or gone."""
+    """The network that plays has to be better by the measure than the one that played, and no other one worse, or gone.
+
+    A difference within `TOLERANCES` is none: measured on another processor it could be the other way round.
+    """
     group, key, sign = MEASURES[by]
-    for head, before in old.measures.items():
+    tolerance = TOLERANCES[group, key]
+    for head in old.measures:
         if head not in card.measures:
             raise ValueError(f"{old.name} has a {head} network too, this file has none: join them with export --policy")
-        now = card.measures[head]
+    pairs = {(card.head, old.head)} | {(head, head) for head in old.measures if head != card.head}
+    for head, before in sorted(pairs, key=lambda pair: pair[0] != card.head):
         plays = head == card.head
-        if before[group] is None or now[group] is None:
+        now, then = card.measures[head][group], old.measures[before][group]
+        if now is None or then is None:
             if plays:
-                raise ValueError(f"{by} is not measured for the {head} network of {card.name}")
+                raise ValueError(f"{by} is not measured for the {head if now is None else before} network")
             continue
-        new, least = now[group][key], before[group][key]
-        if not (sign * new < sign * least or (new == least and not plays)):
+        gain = sign * (then[key] - now[key])
+        if not (gain > tolerance if plays else gain >= -tolerance):
             what = "" if plays else f" in its {head} network"
             raise ValueError(
-                f"not better than {old.name}{what}: {by} is {new:.6g}, it has to be better than {least:.6g}"
+                f"not better than {old.name}{what}: {by} is {now[key]:.6g}, that of {old.name} is {then[key]:.6g}, and "
+                f"{tolerance:g} are within rounding"
             )
 
 

@@ -242,6 +242,9 @@ def search_data(config: Config, data: Decisions | None, ranks: Ranks = ALONE) ->
         records = ranks.first_bytes(b"" if data is None else data.records.tobytes())
         data = Decisions(np.frombuffer(records, dtype=RECORD_DTYPE), info)
     assert data is not None
+    made_of = "exact" if data.info.get("unit") == VALUE_SCALE else "search"
+    if config.teacher not in ("outcome", made_of):
+        raise ValueError(f"these games have labels of the teacher {made_of}: say --teacher {made_of}, or outcome")
     source = SearchSource(config, data, ranks.share)
     made = {"num_games": data.games, "num_training_samples": len(source.training), "depth": data.info.get("depth")}
     return source, made

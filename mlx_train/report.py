@@ -239,7 +239,8 @@ def exactness_table(results: Sequence[Exactness]) -> str:
         "agent", "parameters", "mean error", "error p95", "error max", "regret, points", "regret p95", "best moves %",
         "win % against perfect", "95% interval", "microseconds a move",
     )  # fmt: skip
-    return markdown_table(header, [_exactness_row(result) for result in results])
+    table = markdown_table(header, [_exactness_row(result) for result in results])
+    return "\n\n".join([table, *sorted({result.table.note for result in results} - {""})])
 
 
 def _exactness_row(result: Exactness) -> tuple[object, ...]:
@@ -269,11 +270,22 @@ def short_name(agent: str) -> str:
     return name
 
 
+def short_names(agents: Sequence[str]) -> list[str]:
+    """`short_name` of each, with as many of the file's folders as tell it from the others."""
+    found = [short_name(agent) for agent in agents]
+    folders = 1
+    while len(set(found)) < len(set(agents)) and folders <= max(agent.count("/") for agent in agents):
+        longer = ["/".join([*agent.split("/")[-1 - folders : -1], short_name(agent)]) for agent in agents]
+        found = [long if found.count(short) > 1 else short for long, short in zip(longer, found, strict=True)]
+        folders += 1
+    return [name.removeprefix("net:") for name in found]
+
+
 def win_matrix(agents: Sequence[str], rates: NDArray[np.float64]) -> "Figure":
     """A heat map of win rates in percent, the row's against the column, NaN where nothing was played."""
     from matplotlib.figure import Figure
 
-    names = [short_name(agent) for agent in agents]
+    names = short_names(agents)
     side = 1.2 + 0.72 * len(names)
     figure = Figure(figsize=(side + 1.2, side), layout="constrained")
     axes = figure.subplots()
@@ -534,14 +546,16 @@ def write_report(
     folder.mkdir(parents=True, exist_ok=True)
     save_figure(rate_distortion(points), folder / "rate-distortion.png")
     parts = [size_table(points), "![Regret and win rate by size](rate-distortion.png)"]
+    agents = [regret.agent for regret in regrets]
+    names = dict(zip(agents, short_names(agents), strict=True))
     for regret in regrets:
-        name = file_name(regret.agent)
-        save_figure(regret_map(regret), folder / f"{name}-regret.png")
-        parts.append(f"![Where the regret of {short_name(regret.agent)} sits]({name}-regret.png)")
+        file = f"{file_name(names[regret.agent])}-regret.png"
+        save_figure(regret_map(regret), folder / file)
+        parts.append(f"![Where the regret of {names[regret.agent]} sits]({file})")
     for found in calibrations:
-        name = file_name(found.agent)
-        save_figure(calibration_plot(found), folder / f"{name}-calibration.png")
-        parts.append(f"![Calibration of {short_name(found.agent)}]({name}-calibration.png)")
+        file = f"{file_name(names[found.agent])}-calibration.png"
+        save_figure(calibration_plot(found), folder / file)
+        parts.append(f"![Calibration of {names[found.agent]}]({file})")
     for run in runs:
         save_figure(run_losses(run), folder / f"{run.name}-loss.png")
         parts.append(f"![Losses of {run.name}]({run.name}-loss.png)")
@@ -550,6 +564,6 @@ def write_report(
     return text
 
 
-def file_name(agent: str) -> str:
-    """An agent's name for a file."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", short_name(agent))
+def file_name(name: str) -> str:
+    """An agent's short name for a file."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name)

@@ -32,14 +32,16 @@ def check_outputs(pieces: int, tolerance: float | Literal["floor"], output: Path
     usual = default_path(pieces)  # which knows how many pieces there may be
     places = [usual if output is None else output] + ([] if rgu is None else [rgu])
     for place in places:
-        if place.is_dir():
-            raise ValueError(f"{place} is a folder")
+        if place.exists() and not place.is_file():
+            raise ValueError(f"{place} is {'a folder' if place.is_dir() else 'not a regular file'}")
     if len({place.resolve() for place in places}) < len(places):
         raise ValueError(f"--output and --rgu are both {places[0]}")
     if output is None and tolerance != "floor":
-        found = _tolerance_of(places[0])
-        if found is not None and found < tolerance:
-            raise ValueError(f"the table in {places[0]} was solved to {found:g}: say --output FILE for a coarser one")
+        found = _tolerance_of(places[0], tolerance)
+        if found is not None:
+            raise ValueError(
+                f"the table in {places[0]} was solved to {found or 'the floor'}: say --output FILE for a coarser one"
+            )
 
 
 def choose_device(device: str) -> str:
@@ -51,12 +53,15 @@ def choose_device(device: str) -> str:
     return use_device(device)
 
 
-def _tolerance_of(path: Path) -> float | None:
-    """What the table in a file was solved to, 0 for the floor of float64; None where there is no table of use."""
-    try:
-        return Tablebase.open(path, check=False).tolerance
-    except (OSError, ValueError):
-        return None
+def _tolerance_of(path: Path, least: float) -> float | None:
+    """What the table in a file was solved to if that is less than `least`, 0 for the floor of float64.
+
+    None also where there is no table of use.
+    """
+    with suppress(OSError, ValueError):
+        if Tablebase.open(path, check=False).tolerance < least:
+            return Tablebase.open(path).tolerance  # it is whole
+    return None
 
 
 def offer(error: MissingTable) -> bool:
@@ -69,8 +74,13 @@ def offer(error: MissingTable) -> bool:
     if not (error.default and sys.stdin.isatty() and sys.stderr.isatty()):
         return False
     question = f"The solved game is not there yet. Solve it now, in about a minute, into {error.path} (1.1 GB)?"
-    if not typer.confirm(question, default=True, err=True):
-        return False
+    try:
+        if not typer.confirm(question, default=True, err=True):
+            return False
+    except typer.Abort as abort:
+        if isinstance(abort.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from None
+        return False  # the end of the input
     solve_whole_game()
     return True
 
@@ -102,15 +112,17 @@ def solve_game(
     guess = _first_values(pieces) if device == "gpu" else None
     first_seconds = time.perf_counter() - start
     seconds = 0.0  # without the writing of the table
+    resumed = None  # positions that a call before has solved
     with progress(f"solving {pieces} pieces", 0, "positions") as update:
 
         def on_layer(state: Progress) -> None:
-            nonlocal seconds
+            nonlocal seconds, resumed
             seconds = time.perf_counter() - start
+            resumed = state.resumed
             update(
-                state.positions_done,
+                state.positions_done - state.resumed,
                 f"layer {state.layer}, {state.sweeps} sweeps",
-                total=state.positions_total,
+                total=state.positions_total - state.resumed,
                 left=state.left,
             )
 
@@ -119,6 +131,7 @@ def solve_game(
         "table": str(output),
         "bytes": output.stat().st_size,
         "seconds": round(seconds, 2),
+        "resumed_positions": table.count if resumed is None else resumed,
         "tolerance": tolerance,
         "residual": table.residual,
     }
@@ -154,8 +167,10 @@ def table(result: dict[str, Any]) -> str:
     """The solved game's facts for a person."""
     facts = result["statistics"]
     on_gpu = f", {result['gpu_seconds']} s of it on the GPU" if "gpu_seconds" in result else ""
+    before = result["resumed_positions"]
+    gone_on = f", {before:,} of the positions by a call before" if before else ""
     rows: list[tuple[str, object]] = [
-        ("solved in", f"{result['seconds']} s{on_gpu}, residual {result['residual']:.2e}"),
+        ("solved in", f"{result['seconds']} s{on_gpu}{gone_on}, residual {result['residual']:.2e}"),
         ("peak memory", gibibytes(result["peak_memory_bytes"]["process"])),
         ("positions that are not over", f"{facts['positions']:,}"),
         ("the first player wins", f"{facts['first_player_wins']:.12f}"),

@@ -120,6 +120,7 @@ class TestRefusals:
             ("net:", "needs a weights file"),
             ("net::policy", "needs a weights file"),
             ("net:@2", "needs a weights file"),
+            ("perfect:", "'perfect:' needs a table's file"),
             ("net:weights.json@0", "look-ahead must be 1 to 4 turns"),
             ("net:weights.json@5", "look-ahead must be 1 to 4 turns"),
         ],

@@ -95,6 +95,10 @@ def test_a_run_with_another_teacher(teacher, table_file, tmp_path):
 def test_phases_one_by_one(finished, tmp_path):
     generated = call("generate", "--games", 6, "--depth", 1, "--output", tmp_path / "games")
     assert generated.returncode == 0, generated.stderr
+    mislabelled = call("train", tmp_path / "games/games.npz", "--teacher", "exact", "--output", tmp_path / "no")
+    assert mislabelled.returncode == 1
+    assert "error: these games have labels of the teacher search: say --teacher search" in mislabelled.stderr
+    assert not (tmp_path / "no").exists()
     trained = call(
         "train",
         tmp_path / "games/games.npz",
@@ -154,13 +158,17 @@ def test_analyze():
         (["run", "--learning-rate", "nan"], 2, "learning_rate"),
         (["run", "--hidden-sizes", "a,b"], 2, "whole numbers"),
         (["run", "--device", "tpu"], 2, "unknown device"),
-        (["run", "--workers", "0", "--preset", "quick"], 1, "workers"),
+        (["run", "--workers", "0", "--preset", "quick"], 2, "workers"),
         (["run", "--bogus"], 2, "No such option"),
         (["train", "nowhere.npz"], 1, "nowhere.npz"),
         (["evaluate", "emm:9999", "--against", "random"], 2, "depth"),
         (["evaluate", "gready", "--against", "random"], 2, "did you mean greedy"),
         (["evaluate", "net:nowhere.json", "--against", "random"], 1, "nowhere.json"),
         (["evaluate", "random", "--against", "random", "--games", "0"], 2, "games"),
+        (["evaluate", "random", "--against", "greedy", "--seed", "-1"], 2, "seed"),
+        (["evaluate", "random", "--against", "greedy", "--workers", "2000"], 2, "workers must be"),
+        (["evaluate", "random", "--against", "greedy", "--table", "nowhere"], 2, "--table is what --exact"),
+        (["compare", "random", "greedy", "--output", "/dev/null"], 1, "/dev/null: File exists"),
         (["analyze", "nonsense"], 2, "expected"),
         (["analyze", "..............:0|..............:0", "--roll", "7"], 2, "roll"),
         (["analyze", "..............:7|..............:0"], 2, "over"),

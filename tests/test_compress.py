@@ -211,7 +211,7 @@ class TestOtherUses:
         np.testing.assert_allclose(Network.load(small).values(packed), flat_values, atol=1e-3)
 
     def test_admitted_to_the_models_it_stays_as_it_is(self, table, small, tmp_path):
-        settings = Settings(positions=200, decisions=100, games=4)
+        settings = Settings(positions=200, decisions=100, games=4, pieces=table.pieces)
         card = promote(small, "small", table, what="small", command="-", folder=tmp_path / "weights", settings=settings)
         kept = json.loads((tmp_path / "weights" / card.file).read_text())
         assert kept == json.loads(small.read_text())

@@ -36,6 +36,24 @@ def test_what_fails_leaves_what_was_there(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_link_stays_one(tmp_path):
+    (tmp_path / "there").mkdir()
+    link, target = tmp_path / "link", tmp_path / "there/target"
+    link.symlink_to(target)
+    for text in (b"first", b"second"):
+        write(link, text)
+        assert link.readlink() == target
+        assert target.read_bytes() == text
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["link", "target", "there"]
+
+
+def test_what_is_no_file_is_left_alone(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match=f"not a regular file: '{tmp_path / 'pipe'}'"):
+        write(tmp_path / "pipe")
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+
+
 def test_what_a_killed_writer_left_is_deleted(tmp_path):
     path = tmp_path / "file"
     left, foreign, held = (tmp_path / name for name in (".file.abcd1234", ".other.abcd1234", ".file.efgh5678"))

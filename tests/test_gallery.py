@@ -21,7 +21,7 @@ SMALL = [name for name in PICTURES if name != "board.svg"]
 def folder(table, tmp_path_factory):
     """Weights of two tiny networks, under the names of the shipped ones that the pictures show."""
     folder = tmp_path_factory.mktemp("gallery")
-    settings = Settings(positions=100, decisions=100, games=4)
+    settings = Settings(positions=100, decisions=100, games=4, pieces=table.pieces)
     for seed, name in enumerate(("card", "search")):
         path = random_networks.write(folder / f"{name}-source.json", random_networks.random_document(seed=seed + 4))
         promote(

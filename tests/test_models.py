@@ -10,11 +10,11 @@ import pytest
 from random_networks import random_document, write
 from test_cli import call
 
-from engine import Network
+from engine import Network, Tablebase
 from mlx_train import models
 from mlx_train.models import Settings, differences, problem, promote, read_manifest, table_of
 
-SETTINGS = Settings(positions=500, decisions=300, games=40, seed=2)
+SETTINGS = Settings(positions=500, decisions=300, games=40, seed=2, pieces=2)
 CARD = {"what": "a tiny network", "command": "python -m mlx_train run", "settings": SETTINGS}
 
 
@@ -113,6 +113,36 @@ def test_no_network_may_be_lost_or_worse(tmp_path, ranked, table):
     with pytest.raises(ValueError, match="not better than tiny in its policy network: regret is"):
         promote(with_policy("worse", ranked[0], bad), "tiny", table, folder=folder, **CARD)
     promote(with_policy("same", ranked[0], good), "tiny", table, folder=folder, **CARD)
+
+
+def test_the_network_that_plays_is_held_against_the_one_that_played(tmp_path, ranked, table):
+    """A value network that comes to a model of a policy alone plays from then on."""
+    both = json.loads(ranked[0].read_text())
+    write(tmp_path / "policy.json", both | {"value_weights": []})
+    folder = tmp_path / "weights"
+    card = promote(tmp_path / "policy.json", "tiny", table, folder=folder, **CARD)
+    assert card.head == "policy"
+    regret = {path: models.measure(path, ["value"], table, SETTINGS)["value"]["regret"]["mean"] for path in ranked}
+    before = card.measures["policy"]["regret"]["mean"]
+    for path in ranked:
+        if regret[path] < before - 2e-4:
+            assert promote(path, "tiny", table, folder=folder, **CARD).head == "value"
+            break
+        with pytest.raises(ValueError, match="not better than tiny: regret is"):
+            promote(path, "tiny", table, folder=folder, **CARD)
+
+
+def test_a_difference_within_rounding_is_none(shipped, ranked, table, monkeypatch):
+    for name in models.MEASURES.values():
+        monkeypatch.setitem(models.TOLERANCES, name[:2], 1000.0)
+    with pytest.raises(ValueError, match="within rounding"):
+        promote(ranked[0], "tiny", table, folder=shipped, **CARD)
+
+
+def test_a_table_of_rounded_values_measures_nothing(tmp_path, ranked, table):
+    table.save(tmp_path / "rounded.table", "float32")
+    with pytest.raises(ValueError, match="2 pieces in float32"):
+        promote(ranked[0], "tiny", Tablebase.open(tmp_path / "rounded.table"), folder=tmp_path / "weights", **CARD)
 
 
 def test_a_replacement_is_measured_as_the_old_one_was(shipped, ranked, table):
@@ -232,10 +262,17 @@ def test_a_card_that_is_not_of_its_file_is_found(shipped, name, value):
     assert f"its {name} are" in problem(dataclasses.replace(card, **{name: value}), shipped)
 
 
-def test_the_commands(tmp_path, table_file, ranked):
+def test_the_commands(tmp_path, table, table_file, ranked):
     folder = tmp_path / "weights"
     common = ("--folder", folder, "--table", table_file)
     promotion = ("models", "promote", ranked[0], "--name", "tiny", "--what", "tiny", "--command", "by hand", *common)
+    refused = call(*promotion)
+    assert refused.returncode == 1
+    assert refused.stderr.splitlines()[-1] == (
+        "error: models are measured with the game of 7 pieces in float64; this table has 2 pieces in float64"
+    )
+    assert not folder.exists()
+    promote(ranked[1], "tiny", table, folder=folder, **CARD)
     assert call(*promotion).returncode == 0
     listed = call("models", "--folder", folder, "--json")
     assert json.loads(listed.stdout)[0]["problem"] is None

@@ -18,6 +18,7 @@ from mlx_train.report import (
     file_name,
     markdown_table,
     short_name,
+    short_names,
     size_table,
     write_report,
 )
@@ -90,7 +91,15 @@ def test_names():
     assert short_name("net:weights/card.json") == "card"
     assert short_name("net:weights/card.json.gz:policy") == "card:policy"
     assert short_name("emm:3") == "emm:3"
-    assert file_name("net:a b/c d.json@2") == "c-d-2"
+    assert file_name(short_name("net:a b/c d.json@2")) == "c-d-2"
+
+
+def test_short_names_tell_the_agents_apart():
+    agents = ["net:a/x/weights.json", "emm:2", "net:b/x/weights.json:policy", "net:b/x/weights.json", "net:c.json"]
+    assert short_names(agents) == ["a/x/weights", "emm:2", "weights:policy", "b/x/weights", "c"]
+    assert short_names(["net:weights.json", "net:b/weights.json"]) == ["weights", "b/weights"]
+    assert short_names(["net:weights.json", "net:/weights.json.gz"]) == ["weights", "/weights"]
+    assert short_names(["greedy"]) == ["greedy"]
 
 
 def test_markdown():
@@ -169,7 +178,7 @@ def test_the_sizes_in_bytes_say_whose_they_are():
 
 def test_the_command(table, network, tmp_path):
     table.save(tmp_path / "two.table")
-    settings = Settings(positions=100, decisions=100, games=4)
+    settings = Settings(positions=100, decisions=100, games=4, pieces=table.pieces)
     folder = tmp_path / "weights"
     promote(network, "tiny", table, what="tiny", command="by hand", folder=folder, settings=settings)
     common = ("--folder", folder, "--table", tmp_path / "two.table", "--output", tmp_path / "out")

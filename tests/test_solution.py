@@ -1,12 +1,16 @@
 """`solve` as a user meets it: what it prints and writes, and what it refuses before it begins."""
 
+import io
 import json
+import os
 import resource
 import signal
+import stat
 import sys
 
 import numpy as np
 import pytest
+import typer
 from test_cli import call
 
 from engine.agents import MissingTable
@@ -75,6 +79,14 @@ def test_wrong_usage_is_told_before_anything_is_solved(capsys, monkeypatch, tmp_
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_place_that_is_no_file_is_refused(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    refused = call("solve", "--pieces", 1, "--output", tmp_path / "pipe")
+    assert refused.returncode == 2
+    assert "not a regular file" in " ".join(refused.stderr.replace("│", " ").split())
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+
+
 def test_a_coarser_table_does_not_replace_the_one_that_all_read(tmp_path):
     def command(*arguments):
         return call("solve", "--pieces", 1, *arguments)
@@ -87,6 +99,27 @@ def test_a_coarser_table_does_not_replace_the_one_that_all_read(tmp_path):
     assert default_path(1).read_bytes() == before
     assert command("--tolerance", 0.01, "--output", tmp_path / "coarse.table").returncode == 0
     assert Tablebase.open(tmp_path / "coarse.table").tolerance == 0.01
+    damaged = bytearray(before)
+    damaged[-3] ^= 1
+    default_path(1).write_bytes(damaged)
+    assert command("--tolerance", 0.01).returncode == 0  # a damaged one is worth nothing
+    assert Tablebase.open(default_path(1)).tolerance == 0.01
+
+
+def test_what_a_call_before_has_solved_is_told(tmp_path, monkeypatch):
+    """The second call finds every layer, because the first could not write its table."""
+
+    def full(table, path, layers):
+        raise OSError(28, "No space left on device", str(path))
+
+    with monkeypatch.context() as patched:
+        patched.setattr("engine.tablebase._save_beside", full)
+        with pytest.raises(OSError, match="No space left"):
+            solve_game(2, 1e-12, output=tmp_path / "two.table")
+    again = solve_game(2, 1e-12, output=tmp_path / "two.table")
+    assert again["resumed_positions"] == Tablebase.open(tmp_path / "two.table").count
+    assert f"{again['resumed_positions']:,} of the positions by a call before" in solution.table(again)
+    assert solve_game(1, 1e-12, output=tmp_path / "one.table")["resumed_positions"] == 0
 
 
 def test_a_gpu_only_gives_the_engine_something_to_begin_with(tmp_path, monkeypatch):
@@ -159,7 +192,7 @@ def test_too_little_memory_is_one_line(capsys, monkeypatch):
     assert capsys.readouterr().err.splitlines()[-1] == "error: out of memory: unable to allocate 438 MiB"
 
 
-class Terminal:
+class Terminal(io.StringIO):
     """Stands for standard input or error of a person."""
 
     def isatty(self):
@@ -177,6 +210,21 @@ def test_the_missing_game_is_offered_to_be_solved(monkeypatch, answer, default):
     monkeypatch.setattr(solution.sys, "stderr", Terminal())
     assert offer(error) == (answer and default)
     assert solved == ([(7, 1e-12)] if answer and default else [])
+
+
+@pytest.mark.parametrize("pressed", [KeyboardInterrupt, EOFError])
+def test_the_offer_can_be_left_by_a_key(monkeypatch, pressed):
+    def asked(*_, **__):
+        raise pressed
+
+    monkeypatch.setattr(sys.modules[typer.confirm.__module__], "visible_prompt_func", asked)
+    monkeypatch.setattr(solution.sys, "stdin", Terminal())
+    monkeypatch.setattr(solution.sys, "stderr", Terminal())
+    if pressed is EOFError:
+        assert not offer(MissingTable("finkel-7.table", True))
+    else:
+        with pytest.raises(KeyboardInterrupt):
+            offer(MissingTable("finkel-7.table", True))
 
 
 def test_the_command_goes_on_once_the_game_is_solved(monkeypatch, capsys):

@@ -451,14 +451,17 @@ def test_an_interrupted_solve_goes_on(bases, tmp_path):
         if progress.layers_done == 3:
             raise KeyboardInterrupt
 
+    said = []
     with pytest.raises(KeyboardInterrupt):
-        Tablebase.solve(3, tolerance="floor", workers=2, progress=interrupt, checkpoint=checkpoint)
+        Tablebase.solve(3, tolerance="floor", workers=2, progress=interrupt, checkpoint=checkpoint, say=said.append)
+    assert said == [f"interrupted: 3 of 6 layers are kept in {checkpoint}; the same command goes on from there"]
     with pytest.raises(ValueError, match="not a table"):
         Tablebase.open(checkpoint)
     base = Tablebase.solve(3, tolerance="floor", workers=2, progress=met.append, checkpoint=checkpoint)
     assert [p.layers_done for p in met] == [1, 2, 3, 4, 5, 6]
     assert met[0].layer == (6, 6)
     assert met[-1].positions_done == met[-1].positions_total == base.count
+    assert [p.resumed for p in met] == [0] * 3 + [met[2].positions_done] * 3
     assert base.array.tobytes() == bases[3].array.tobytes()
     assert not checkpoint.exists()
 

@@ -58,8 +58,10 @@ def evaluate(
             raise ValueError(f"games must be at least 1, got {games}")
         if not (opponents or exact or every):
             raise ValueError("give an opponent with --against, or --exact")
-    solution = next((other.player for other in opponents if isinstance(other.player, Tablebase)), None)
-    if exact or every:
+        solution = next((other.player for other in opponents if isinstance(other.player, Tablebase)), None)
+        if table is not None and solution is None and not (exact or every):
+            raise ValueError("--table is what --exact measures against: give that too")
+    if exact or every or table is not None:
         solution = open_table(table)
     results = []
     if opponents:
@@ -107,6 +109,7 @@ def compare(
         solution = open_table(table)
     else:
         say("no regret is measured: the game is not solved here (`python -m mlx_train solve`)")
+    output.mkdir(parents=True, exist_ok=True)
     result = comparison.compare(players, games, seed=seed, table=solution, workers=workers)
     comparison.write_comparison(result, output)
     print(json.dumps(result.to_dict(), indent=2) if as_json else comparison.markdown(result))
@@ -150,6 +153,7 @@ def report(
     if not players:
         raise ValueError(f"no models in {folder}: name the agents to look into")
     solution = open_table(table)
+    output.mkdir(parents=True, exist_ok=True)
     regrets, calibrations = [], []
     for player in players:
         say(f"measuring {player.name}")

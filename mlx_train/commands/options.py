@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mlx_train.config import PRESETS, Config, Settings, choices_of, resolve_as
+from mlx_train.config import PRESETS, Config, Settings, check_workers, choices_of, resolve_as
 
 #: What a command wrote, for the summary at its end: path by what it is, such as {"weights": ...}.
 Files = dict[str, Path]
@@ -30,8 +30,18 @@ ResumeFolder = Annotated[
         help="Run folder to go on in, with the settings that it was begun with; by default a new run begins.",
     ),
 ]
-Workers = Annotated[int | None, typer.Option(help=Config.__dataclass_fields__["workers"].metadata["help"])]
-SeedFlag = Annotated[int, typer.Option(help="Seed of the games' dice.")]
+
+
+def _checked_workers(workers: int | None) -> int | None:
+    with usage():
+        check_workers(workers)
+    return workers
+
+
+Workers = Annotated[
+    int | None, typer.Option(help=Config.__dataclass_fields__["workers"].metadata["help"], callback=_checked_workers)
+]
+SeedFlag = Annotated[int, typer.Option(help="Seed of the games' dice.", min=0, max=2**63 - 1)]
 TableFile = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Table of the solved game; by default the one in the user's cache folder."),

@@ -26,7 +26,10 @@ def compress(
         Path, typer.Option(metavar="FOLDER", help="Where files, tables and picture go; older ones are replaced.")
     ] = Path("runs/compress"),
     table: TableFile = None,
-    seed: Annotated[int, typer.Option(help="Seed of the positions that the rounding and the training look at.")] = 0,
+    seed: Annotated[
+        int,
+        typer.Option(help="Seed of the positions that the rounding and the training look at.", min=0, max=2**63 - 1),
+    ] = 0,
     workers: Workers = None,
     as_json: JsonFlag = False,
 ) -> Files:

@@ -29,12 +29,10 @@ def solve(
     as_json: JsonFlag = False,
 ) -> Files:
     """Solve the game exactly, write the table, and show what perfect play is like."""
-    from engine.cores import worker_count
     from mlx_train.solution import check_outputs, choose_device, parse_tolerance, solve_game, table
 
     with usage():
         number = parse_tolerance(tolerance)
-        worker_count(workers)
         check_outputs(pieces, number, output, rgu)
         device = choose_device(device)
     result = solve_game(pieces, number, workers, output, rgu, verify, device=device)

@@ -2,12 +2,15 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mlx_train.commands.options import Files, OutputFolder, ResumeFolder, config_options, usage
 from mlx_train.config import Config
+
+if TYPE_CHECKING:
+    from mlx_train.ranks import Ranks
 
 TensorBoard = Annotated[
     bool,
@@ -34,6 +37,7 @@ def run(
     start = time.perf_counter()
     ranks = join()
     config = pipeline.with_init(config, resume, ranks)
+    _require_table(config, resume, ranks)
     folder = pipeline.begin(config, "run", preset, output, resume, ranks)
     if ranks.first(folder.evaluation.exists):
         say(f"{folder.folder}: this run is finished")
@@ -58,6 +62,7 @@ def generate(config: Config, preset: str, output: OutputFolder = None, resume: R
     from mlx_train.ranks import join
 
     ranks = join()
+    _require_table(config, resume, ranks)
     folder = pipeline.begin(config, "generate", "games", output, resume, ranks)
     pipeline.generate(config, folder, ranks)
     ranks.leave()
@@ -98,6 +103,14 @@ def train(
     if ranks.leads:
         print(json.dumps(trained, indent=2))
     return folder.files()
+
+
+def _require_table(config: Config, resume: Path | None, ranks: "Ranks") -> None:
+    """Have the solved game where a new run needs it, before the run has a folder."""
+    from mlx_train import pipeline
+
+    if config.teacher == "exact" and resume is None:
+        pipeline.solved_table(config, ranks)
 
 
 def _prepare(config: Config, tensorboard: bool) -> Config:
