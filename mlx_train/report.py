@@ -541,11 +541,17 @@ def write_report(
     regrets: Sequence[RegretShares],
     calibrations: Sequence[Calibration],
     runs: Sequence[RunRecord] = (),
+    note: str = "",
 ) -> str:
-    """Write the pictures and report.md, which shows them, into a folder -> the text. Raises OSError."""
+    """Write the pictures and report.md, which shows them, into a folder -> the text. Raises OSError.
+
+    note: what a reader has to know of all regrets and calibrations.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     save_figure(rate_distortion(points), folder / "rate-distortion.png")
     parts = [size_table(points), "![Regret and win rate by size](rate-distortion.png)"]
+    if note:
+        parts.append(note)
     agents = [regret.agent for regret in regrets]
     names = dict(zip(agents, short_names(agents), strict=True))
     for regret in regrets:

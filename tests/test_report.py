@@ -185,6 +185,7 @@ def test_the_command(table, network, tmp_path):
     shown = call("report", *common)
     assert shown.returncode == 0, shown.stderr
     assert "| tiny " in shown.stdout
+    assert "The solved game measured against has 2 pieces a side instead of 7." in shown.stdout
     assert (tmp_path / "out/tiny-calibration.png").exists()
     nothing = call("report", "--folder", tmp_path / "nowhere")
     assert nothing.returncode == 1

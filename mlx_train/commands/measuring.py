@@ -140,7 +140,7 @@ def report(
     """Draw regret and win rate by size, the calibration of win probabilities, where the regret sits, loss curves."""
     from engine.agents import Agent, open_table
     from mlx_train import models as shipped
-    from mlx_train.evaluate import calibration, gives_win_probabilities, regret_shares
+    from mlx_train.evaluate import Truth, calibration, gives_win_probabilities, regret_shares
     from mlx_train.progress import say
     from mlx_train.report import write_report
     from mlx_train.runs import find_run, read_record
@@ -160,5 +160,6 @@ def report(
         regrets.append(regret_shares(player, solution, seed=seed, workers=workers))
         if gives_win_probabilities(player):
             calibrations.append(calibration(player, solution, seed=seed))
-    print(write_report(output, [card.point() for card in cards], regrets, calibrations, records))
+    note = Truth.of(solution).note
+    print(write_report(output, [card.point() for card in cards], regrets, calibrations, records, note))
     return {"report": output / "report.md", "folder": output}
