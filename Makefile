@@ -42,7 +42,7 @@ help:
 	@echo 'Variables: PYTHON=$(PYTHON) EXTRA=$(EXTRA) ARGS=$(ARGS)'
 
 run: $(INSTALLED)
-	@$(PY) -m mlx_train run --preset quick --teacher exact $(ARGS)
+	@$(PY) -m mlx_train run $(if $(findstring --resume,$(ARGS)),,--preset quick --teacher exact) $(ARGS)
 
 test: $(INSTALLED) $(DEVELOP) web/ur.wasm
 	@$(PY) -m pytest -n auto --maxprocesses 4 --dist worksteal $(ARGS)

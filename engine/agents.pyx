@@ -120,6 +120,10 @@ def open_table(path=None):
             _opened[key] = Tablebase.open(key)
         except FileNotFoundError:
             raise MissingTable(key, key == str(default_path())) from None
+        except ValueError as error:
+            if path is not None:
+                raise
+            raise ValueError(f"{error}; make it again with `python -m mlx_train solve`") from None
     return _opened[key]
 
 

@@ -704,9 +704,12 @@ def processor() -> str:
 
 
 def main(words: list[str]) -> None:
-    """Print the table."""
+    """Print the table of the benches whose names hold one of the words, by default all."""
     from engine.cores import detect
 
+    unknown = [word for word in words if not any(word in name for name in BENCHES)]
+    if unknown:
+        sys.exit(f"unknown bench {unknown[0]!r} (known: {', '.join(BENCHES)})")
     rows: list[Row] = []
     for name, bench in BENCHES.items():
         if not words or any(word in name for word in words):

@@ -182,7 +182,8 @@ def generate(config: Config, run: Run, ranks: Ranks = ALONE) -> Decisions | None
                     raise KeyboardInterrupt
                 block = max(smallest, round(len(games) * _BLOCK_SECONDS / seconds))
     except KeyboardInterrupt:
-        say(f"interrupted: {played:,} finished games are kept; go on with --resume {run.folder}")
+        if ranks.leads:
+            say(f"interrupted: {played:,} finished games are kept; go on with `{run.resume_command}`")
         ranks.leave()
         raise
     if not ranks.leads:
@@ -361,7 +362,8 @@ def train(
                 moment("training saved")
             _write_networks(config, trainer, run, metadata)
     if not position.finished or asked():  # also while the last epoch was validated or the weights were written
-        say(f"interrupted in epoch {min(position.epoch, config.epochs)}: go on with --resume {run.folder}")
+        if ranks.leads:
+            say(f"interrupted in epoch {min(position.epoch, config.epochs)}: go on with `{run.resume_command}`")
         ranks.leave()
         raise KeyboardInterrupt
     history = position.history
@@ -495,8 +497,8 @@ def _drawn(trained: dict[str, Any]) -> str:
     return f" ({trained['drawn_per_second']:,.0f} drawn afresh)" if "drawn_per_second" in trained else ""
 
 
-def summary(evaluation: Evaluation, trained: dict[str, Any], seconds: float) -> str:
-    """What a person reads at the end of a run, as Markdown."""
+def summary(evaluation: Evaluation, trained: dict[str, Any], seconds: float, resumed: bool = False) -> str:
+    """What a person reads at the end of a run, as Markdown. seconds: of this call; resumed: it was not the first."""
     from mlx_train.report import exactness_table, win_rate_table
 
     tables = [win_rate_table(evaluation.matches)]
@@ -511,6 +513,6 @@ def summary(evaluation: Evaluation, trained: dict[str, Any], seconds: float) -> 
             f"{evaluation.microseconds_per_move:.1f} microseconds a move",
             f"{trained['samples_per_second']:,.0f} samples/s{_drawn(trained)}, "
             f"waiting for data {100 * trained['waiting']:.1f} % of the time",
-            f"{peak_text(trained['peak_memory_bytes'])}, {duration(seconds)} in all",
+            f"{peak_text(trained['peak_memory_bytes'])}, {duration(seconds)} {'this time' if resumed else 'in all'}",
         ]
     )

@@ -92,6 +92,12 @@ class Run:
             remove_unfinished(place)
         return run
 
+    @property
+    def resume_command(self) -> str:
+        """What goes on with it."""
+        made_by = json.loads(self.config.read_text()).get("made_by", "run")
+        return f"python -m mlx_train {made_by} --resume {self.folder}"
+
     def read(self, kind: type[Settings] = Config) -> dict[str, Any]:
         """What config.json says, `config` as settings of a kind. Raises ValueError for a folder of no run."""
         try:

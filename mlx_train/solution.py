@@ -135,6 +135,7 @@ def solve_game(
         "tolerance": tolerance,
         "residual": table.residual,
     }
+    say(f"{output}: written")
     if guess is not None:
         result["gpu_seconds"] = round(first_seconds, 2)
     if rgu is not None:
@@ -149,6 +150,7 @@ def solve_game(
             raise RuntimeError(
                 f"verification failed: residual {found.residual:.3g} above {found.limit:.3g} at {found.worst:#x}"
             )
+        say(f"verified: {found.positions:,} positions, residual {found.residual:.2e}")
     if describe:
         with progress("statistics", 2 * table.count, "positions") as update:
             result["statistics"] = table.statistics(workers, progress=lambda done, total: update(done))

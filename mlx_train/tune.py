@@ -170,7 +170,7 @@ def usable(folder: Folder) -> Iterator[None]:
     except (require().exceptions.StorageInternalError, SQLAlchemyError) as error:
         cause = error.__cause__ or error
         reason = getattr(cause, "orig", None) or cause
-        raise RuntimeError(f"{folder.database}: {reason}; go on with --resume {folder.run.folder}") from None
+        raise RuntimeError(f"{folder.database}: {reason}; go on with `{folder.run.resume_command}`") from None
 
 
 # A search
@@ -242,7 +242,7 @@ def _work_in_processes(folder: Folder, search: Search, trials: int, parallel: in
             time.sleep(0.5)
             report()
             if any(process.exitcode for process in processes):
-                raise RuntimeError(f"a trial failed: see above; go on with --resume {folder.run.folder}")
+                raise RuntimeError(f"a trial failed: see above; go on with `{folder.run.resume_command}`")
 
 
 @contextmanager

@@ -145,7 +145,7 @@ def test_sigterm_saves_first(undisturbed, tmp_path):
     process.send_signal(signal.SIGTERM)
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 128 + signal.SIGTERM, errors
-    assert f"go on with --resume {folder}" in errors
+    assert f"go on with `python -m mlx_train run --resume {folder}`" in errors
     assert len(checkpoints(folder / "checkpoints")) == 1
     code, _, errors = call("run", "--resume", folder, "--workers", 1)
     assert code == 0, errors
@@ -267,3 +267,17 @@ def test_training_on_a_dataset_goes_on_with_the_same_one(undisturbed, tmp_path):
     assert call("train", "--resume", killed)[0] == 0
     one, two = (read_document(folder / "weights.json")["value_weights"] for folder in (straight, killed))
     assert one.tobytes() == two.tobytes()
+
+
+def test_an_interrupted_measuring_says_how_to_go_on(tmp_path):
+    folder = tmp_path / "run"
+    process = start("run", *SETTINGS, "--evaluation-games", 1_000_000, "--output", folder)
+    deadline = time.monotonic() + 60
+    while not (folder / "weights.json").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 130, errors
+    assert f"go on with `python -m mlx_train run --resume {folder}`" in errors

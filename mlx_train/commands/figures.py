@@ -44,6 +44,8 @@ def figures(
         if games < 1:
             raise ValueError(f"games must be at least 1, got {games}")
         chosen = gallery.check_names(names or ())
+        if run is not None and output is None:
+            raise ValueError(f"{gallery.FIGURES} shows the production run: give --output for the losses of a run")
         if output is None and table is not None and open_table(table).pieces < 7:
             raise ValueError(f"{gallery.FIGURES} shows the game of seven pieces: give --output with a smaller table")
     place = output or gallery.FIGURES

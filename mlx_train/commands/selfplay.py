@@ -56,7 +56,7 @@ def selfplay(
             with explained(learner.device, smaller_batch(config)):
                 learn(learner, on_round, journal.save)
         except KeyboardInterrupt:
-            say(f"interrupted: go on with `python -m mlx_train selfplay --resume {run.folder}`")
+            say(f"interrupted: go on with `{run.resume_command}`")
             raise
     journal.finish()
     say(f"{learner.games:,} games, {learner.seconds:,.0f} s, {learner.cpu_seconds:,.0f} s of cores, {peak_line()}")

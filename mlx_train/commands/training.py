@@ -50,8 +50,12 @@ def run(
     trained = pipeline.train(config, source, folder, made, ranks, tensorboard=tensorboard)
     ranks.leave()
     if ranks.leads:
-        evaluation = pipeline.evaluate(config, folder)
-        print(pipeline.summary(evaluation, trained, time.perf_counter() - start))
+        try:
+            evaluation = pipeline.evaluate(config, folder)
+        except KeyboardInterrupt:
+            say(f"interrupted: the networks are finished, not measured; go on with `{folder.resume_command}`")
+            raise
+        print(pipeline.summary(evaluation, trained, time.perf_counter() - start, resume is not None))
     return folder.files()
 
 
