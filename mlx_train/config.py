@@ -12,6 +12,9 @@ from typing import Any, Self, TypeVar
 #: A number that is still to be chosen by the device.
 AUTO = -1
 
+#: The largest seed.
+MAX_SEED = 2**63 - 1
+
 #: Where the labels of the training come from.
 TEACHERS = ("search", "exact", "outcome")
 
@@ -166,7 +169,7 @@ class Config(Settings):
             ("depth", 1, 8),
             ("exploration", 0, 1),
             ("playouts", 0, 127),
-            ("seed", 0, 2**63 - 1),
+            ("seed", 0, MAX_SEED),
             ("batch_size", 1 if self.batch_size != AUTO else AUTO, 1 << 22),
             ("pieces", 0, 1024),
             ("warmup", 0, 1),
@@ -240,7 +243,7 @@ class SelfplayConfig(Settings):
             ("warmup", 0, 1),
             ("averaging", 0, 1 - 1e-9),
             ("checkpoint_seconds", 0, 86_400),
-            ("seed", 0, 2**63 - 1),
+            ("seed", 0, MAX_SEED),
         )
         self._check_positive("learning_rate")
         check_hidden_sizes(self.hidden_sizes)

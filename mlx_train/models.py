@@ -376,8 +376,8 @@ def _check_better(card: Card, old: Card, by: str) -> None:
     for head in old.measures:
         if head not in card.measures:
             raise ValueError(f"{old.name} has a {head} network too, this file has none: join them with export --policy")
-    pairs = {(card.head, old.head)} | {(head, head) for head in old.measures if head != card.head}
-    for head, before in sorted(pairs, key=lambda pair: pair[0] != card.head):
+    others = ((head, head) for head in old.measures if head != card.head)
+    for head, before in ((card.head, old.head), *others):
         plays = head == card.head
         now, then = card.measures[head][group], old.measures[before][group]
         if now is None or then is None:

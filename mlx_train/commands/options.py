@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mlx_train.config import PRESETS, Config, Settings, check_workers, choices_of, resolve_as
+from mlx_train.config import MAX_SEED, PRESETS, Config, Settings, check_workers, choices_of, resolve_as
 
 #: What a command wrote, for the summary at its end: path by what it is, such as {"weights": ...}.
 Files = dict[str, Path]
@@ -41,7 +41,7 @@ def _checked_workers(workers: int | None) -> int | None:
 Workers = Annotated[
     int | None, typer.Option(help=Config.__dataclass_fields__["workers"].metadata["help"], callback=_checked_workers)
 ]
-SeedFlag = Annotated[int, typer.Option(help="Seed of the games' dice.", min=0, max=2**63 - 1)]
+SeedFlag = Annotated[int, typer.Option(help="Seed of the games' dice.", min=0, max=MAX_SEED)]
 TableFile = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Table of the solved game; by default the one in the user's cache folder."),

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from mlx_train.commands.options import Files, JsonFlag, TableFile, Workers, usage
+from mlx_train.config import MAX_SEED
 
 
 def compress(
@@ -28,7 +29,7 @@ def compress(
     table: TableFile = None,
     seed: Annotated[
         int,
-        typer.Option(help="Seed of the positions that the rounding and the training look at.", min=0, max=2**63 - 1),
+        typer.Option(help="Seed of the positions that the rounding and the training look at.", min=0, max=MAX_SEED),
     ] = 0,
     workers: Workers = None,
     as_json: JsonFlag = False,
