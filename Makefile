@@ -11,8 +11,8 @@ PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check
 DEBUG := build/debug
 
-ENGINE_SOURCES := $(wildcard engine/*.pyx engine/*.pxd engine/*.h) setup.py
-PORTABLE_SOURCES := $(wildcard portable/*.py portable/*.pyx) engine/quantized.py
+ENGINE_SOURCES := $(wildcard engine/*/*.pyx engine/*/*.pxd engine/*/*.h) setup.py
+PORTABLE_SOURCES := $(wildcard portable/*.py portable/*.pyx) engine/network/quantized.py
 SHIM_SOURCE := mlx_train/blas_shim.c
 # The tests that mirror the engine's modules.
 ENGINE_TESTS := $(sort $(wildcard $(patsubst engine/%,tests/test_%.py,$(basename $(wildcard engine/*.pyx engine/*.py)))))

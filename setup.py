@@ -33,10 +33,10 @@ COMPILE_ARGS += ["-ffp-contract=off"]
 def extension(source: Path) -> Extension:
     """One extension module for each .pyx file of the engine."""
     return Extension(
-        f"engine.{source.stem}",
+        ".".join(source.with_suffix("").parts),
         [str(source)],
         include_dirs=["engine"],
-        depends=["setup.py", *(str(header) for header in sorted(Path("engine").glob("*.h")))],
+        depends=["setup.py", *(str(header) for header in sorted(Path("engine").rglob("*.h")))],
         extra_compile_args=COMPILE_ARGS,
     )
 
@@ -71,7 +71,7 @@ if __name__ == "__main__":  # portable/build.py reads the directives
     setup(
         cmdclass={"build_py": BuildWithSite},
         ext_modules=cythonize(
-            [extension(source) for source in sorted(Path("engine").glob("*.pyx"))],
+            [extension(source) for source in sorted(Path("engine").rglob("*.pyx"))],
             compiler_directives=DIRECTIVES,
             nthreads=os.cpu_count() or 1,
             force=DEBUG,

@@ -3,9 +3,8 @@
 Depends on numpy alone; nothing here imports MLX.
 """
 
-from engine.agents import Agent
-from engine.arena import Interrupted, play_match, playouts, sample_decisions, selfplay
-from engine.features import (
+from engine.classic.search import Search
+from engine.core.features import (
     FEATURE_NAMES,
     FEATURE_SCALES,
     FEATURE_SET,
@@ -13,10 +12,11 @@ from engine.features import (
     extract_features_batch,
     extract_features_bytes,
 )
-from engine.network import Network
-from engine.position import Position, perft
-from engine.search import Search
-from engine.tablebase import Tablebase
+from engine.core.position import Position, perft
+from engine.games.agents import Agent
+from engine.games.arena import Interrupted, play_match, playouts, sample_decisions, selfplay
+from engine.network.network import Network
+from engine.solved.tablebase import Tablebase
 
 __all__ = [
     "FEATURE_NAMES",

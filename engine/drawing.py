@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from math import cos, pi, sin
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from engine.position import ROSETTES, SHARED, Position
-from engine.search import Search
+from engine.classic.search import Search
+from engine.core.position import ROSETTES, SHARED, Position
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions

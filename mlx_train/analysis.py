@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from engine.agents import Agent
-from engine.dice import ROLL_PROBABILITIES
+from engine.core.dice import ROLL_PROBABILITIES
+from engine.core.position import Position
 from engine.drawing import square_name
-from engine.position import Position
+from engine.games.agents import Agent
 from mlx_train.report import markdown_table
 
 

@@ -33,10 +33,10 @@ from engine import (
     sample_decisions,
     selfplay,
 )
-from engine.agents import open_table
-from engine.arena import play_match
-from engine.cores import worker_count
-from engine.teacher import entry_batch, value_batch
+from engine.games.agents import open_table
+from engine.games.arena import play_match
+from engine.games.teacher import entry_batch, value_batch
+from engine.machine.cores import worker_count
 from mlx_train.progress import say
 from mlx_train.report import markdown_table
 from mlx_train.runs import provenance
@@ -267,7 +267,7 @@ def bench_solver() -> list[Row]:
     """The exact solution. Seven pieces once each: the median of five would take as many minutes."""
     import tempfile
 
-    from engine.tablebase import Tablebase
+    from engine.solved.tablebase import Tablebase
 
     rows = []
     with tempfile.TemporaryDirectory() as folder:
@@ -316,7 +316,7 @@ def bench_solver() -> list[Row]:
                     f"training rows {what}, half from play, one core",
                     f"{64 * 4096e-6 / seconds:.1f} million/s",
                     "",
-                    f"engine.teacher.{make.__name__}(table, 4096, 0, 0, batches=64, play_share=0.5)",
+                    f"engine.games.teacher.{make.__name__}(table, 4096, 0, 0, batches=64, play_share=0.5)",
                 )
             )
     return rows
@@ -705,7 +705,7 @@ def processor() -> str:
 
 def main(words: list[str]) -> None:
     """Print the table of the benches whose names hold one of the words, by default all."""
-    from engine.cores import detect
+    from engine.machine.cores import detect
 
     unknown = [word for word in words if not any(word in name for name in BENCHES)]
     if unknown:

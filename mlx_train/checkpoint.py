@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from mlx.utils import tree_flatten, tree_unflatten
 
-from engine.files import atomic_file
+from engine.machine.files import atomic_file
 from mlx_train.backend import mx
 from mlx_train.config import CHANGEABLE, Config
 from mlx_train.faults import moment

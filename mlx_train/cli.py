@@ -146,7 +146,7 @@ def makes_up_for(error: FileNotFoundError) -> bool:
 
     Commands ask for it before they write anything, so that they can begin again.
     """
-    from engine.agents import MissingTable
+    from engine.games.agents import MissingTable
     from mlx_train.solution import offer
 
     return isinstance(error, MissingTable) and offer(error)

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.agents import Agent
-from engine.tablebase import Tablebase
+from engine.games.agents import Agent
+from engine.solved.tablebase import Tablebase
 from mlx_train.evaluate import (
     DECISIONS,
     Z95,

@@ -1,4 +1,4 @@
-"""Smaller files of trained networks: weights as integers of few bits, written as engine/quantized.py describes.
+"""Smaller files of trained networks: weights as integers of few bits, written as engine/network/quantized.py describes.
 
 Rounding each weight by itself costs much (see docs/experiments.md). So the weights of a layer are rounded one input
 after the other, and what the rounding of an input did to the outputs of the layer is made good by the inputs that are
@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.agents import Agent
-from engine.features import FEATURE_SCALES, FEATURE_SET
-from engine.network import LAYOUT as FLAT_LAYOUT
-from engine.network import read_document
-from engine.quantized import LAYOUT, TOP, Layer, flat, top_level
-from engine.tablebase import Tablebase
-from engine.teacher import policy_batch, value_batch
+from engine.core.features import FEATURE_SCALES, FEATURE_SET
+from engine.games.agents import Agent
+from engine.games.teacher import policy_batch, value_batch
+from engine.network.network import LAYOUT as FLAT_LAYOUT
+from engine.network.network import read_document
+from engine.network.quantized import LAYOUT, TOP, Layer, flat, top_level
+from engine.solved.tablebase import Tablebase
 from mlx_train.backend import mx, nn, optim
 from mlx_train.config import Config
 from mlx_train.evaluate import (

@@ -25,13 +25,13 @@ TEACHER_SETTINGS: dict[str, dict[str, Any]] = {"exact": {"learning_rate": 0.003,
 
 def _evaluation_weights() -> Iterable[str]:
     # Imported here, so that the command line's help needs no compiled module.
-    from engine.evaluation import PRESETS as WEIGHT_PRESETS
+    from engine.classic.evaluation import PRESETS as WEIGHT_PRESETS
 
     return WEIGHT_PRESETS
 
 
 def _activations() -> Iterable[str]:
-    from engine.network import ACTIVATIONS
+    from engine.network.network import ACTIVATIONS
 
     return ACTIVATIONS
 
@@ -90,7 +90,7 @@ class Settings:
 
 def check_workers(workers: int | None) -> None:
     """Raises ValueError for a number of threads that cannot be."""
-    from engine.cores import worker_count  # the engine is not for --help
+    from engine.machine.cores import worker_count  # the engine is not for --help
 
     worker_count(workers)
 

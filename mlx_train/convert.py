@@ -5,7 +5,7 @@ from typing import Any
 
 from mlx.utils import tree_flatten
 
-from engine.files import atomic_file
+from engine.machine.files import atomic_file
 from mlx_train.backend import mx
 from mlx_train.checkpoint import load_model
 from mlx_train.weights import flattened, load_networks, save_document, to_document

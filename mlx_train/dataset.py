@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from engine.arena import RECORD_DTYPE, policy_slots, successors
-from engine.features import extract_features_bytes
-from engine.files import atomic_file
-from engine.network import POLICY_OUTPUTS, VALUE_SCALE
+from engine.core.features import extract_features_bytes
+from engine.games.arena import RECORD_DTYPE, policy_slots, successors
+from engine.machine.files import atomic_file
+from engine.network.network import POLICY_OUTPUTS, VALUE_SCALE
 from mlx_train.config import Config
 from mlx_train.prefetch import made_ahead
 
@@ -67,7 +67,7 @@ ALL = Share()
 
 @dataclass(frozen=True)
 class Decisions:
-    """Decisions of self-play games: `records`, (n,) of `engine.arena.RECORD_DTYPE`, and how they were made."""
+    """Decisions of self-play games: `records`, (n,) of `engine.games.arena.RECORD_DTYPE`, and how they were made."""
 
     records: np.ndarray
     info: dict[str, Any]

@@ -1,14 +1,14 @@
 """The 150 features computed on the GPU, from eight bytes a position.
 
-The kernel is the engine's own source (engine/rules.h and engine/feature_bytes.h): the same integer arithmetic, so the
+The kernel is the engine's own source (engine/core/rules.h and engine/core/feature_bytes.h): the same integer arithmetic, so the
 same bytes. Rows cross to the device as packed positions, a nineteenth of their features.
 """
 
-from engine.features import FEATURE_NAMES
+from engine.core.features import FEATURE_NAMES
 from mlx_train.backend import mx
 from mlx_train.device_kernels import kernel
 
-HEADERS = ("rules.h", "feature_bytes.h")
+HEADERS = ("core/rules.h", "core/feature_bytes.h")
 
 #: Threads of a group; each makes the row of one position.
 _GROUP = 128

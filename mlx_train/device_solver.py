@@ -1,19 +1,19 @@
 """The solved game on a GPU, as far as float32 goes: first values for the solver of the engine.
 
-Layer by layer as there (engine/solver.pyx), but all placements of a layer are backed up at once, from the sweep before:
-that takes some five times as many sweeps and no order. The kernel is C of the engine (engine/rules.h and
-engine/backup.h). How fast that is, and what else was tried: docs/experiments.md.
+Layer by layer as there (engine/solved/solver.pyx), but all placements of a layer are backed up at once, from the sweep before:
+that takes some five times as many sweeps and no order. The kernel is C of the engine (engine/core/rules.h and
+engine/solved/backup.h). How fast that is, and what else was tried: docs/experiments.md.
 """
 
 from collections.abc import Callable
 
 import numpy as np
 
-from engine.solver import index_tables
+from engine.solved.solver import index_tables
 from mlx_train.backend import mx
 from mlx_train.device_kernels import kernel
 
-HEADERS = ("rules.h", "placements.h", "backup.h")
+HEADERS = ("core/rules.h", "solved/placements.h", "solved/backup.h")
 
 #: A layer is done when no win probability changes by more in a sweep: five steps of float32 below 1 ...
 TOLERANCE = 3e-7

@@ -5,14 +5,14 @@ A kernel finds the position that stands at a place, and makes its features by th
 
 import numpy as np
 
-from engine.features import FEATURE_NAMES
-from engine.solver import index_tables
-from engine.tablebase import CHUNK, Tablebase
+from engine.core.features import FEATURE_NAMES
+from engine.solved.solver import index_tables
+from engine.solved.tablebase import CHUNK, Tablebase
 from mlx_train.backend import mx
 from mlx_train.device_kernels import kernel
 from mlx_train.device_solver import PIECES_ON, blocks_of
 
-HEADERS = ("rules.h", "placements.h", "feature_bytes.h")
+HEADERS = ("core/rules.h", "solved/placements.h", "core/feature_bytes.h")
 INPUTS = ("entries", "starts", "blocks", "labels")
 
 _GROUP = 128
@@ -48,8 +48,8 @@ class DeviceTable:
         self._arrays = [mx.array(array) for array in (*block_table(index, table.pieces), _labels(index, table))]
 
     def rows(self, entries: mx.array, stream: mx.Stream | None = None) -> list[mx.array]:
-        """(n,) uint32 of `engine.teacher.entry_batch` -> features (n, 150) uint8 and targets (n,) float32, those of
-        `engine.teacher.value_batch`. Needs a GPU (`device_kernels.available`).
+        """(n,) uint32 of `engine.games.teacher.entry_batch` -> features (n, 150) uint8 and targets (n,) float32, those of
+        `engine.games.teacher.value_batch`. Needs a GPU (`device_kernels.available`).
         """
         count = entries.shape[0]
         return kernel("ur_rows", INPUTS, ("features", "targets"), BODY, *HEADERS)(

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.cores import detect
+from engine.machine.cores import detect
 from mlx_train.config import Config
 from mlx_train.report import markdown_table
 from mlx_train.runs import provenance

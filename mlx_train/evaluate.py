@@ -16,8 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.agents import Agent
-from engine.arena import (
+from engine.core.features import FEATURE_NAMES, GROUPS, extract_features_bytes
+from engine.core.position import Position
+from engine.games.agents import Agent
+from engine.games.arena import (
     MatchResult,
     choices,
     play_against_perfect,
@@ -28,11 +30,9 @@ from engine.arena import (
     seconds_to_choose,
     successors,
 )
-from engine.cores import run_parallel, worker_count
-from engine.features import FEATURE_NAMES, GROUPS, extract_features_bytes
-from engine.network import POLICY_OUTPUTS, Network, parameter_count
-from engine.position import Position
-from engine.tablebase import Tablebase
+from engine.machine.cores import run_parallel, worker_count
+from engine.network.network import POLICY_OUTPUTS, Network, parameter_count
+from engine.solved.tablebase import Tablebase
 from mlx_train.progress import progress
 
 #: Standard normal quantile of a two-sided 95 % interval.
@@ -428,7 +428,7 @@ def all_successors(packed: NDArray[np.uint64], rolls: NDArray[np.uint8]) -> Succ
     return Successors(decision=decision, nth=nth, after=after, same_player=same_player)
 
 
-#: The groups of `engine.features.GROUPS` that are shuffled, and their columns: all but those about the roll, which the
+#: The groups of `engine.core.features.GROUPS` that are shuffled, and their columns: all but those about the roll, which the
 #: value network is not told.
 SHUFFLED = {
     name: slice(end - len(features), end)

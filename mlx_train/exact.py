@@ -4,10 +4,10 @@ from collections.abc import Generator, Iterator
 from functools import cached_property
 from typing import Any
 
-from engine.agents import open_table
-from engine.cores import worker_count
-from engine.tablebase import Tablebase
-from engine.teacher import entry_batch, policy_batch, value_batch
+from engine.games.agents import open_table
+from engine.games.teacher import entry_batch, policy_batch, value_batch
+from engine.machine.cores import worker_count
+from engine.solved.tablebase import Tablebase
 from mlx_train import device_kernels
 from mlx_train.config import Config
 from mlx_train.dataset import ALL, Batch, Share, joined

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.dice import ROLL_PROBABILITIES
-from engine.position import Position
-from engine.tablebase import Tablebase, default_path
+from engine.core.dice import ROLL_PROBABILITIES
+from engine.core.position import Position
+from engine.solved.tablebase import Tablebase, default_path
 from mlx_train.evaluate import all_successors
 from mlx_train.luck import opening, play_game
 from mlx_train.solution import solve_game

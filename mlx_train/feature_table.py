@@ -3,7 +3,7 @@
 import sys
 from fractions import Fraction
 
-from engine.features import FEATURE_SET, GROUPS
+from engine.core.features import FEATURE_SET, GROUPS
 
 #: What the features of a group are, in one sentence. Groups of both sides stand here without their side.
 DEFINITIONS = {
@@ -41,7 +41,7 @@ _HEAD = """\
 # Features
 
 The {count} inputs of the networks, feature set `{feature_set}`. `python -m mlx_train.feature_table` prints this page
-from `engine.features.GROUPS`, which is what the engine computes.
+from `engine.core.features.GROUPS`, which is what the engine computes.
 
 Everything is seen from the side to move. A group with a side in its name comes twice, by one definition: `own` for the
 side to move, `opponent` for the other, as if it were that side's turn. Path squares count along each side's own path;

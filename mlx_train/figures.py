@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.features import FEATURE_NAMES, GROUPS
+from engine.core.features import FEATURE_NAMES, GROUPS
 from mlx_train.evaluate import Importance
 from mlx_train.facts import PATH, SquareFacts
 from mlx_train.feature_table import without_side

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from engine.files import atomic_file
+from engine.machine.files import atomic_file
 
 
 def write_text(path: str | Path, text: str) -> None:

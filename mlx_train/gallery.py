@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.agents import Agent, open_table
-from engine.features import extract_features_batch
-from engine.position import Position
-from engine.tablebase import Tablebase
+from engine.core.features import extract_features_batch
+from engine.core.position import Position
+from engine.games.agents import Agent, open_table
+from engine.solved.tablebase import Tablebase
 from mlx_train import facts, figures
 from mlx_train.compare import compare, matrix_picture
 from mlx_train.config import check_choice

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from engine.agents import Agent
-from engine.arena import sample_decisions
-from engine.features import FEATURE_SET, extract_features
-from engine.network import Network
-from engine.position import Position
+from engine.core.features import FEATURE_SET, extract_features
+from engine.core.position import Position
+from engine.games.agents import Agent
+from engine.games.arena import sample_decisions
+from engine.network.network import Network
 from mlx_train.files import write_text
 
 #: Largest absolute error of a probability that a reader may have.

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.agents import Agent
-from engine.tablebase import Tablebase
+from engine.games.agents import Agent
+from engine.solved.tablebase import Tablebase
 from mlx_train.evaluate import policy_regret, value_error, win_rate_estimate
 
 #: What each point of the curve is measured over: decisions, games, positions.

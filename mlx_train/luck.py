@@ -16,10 +16,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.agents import Agent
-from engine.dice import rolls
-from engine.position import Position
-from engine.tablebase import Tablebase
+from engine.core.dice import rolls
+from engine.core.position import Position
+from engine.games.agents import Agent
+from engine.solved.tablebase import Tablebase
 from mlx_train.record import Turn
 
 _ROLLS_AT_ONCE = 512

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from engine.features import FEATURE_NAMES
+from engine.core.features import FEATURE_NAMES
 from mlx_train.config import AUTO, Config, SelfplayConfig
 
 if TYPE_CHECKING:

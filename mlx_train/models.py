@@ -19,11 +19,11 @@ from typing import Any
 
 import numpy as np
 
-from engine.agents import Agent
-from engine.arena import sample_decisions
-from engine.features import FEATURE_NAMES, extract_features_bytes
-from engine.network import POLICY_OUTPUTS, Network, parameter_count, read_document
-from engine.tablebase import Tablebase
+from engine.core.features import FEATURE_NAMES, extract_features_bytes
+from engine.games.agents import Agent
+from engine.games.arena import sample_decisions
+from engine.network.network import POLICY_OUTPUTS, Network, parameter_count, read_document
+from engine.solved.tablebase import Tablebase
 from mlx_train.config import check_choice
 from mlx_train.evaluate import DECISIONS, GAMES, PIECES, POSITIONS, exactness
 from mlx_train.files import write_json

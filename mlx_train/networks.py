@@ -7,8 +7,8 @@ Policy: 150 features of a position with its roll -> 7 logits, one for each polic
 import itertools
 from collections.abc import Sequence
 
-from engine.features import FEATURE_NAMES, FEATURE_SCALES
-from engine.network import POLICY_OUTPUTS
+from engine.core.features import FEATURE_NAMES, FEATURE_SCALES
+from engine.network.network import POLICY_OUTPUTS
 from mlx_train.backend import mx, nn
 
 _ACTIVATIONS = {"relu": nn.relu, "silu": nn.silu}

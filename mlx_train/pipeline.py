@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from engine.agents import Agent, MissingTable, open_table
-from engine.arena import RECORD_DTYPE, Interrupted, selfplay
-from engine.cores import detect, worker_count
-from engine.network import VALUE_SCALE
-from engine.search import Search
-from engine.tablebase import Tablebase, default_path
+from engine.classic.search import Search
+from engine.games.agents import Agent, MissingTable, open_table
+from engine.games.arena import RECORD_DTYPE, Interrupted, selfplay
+from engine.machine.cores import detect, worker_count
+from engine.network.network import VALUE_SCALE
+from engine.solved.tablebase import Tablebase, default_path
 from mlx_train.config import Config
 from mlx_train.dataset import Decisions, SearchSource
 from mlx_train.evaluate import Exactness, WinRate, exactness, microseconds_per_move, win_rates
@@ -486,7 +486,7 @@ def _solution() -> Tablebase | None:
 
 def _add_metadata(run: Run, values: dict[str, Any]) -> None:
     """Put more into the metadata of a run's weights."""
-    from engine.network import read_document
+    from engine.network.network import read_document
     from mlx_train.weights import save_document
 
     document = read_document(run.weights)

@@ -13,10 +13,10 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from engine.agents import Agent
-from engine.dice import rolls
+from engine.core.dice import rolls
 from engine.drawing import SEAT_STYLES, SEATS, Board, marks
-from engine.tablebase import Tablebase
+from engine.games.agents import Agent
+from engine.solved.tablebase import Tablebase
 from mlx_train.analysis import move_text
 from mlx_train.luck import play_game
 from mlx_train.record import Record, Step

@@ -173,7 +173,7 @@ _joined = ALONE
 
 def _versions() -> dict[str, Any]:
     """What has to be alike in all processes for them to train one model."""
-    from engine.features import FEATURE_SET
+    from engine.core.features import FEATURE_SET
     from mlx_train.dataset import DATASET_VERSION
 
     return {"feature set": FEATURE_SET, "dataset version": DATASET_VERSION}

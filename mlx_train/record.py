@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from engine.position import Position
+from engine.core.position import Position
 from mlx_train.files import write_text
 
 FORMAT, VERSION, RULES = "ur-game", 1, "finkel"
@@ -34,7 +34,7 @@ class Record:
 
     Attributes:
         players: the names of player 0 and player 1; of agents their spelling.
-        seed: the seed of the dice (game 0 of `engine.dice.rolls`), None where they were not made from one.
+        seed: the seed of the dice (game 0 of `engine.core.dice.rolls`), None where they were not made from one.
         start: the position in which player 0 made the first roll.
         turns: what was played; `add` and `undo` change it.
         position: the position now, seen by `mover`.

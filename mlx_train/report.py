@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.files import atomic_file
+from engine.machine.files import atomic_file
 from mlx_train.config import Config
 from mlx_train.evaluate import KINDS, Calibration, Exactness, RegretShares, WinRate
 from mlx_train.files import write_text

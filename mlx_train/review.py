@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from engine.agents import Agent, open_table
+from engine.core.position import Position
 from engine.drawing import SEATS
-from engine.network import Network
-from engine.position import Position
-from engine.tablebase import Tablebase
+from engine.games.agents import Agent, open_table
+from engine.network.network import Network
+from engine.solved.tablebase import Tablebase
 from mlx_train.analysis import route
 from mlx_train.evaluate import TIE, gives_win_probabilities
 from mlx_train.luck import Account, Judge, account

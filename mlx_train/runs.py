@@ -29,8 +29,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TypeVar
 
-from engine.features import FEATURE_SET
-from engine.files import remove_abandoned, remove_unfinished
+from engine.core.features import FEATURE_SET
+from engine.machine.files import remove_abandoned, remove_unfinished
 from mlx_train.config import CHANGEABLE, Config, SelfplayConfig, Settings, nearest
 from mlx_train.files import write_json, write_text
 

@@ -21,11 +21,11 @@ import numpy as np
 from mlx.utils import tree_flatten, tree_map, tree_unflatten
 from numpy.typing import NDArray
 
-from engine.cores import worker_count
-from engine.features import extract_features_bytes
-from engine.files import atomic_file
-from engine.network import Network
-from engine.returns import play_games
+from engine.core.features import extract_features_bytes
+from engine.games.returns import play_games
+from engine.machine.cores import worker_count
+from engine.machine.files import atomic_file
+from engine.network.network import Network
 from mlx_train.backend import mx, nn, optim, peak_memory, use_device
 from mlx_train.config import CHANGEABLE, SelfplayConfig
 from mlx_train.files import write_text

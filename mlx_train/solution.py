@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from engine.agents import MissingTable
-from engine.tablebase import Progress, Tablebase, check_tolerance, default_path
+from engine.games.agents import MissingTable
+from engine.solved.tablebase import Progress, Tablebase, check_tolerance, default_path
 from mlx_train.memory import gibibytes, peaks
 from mlx_train.progress import progress, say
 from mlx_train.report import markdown_table

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import optuna
     from optuna.trial import FrozenTrial
 
-    from engine.tablebase import Tablebase
+    from engine.solved.tablebase import Tablebase
     from mlx_train.trainer import Source, Trainer
 
 MISSING = "Optuna is not installed here: pip install 'mlx-ur[tune]'"
@@ -347,7 +347,7 @@ class Objective:
         self.device = use_device(search.config.device)
         self.table: Tablebase | None = None
         if search.measure != "validation_loss":
-            from engine.agents import open_table
+            from engine.games.agents import open_table
 
             self.table = open_table(search.table)
         self.games: Any = None
@@ -389,7 +389,7 @@ class Objective:
         """The measure of the networks as they are; `loss` where it is that."""
         if self.table is None:
             return loss
-        from engine.agents import Agent
+        from engine.games.agents import Agent
         from mlx_train.evaluate import policy_regret, value_error
         from mlx_train.weights import save_document, to_document
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from engine import quantized
-from engine.features import FEATURE_SET
-from engine.files import atomic_file
-from engine.network import LAYOUT, POLICY_OUTPUTS, VALUE_SCALE, parameter_count, read_document
+from engine.core.features import FEATURE_SET
+from engine.machine.files import atomic_file
+from engine.network import quantized
+from engine.network.network import LAYOUT, POLICY_OUTPUTS, VALUE_SCALE, parameter_count, read_document
 from mlx_train.backend import mx
 from mlx_train.networks import MLP, Networks
 
@@ -65,7 +65,7 @@ def to_document(model: Networks, metadata: dict[str, Any], networks: str = "both
 
 
 def from_document(document: dict[str, Any]) -> Networks:
-    """The networks of a document of `engine.network.read_document`; one that is missing keeps fresh weights."""
+    """The networks of a document of `engine.network.network.read_document`; one that is missing keeps fresh weights."""
     config = document["network_config"]
     model = Networks(config["hidden_sizes"], document["architecture"]["activation"], inputs=config["input_size"])
     _restore_all(model, document)

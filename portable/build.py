@@ -22,8 +22,8 @@ ROOT = Path(__file__).resolve().parent.parent
 HERE = ROOT / "portable"
 
 #: The engine's modules whose kernels each program needs.
-WASM_MODULES = ("features", "evaluation", "search", "network")
-CHECK_MODULES = (*WASM_MODULES, "tablebase", "solver")
+WASM_MODULES = ("core/features", "classic/evaluation", "classic/search", "network/network")
+CHECK_MODULES = (*WASM_MODULES, "solved/tablebase", "solved/solver")
 
 SETTINGS = runpy.run_path(str(ROOT / "setup.py"), run_name="settings")
 
@@ -59,7 +59,9 @@ PYCONFIG = """
 
 def constants() -> dict[str, object]:
     """Names and limits that `ur.js` needs, from where the engine has them."""
-    from engine import evaluation, features, network, quantized
+    from engine.classic import evaluation
+    from engine.core import features
+    from engine.network import network, quantized
 
     return {
         "featureSet": features.FEATURE_SET,
@@ -77,7 +79,7 @@ def constants() -> dict[str, object]:
 
 def write_tables(path: Path) -> None:
     """The engine's tables as a C header."""
-    from engine.features import FEATURE_SCALES
+    from engine.core.features import FEATURE_SCALES
 
     scales = ", ".join(f"{float(scale).hex()}f" for scale in FEATURE_SCALES)
     text = json.dumps(json.dumps(constants(), separators=(",", ":")))

@@ -26,9 +26,9 @@ from libc.stdio cimport (
 )
 from libc.stdlib cimport atoi, calloc, exit, free
 
-from engine.evaluation cimport Points, weigh
-from engine.features cimport FEATURES, NO_ROLL, feature_floats
-from engine.network cimport (
+from engine.classic.evaluation cimport Points, weigh
+from engine.core.features cimport FEATURES, NO_ROLL, feature_floats
+from engine.network.network cimport (
     Activation,
     Net,
     lay_out,
@@ -37,8 +37,8 @@ from engine.network cimport (
     storage_size,
     win_probability,
 )
-from engine.position cimport *
-from engine.search cimport (
+from engine.core.position cimport *
+from engine.classic.search cimport (
     LAST_TABLE_SIZE,
     Moves,
     Searcher,
@@ -46,15 +46,15 @@ from engine.search cimport (
     fill_ternary,
     search_moves,
 )
-from engine.solver cimport Layer, Schedule, fill_constants, prepare_layer, work
-from engine.tablebase cimport INDEX, count_of, fill_index
+from engine.solved.solver cimport Layer, Schedule, fill_constants, prepare_layer, work
+from engine.solved.tablebase cimport INDEX, count_of, fill_index
 
 
 cdef extern from "ur_tables.h":
     const float SCALES "UR_SCALES"[FEATURES]
 
 
-cdef extern from "tablebase_sweep.h":
+cdef extern from "solved/tablebase_sweep.h":
     enum:
         SLACK "UR_SLACK"
 

@@ -6,9 +6,9 @@ A Board is made by `ur_board`; the others take it as they find it. Squares are p
 
 from libc.stdint cimport int16_t, int64_t
 
-from engine.evaluation cimport Points, weigh
-from engine.features cimport FEATURES, feature_floats
-from engine.network cimport (
+from engine.classic.evaluation cimport Points, weigh
+from engine.core.features cimport FEATURES, feature_floats
+from engine.network.network cimport (
     MAX_LAYERS,
     MAX_LOOKAHEAD,
     Activation,
@@ -19,11 +19,11 @@ from engine.network cimport (
     storage_size,
     win_probability,
 )
-from engine.position cimport *
-from engine.search cimport LAST_TABLE_SIZE, MAX_DEPTH, Moves, Searcher, fill_last_table, fill_ternary, search_moves
+from engine.core.position cimport *
+from engine.classic.search cimport LAST_TABLE_SIZE, MAX_DEPTH, Moves, Searcher, fill_last_table, fill_ternary, search_moves
 
 
-cdef extern from "dense.h":
+cdef extern from "network/dense.h":
     enum:
         MAX_WIDTH "UR_MAX_WIDTH"
 

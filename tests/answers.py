@@ -10,9 +10,9 @@ import numpy as np
 from random_networks import random_document, write
 
 from engine import Agent, Network, Position, Search, extract_features_batch, sample_decisions
-from engine.evaluation import PRESETS
-from engine.features import FEATURE_NAMES
-from engine.network import ACTIVATIONS, read_document
+from engine.classic.evaluation import PRESETS
+from engine.core.features import FEATURE_NAMES
+from engine.network.network import ACTIVATIONS, read_document
 
 ROOT = Path(__file__).resolve().parent.parent
 MOVES = 7

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.features import FEATURE_SET
+from engine.core.features import FEATURE_SET
 
 #: A small network and its golden vector, for readers in other languages.
 GOLDEN_NETWORK = Path(__file__).with_name("golden_network.json")

@@ -11,8 +11,9 @@ import referee
 from referee import OPENING, PIECES
 from test_agents import greedy_move
 
-from engine import Agent, Interrupted, Position, Search, dice, play_match, playouts, sample_decisions, selfplay
-from engine.arena import RECORD_DTYPE, policy_slots, successors
+from engine import Agent, Interrupted, Position, Search, play_match, playouts, sample_decisions, selfplay
+from engine.core import dice
+from engine.games.arena import RECORD_DTYPE, policy_slots, successors
 
 CHUNK = 16  # games handed to a worker at a time
 

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from engine.network import read_document
+from engine.network.network import read_document
 
 
 def call(*arguments, **options):

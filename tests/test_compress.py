@@ -6,10 +6,10 @@ from random_networks import random_document, write
 from typer.testing import CliRunner
 
 from engine import Network, Position, Tablebase
-from engine.arena import regrets, sample_decisions
-from engine.network import LAYOUT, read_document
-from engine.quantized import flat
-from engine.teacher import value_batch
+from engine.games.arena import regrets, sample_decisions
+from engine.games.teacher import value_batch
+from engine.network.network import LAYOUT, read_document
+from engine.network.quantized import flat
 from mlx_train import cli
 from mlx_train.backend import mx
 from mlx_train.compress import calibration_inputs, compress, finetune, points, quantize, reference_curve, table_of

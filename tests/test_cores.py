@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from engine import cores
+from engine.machine import cores
 
 linux_only = pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="the system has no affinity")
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from engine import Tablebase, extract_features_bytes, sample_decisions
-from engine.solver import index_tables
-from engine.teacher import entry_batch, value_batch
+from engine.games.teacher import entry_batch, value_batch
+from engine.solved.solver import index_tables
 from mlx_train import device_features, device_kernels, device_solver, device_table, trainer
 from mlx_train.backend import available_devices, mx
 from mlx_train.config import resolve

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 from referee import ROLLS, WAYS
 
-from engine import dice
+from engine.core import dice
 
 # "philox4x32 10" of tests/kat_vectors in Random123 1.14.0: counter, key -> block.
 KNOWN_ANSWERS = [

@@ -11,8 +11,8 @@ import random_networks
 from test_cli import call
 
 from engine import Agent, Network, Position, Tablebase
-from engine.arena import choices, play_against_perfect, play_match, regrets, seconds_to_choose
-from engine.features import FEATURE_NAMES
+from engine.core.features import FEATURE_NAMES
+from engine.games.arena import choices, play_against_perfect, play_match, regrets, seconds_to_choose
 from mlx_train import evaluate
 from mlx_train.commands import measuring
 from mlx_train.evaluate import (
@@ -324,8 +324,8 @@ def test_games_against_perfect_bring_the_estimate_too(tmp_path, monkeypatch, cap
         return Agent.parse(name) if name == "greedy" else SimpleNamespace(name=name, player="the table")
 
     monkeypatch.setattr(measuring, "usage", nullcontext)
-    monkeypatch.setattr("engine.agents.Agent", SimpleNamespace(parse=parse))
-    monkeypatch.setattr("engine.tablebase.Tablebase", str)
+    monkeypatch.setattr("engine.games.agents.Agent", SimpleNamespace(parse=parse))
+    monkeypatch.setattr("engine.solved.tablebase.Tablebase", str)
     monkeypatch.setattr(evaluate, "win_rates", lambda *_, **__: [])
     monkeypatch.setattr(evaluate, "exactness", lambda agent, table, **_: SimpleNamespace(to_dict=lambda: [table]))
     measuring.evaluate("greedy", against=["perfect"], as_json=True)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from engine import Position, Tablebase
-from engine.dice import ROLL_PROBABILITIES
-from engine.tablebase import default_path
+from engine.core.dice import ROLL_PROBABILITIES
+from engine.solved.tablebase import default_path
 from mlx_train.facts import first_rolls, game_lengths, opening_decisions, race_map, square_facts, table_at_hand
 from mlx_train.luck import opening, play_game
 

@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from engine.features import FEATURE_NAMES, FEATURE_SCALES, GROUPS
+from engine.core.features import FEATURE_NAMES, FEATURE_SCALES, GROUPS
 from mlx_train.feature_table import DEFINITIONS, markdown, without_side
 
 PAGE = Path(__file__).parents[1] / "docs" / "features.md"

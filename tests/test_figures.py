@@ -6,7 +6,7 @@ import random_networks
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from engine import Agent, extract_features_batch
-from engine.features import FEATURE_NAMES
+from engine.core.features import FEATURE_NAMES
 from mlx_train import facts, figures, luck
 from mlx_train.evaluate import permutation_importance
 

@@ -6,7 +6,7 @@ import stat
 
 import pytest
 
-from engine.files import atomic_file
+from engine.machine.files import atomic_file
 
 
 def write(path, text=b"whole"):

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from engine import Agent, Position, Tablebase
-from engine.arena import play_against_perfect
-from engine.dice import ROLL_PROBABILITIES, rolls
+from engine.core.dice import ROLL_PROBABILITIES, rolls
+from engine.games.arena import play_against_perfect
 from mlx_train.luck import Turn, account, dice, luck_and_skill, opening, play_game
 
 

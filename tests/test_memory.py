@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from engine.solver import index_tables
+from engine.solved.solver import index_tables
 from mlx_train import memory
 from mlx_train.backend import mx
 from mlx_train.config import AUTO, SelfplayConfig, resolve

@@ -9,9 +9,9 @@ import sys
 import numpy as np
 import pytest
 
-from engine import partial, tablebase
-from engine.partial import Layers
-from engine.tablebase import HEADER_BYTES, Tablebase
+from engine.solved import partial, tablebase
+from engine.solved.partial import Layers
+from engine.solved.tablebase import HEADER_BYTES, Tablebase
 
 ENDS = [0, 10, 30, 60]
 VALUES = np.linspace(0, 1, 60)
@@ -168,8 +168,9 @@ def test_the_layers_make_room_for_the_table(tmp_path, monkeypatch):
 
 KILLED = """
 import os, sys, signal
-from engine import partial, tablebase
-from engine.tablebase import Tablebase
+from engine.solved import partial
+from engine.solved import tablebase
+from engine.solved.tablebase import Tablebase
 partial.SAVE_SECONDS = 0.0
 path, layers = sys.argv[1], int(sys.argv[2])
 def progress(state):

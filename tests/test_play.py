@@ -17,7 +17,7 @@ from rich.console import Console
 from test_cli import call
 
 from engine import Agent, Search
-from engine.dice import rolls
+from engine.core.dice import rolls
 from mlx_train.cli import main
 from mlx_train.luck import opening
 from mlx_train.play import Game, agents_play, new_file, show, unfinished

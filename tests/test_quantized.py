@@ -9,10 +9,10 @@ import random_networks
 from random_networks import INPUTS, OUTPUTS, random_document, write
 
 from engine import FEATURE_SCALES, Agent, Network, Position
-from engine.arena import sample_decisions
-from engine.features import extract_features_bytes
-from engine.network import read_document
-from engine.quantized import ALPHABET, LAYOUT, TOP, Layer, decode, encode, flat, padded, top_level
+from engine.core.features import extract_features_bytes
+from engine.games.arena import sample_decisions
+from engine.network.network import read_document
+from engine.network.quantized import ALPHABET, LAYOUT, TOP, Layer, decode, encode, flat, padded, top_level
 
 
 def random_layers(rng, hidden, outputs, bits):

@@ -8,7 +8,7 @@ import pytest
 import referee
 
 from engine import Position
-from engine.dice import rolls
+from engine.core.dice import rolls
 from mlx_train.record import Record, Turn
 
 DOCUMENT = Path(__file__).parents[1] / "docs/records.md"

@@ -5,8 +5,8 @@ import pytest
 from random_networks import random_document, write
 
 from engine import Network, Position
-from engine.dice import ROLL_PROBABILITIES, rolls
-from engine.returns import play_games
+from engine.core.dice import ROLL_PROBABILITIES, rolls
+from engine.games.returns import play_games
 
 FIRST = "..............:0|..............:0"
 

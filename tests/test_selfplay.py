@@ -106,7 +106,7 @@ sys.modules["engine"] = package
 for name in ("evaluation", "search", "tablebase", "solver", "teacher", "arena", "agents", "census", "rgu"):
     sys.modules[f"engine.{name}"] = None    # its import fails
 try:
-    import engine.tablebase
+    import engine.solved.tablebase
 except ImportError:
     pass
 else:

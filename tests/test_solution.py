@@ -13,9 +13,9 @@ import pytest
 import typer
 from test_cli import call
 
-from engine.agents import MissingTable
-from engine.census import Verification
-from engine.tablebase import Tablebase, default_path
+from engine.games.agents import MissingTable
+from engine.solved.census import Verification
+from engine.solved.tablebase import Tablebase, default_path
 from mlx_train import solution
 from mlx_train.backend import available_devices
 from mlx_train.cli import main
@@ -113,7 +113,7 @@ def test_what_a_call_before_has_solved_is_told(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device", str(path))
 
     with monkeypatch.context() as patched:
-        patched.setattr("engine.tablebase._save_beside", full)
+        patched.setattr("engine.solved.tablebase._save_beside", full)
         with pytest.raises(OSError, match="No space left"):
             solve_game(2, 1e-12, output=tmp_path / "two.table")
     again = solve_game(2, 1e-12, output=tmp_path / "two.table")

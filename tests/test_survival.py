@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from engine.network import read_document
+from engine.network.network import read_document
 from mlx_train.checkpoint import checkpoints
 from mlx_train.dataset import Decisions
 

@@ -13,8 +13,8 @@ import referee
 from referee import ROLLS, WAYS, State
 
 from engine import Position
-from engine.rgu import count_entries, key_of
-from engine.tablebase import HEADER, HEADER_BYTES, Tablebase, default_path
+from engine.solved.rgu import count_entries, key_of
+from engine.solved.tablebase import HEADER, HEADER_BYTES, Tablebase, default_path
 
 PIECES = 7
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from engine import Network, extract_features_bytes, sample_decisions
-from engine.network import parameter_count, read_document
+from engine.network.network import parameter_count, read_document
 from mlx_train.backend import mx, use_device
 from mlx_train.checkpoint import save_checkpoint
 from mlx_train.config import resolve
@@ -113,7 +113,7 @@ def test_a_full_disk_leaves_what_was_there(trained, tmp_path, monkeypatch):
     def full(_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("engine.files.os.fsync", full)
+    monkeypatch.setattr("engine.machine.files.os.fsync", full)
     with pytest.raises(OSError, match="No space"):
         save_document(path, to_document(trained.model, {}))
     assert path.read_text() == "before"

@@ -219,7 +219,7 @@ export class Ur {
     return net;
   }
 
-  /** What engine.network checks of a weights file, and in the same order. */
+  /** What engine.network.network checks of a weights file, and in the same order. */
   #checked(given) {
     const { constants } = this;
     const { limits } = constants;

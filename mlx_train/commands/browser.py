@@ -22,7 +22,7 @@ def web(
     browse: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in the browser.")] = True,
 ) -> None:
     """Play in the browser, against the search and every network, on a page served to this machine alone."""
-    from engine.network import Network
+    from engine.network.network import Network
     from mlx_train.progress import say
     from mlx_train.web import Server, locate, serve
 

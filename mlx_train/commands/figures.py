@@ -36,7 +36,7 @@ def figures(
     workers: Workers = None,
 ) -> Files:
     """Make the pictures of the documents again, from the shipped models and the solved game."""
-    from engine.agents import open_table
+    from engine.games.agents import open_table
     from mlx_train import gallery
     from mlx_train.models import read_manifest
 

@@ -45,8 +45,8 @@ def evaluate(
     as_json: JsonFlag = False,
 ) -> None:
     """Play matches, seats alternated and dice paired, and measure against the exact solution."""
-    from engine.agents import Agent, open_table
-    from engine.tablebase import Tablebase
+    from engine.games.agents import Agent, open_table
+    from engine.solved.tablebase import Tablebase
     from mlx_train.evaluate import exactness, win_rates
     from mlx_train.progress import progress
     from mlx_train.report import exactness_table, win_rate_table
@@ -93,8 +93,8 @@ def compare(
     as_json: JsonFlag = False,
 ) -> Files:
     """Play a round robin: win matrix, Elo, regret where the game is solved, speed."""
-    from engine.agents import Agent, open_table
-    from engine.tablebase import default_path
+    from engine.games.agents import Agent, open_table
+    from engine.solved.tablebase import default_path
     from mlx_train import compare as comparison
     from mlx_train.progress import say
 
@@ -138,7 +138,7 @@ def report(
     workers: Workers = None,
 ) -> Files:
     """Draw regret and win rate by size, the calibration of win probabilities, where the regret sits, loss curves."""
-    from engine.agents import Agent, open_table
+    from engine.games.agents import Agent, open_table
     from mlx_train import models as shipped
     from mlx_train.evaluate import Truth, calibration, gives_win_probabilities, regret_shares
     from mlx_train.progress import say

@@ -25,7 +25,7 @@ def models(
     """List the shipped models and check their files."""
     if context.invoked_subcommand is not None:
         return
-    from engine.agents import open_table
+    from engine.games.agents import open_table
     from mlx_train import models as shipped
 
     cards = shipped.read_manifest(folder)
@@ -60,7 +60,7 @@ def promote(
     table: TableFile = None,
 ) -> Files:
     """Check and measure a weights file, and ship it if it passes every gate."""
-    from engine.agents import open_table
+    from engine.games.agents import open_table
     from mlx_train import models as shipped
 
     card = shipped.promote(

@@ -13,8 +13,8 @@ import typer
 from mlx_train.commands.options import Files, JsonFlag, TableFile, complete_agent, usage
 
 if TYPE_CHECKING:
-    from engine.position import Position
-    from engine.tablebase import Tablebase
+    from engine.core.position import Position
+    from engine.solved.tablebase import Tablebase
     from mlx_train.record import Record
 
 
@@ -48,7 +48,7 @@ Delay = Annotated[float, typer.Option(min=0, help="Seconds a turn, on a terminal
 
 
 def _start(notation: str | None) -> "Position":
-    from engine.position import Position
+    from engine.core.position import Position
 
     with usage():
         position = Position.initial() if notation is None else Position.from_notation(notation)
@@ -59,8 +59,8 @@ def _start(notation: str | None) -> "Position":
 
 def _table(path: Path | None) -> "Tablebase | None":
     """The named table; without a name the solved game where there is one."""
-    from engine.agents import open_table
-    from engine.tablebase import default_path
+    from engine.games.agents import open_table
+    from engine.solved.tablebase import default_path
 
     return open_table(path) if path is not None or default_path().exists() else None
 
@@ -132,7 +132,7 @@ def play(
     """Play a game in the terminal; where the game is solved, hear what each move gave away."""
     from rich.console import Console
 
-    from engine.agents import Agent
+    from engine.games.agents import Agent
     from mlx_train.play import YOU, Game, new_file, new_seed, unfinished
     from mlx_train.record import Record
 
@@ -183,7 +183,7 @@ def watch(
     """Watch two agents play a game."""
     from rich.console import Console
 
-    from engine.agents import Agent
+    from engine.games.agents import Agent
     from mlx_train.play import agents_play, new_file, new_seed, show
     from mlx_train.record import Record
 
@@ -253,9 +253,9 @@ def analyze(
             if roll is not None:
                 raise ValueError("--roll is for a position; a record has its rolls")
         return _analyze_record(Path(what), agent, output, table, as_json)
-    from engine.agents import Agent
-    from engine.position import Position
-    from engine.tablebase import default_path
+    from engine.core.position import Position
+    from engine.games.agents import Agent
+    from engine.solved.tablebase import default_path
     from mlx_train.analysis import analyze_position
     from mlx_train.analysis import table as moves_table
     from mlx_train.files import write_text

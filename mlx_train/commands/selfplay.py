@@ -67,8 +67,8 @@ def selfplay(
 
 def _measure(run: "Run", journal: "Journal", table: Path | None, workers: int | None) -> None:
     """Measure every snapshot, where the game is solved; write learning.json and its picture, print the last point."""
-    from engine.agents import open_table
-    from engine.tablebase import default_path
+    from engine.games.agents import open_table
+    from engine.solved.tablebase import default_path
     from mlx_train.files import write_json
     from mlx_train.learning import measure, read_metrics
     from mlx_train.progress import progress, say

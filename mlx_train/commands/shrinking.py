@@ -35,8 +35,8 @@ def compress(
     as_json: JsonFlag = False,
 ) -> Files:
     """Round a model's weights to few bits, and measure what that costs."""
-    from engine.agents import open_table
-    from engine.quantized import MAX_BITS, MIN_BITS
+    from engine.games.agents import open_table
+    from engine.network.quantized import MAX_BITS, MIN_BITS
     from mlx_train import compress as compression
     from mlx_train.config import check_choice
     from mlx_train.memory import peak_line

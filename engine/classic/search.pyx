@@ -1,0 +1,227 @@
+"""Expectiminimax with the classic evaluation: the opponent called Classic, `emm:N`.
+
+The plain search is the reference. The tabled one replaces the last chance node and all its replies by one look-up:
+because the evaluation is additive, that node's value is the position's evaluation plus a gain, and the gain depends
+only on the mover's squares, on whether it has a piece in hand, and on the opponent's pieces in the shared lane.
+Both give the same moves and the same values, bit for bit.
+"""
+
+from array import array
+
+from engine.core.dice cimport ways
+from engine.classic.evaluation cimport evaluate, load_weights, move_gain
+from engine.core.position cimport *
+from engine.classic.search cimport *
+
+from engine.classic.evaluation import PRESETS
+
+
+cdef inline unsigned int last_index(
+    const Searcher* searcher, unsigned int own, unsigned int opp, bint in_hand
+) noexcept nogil:
+    """Where the last chance node's gain stands: lane in base three, then private squares, then the hand."""
+    cdef unsigned int lane = searcher.ternary[own >> 5 & 0xFF] + 2 * searcher.ternary[opp >> 5 & 0xFF]
+    return lane << 7 | (own >> 8 & 96) | (own & 30) | in_hand
+
+
+cdef inline int64_t last_chance(
+    const Searcher* searcher, int32_t static, unsigned int own, unsigned int opp, bint in_hand
+) noexcept nogil:
+    """The value of the last chance node of the look-ahead, by the table."""
+    return 16 * <int64_t> static + searcher.last[last_index(searcher, own, opp, in_hand)]
+
+
+cdef int64_t chance(const Searcher* searcher, const Board* board, int32_t static, int depth) noexcept nogil:
+    """The value of a position before its roll, with `depth` turns to look ahead and `static` its evaluation."""
+    cdef int64_t total, best, value
+    cdef unsigned int sources
+    cdef int roll
+    if depth == 0:
+        return static
+    # With six borne off a move can win, and a won position has no gain: those nodes are searched.
+    if depth == 1 and searcher.last != NULL and board.own_off < PIECES - 1:
+        return last_chance(searcher, static, board.own, board.opp, board.own_hand != 0)
+    total = passed(searcher, board, static, depth - 1)              # a roll of 0
+    for roll in range(1, MAX_ROLL + 1):
+        sources = legal_sources(board, roll)
+        if sources == 0:
+            total += ways(roll) * passed(searcher, board, static, depth - 1)
+            continue
+        best = move_value(searcher, board, static, lowest(sources), roll, depth - 1)
+        sources &= sources - 1
+        while sources:
+            value = move_value(searcher, board, static, lowest(sources), roll, depth - 1)
+            best = max(best, value)
+            sources &= sources - 1
+        total += ways(roll) * best
+    return total
+
+
+cdef inline int64_t passed(const Searcher* searcher, const Board* board, int32_t static, int depth) noexcept nogil:
+    cdef Board other
+    if depth == 0:
+        return static
+    other = swap_sides(board[0])
+    return -chance(searcher, &other, -static, depth)
+
+
+cdef inline int64_t move_value(
+    const Searcher* searcher, const Board* board, int32_t static, int source, int roll, int depth
+) noexcept nogil:
+    """The value of a legal move for the side that makes it, with `depth` turns still to look ahead."""
+    cdef Board after
+    cdef unsigned int own, opp
+    if source + roll == BORNE_OFF and board.own_off == PIECES - 1:
+        return <int64_t> searcher.weights.win << (4 * depth)
+    static += move_gain(&searcher.weights, board, source, roll)
+    if depth == 0:
+        return static
+    if depth == 1 and searcher.last != NULL and board.own_off < PIECES - 2 and board.opp_off < PIECES - 1:
+        # The same as below without making the successor, of which the table needs four fields.
+        own = (board.own & ~(1u << source)) | (1u << (source + roll) & PATH_MASK)
+        opp = board.opp & ~(1u << (source + roll) & LANE_MASK)
+        if grants_roll(source + roll):
+            return last_chance(searcher, static, own, opp, board.own_hand > (source == 0))
+        return -last_chance(searcher, -static, opp, own, board.opp_hand != 0 or opp != board.opp)
+    after = after_move(board[0], source, roll)
+    if grants_roll(source + roll):
+        return chance(searcher, &after, static, depth)
+    after = swap_sides(after)
+    return -chance(searcher, &after, -static, depth)
+
+
+cdef void search_moves(const Searcher* searcher, const Board* board, int roll, Moves* moves) noexcept nogil:
+    """Values every legal move of a decision; `count` is 0 when the turn passes."""
+    cdef int32_t static = evaluate(&searcher.weights, board)
+    cdef unsigned int sources = legal_sources(board, roll)
+    cdef int count = 0
+    while sources:
+        moves.square[count] = lowest(sources)
+        moves.value[count] = move_value(searcher, board, static, lowest(sources), roll, searcher.depth - 1)
+        sources &= sources - 1
+        count += 1
+    moves.count = count
+
+
+cdef int best_index(const Moves* moves) noexcept nogil:
+    """The first of the moves with the highest value: among equals the lowest square. `count` must not be 0."""
+    cdef int best = 0
+    cdef int i
+    for i in range(1, moves.count):
+        if moves.value[i] > moves.value[best]:
+            best = i
+    return best
+
+
+cdef void fill_ternary(uint16_t* ternary) noexcept nogil:
+    cdef unsigned int mask, digit
+    cdef unsigned int power
+    for mask in range(256):
+        ternary[mask] = 0
+        power = 1
+        for digit in range(8):
+            if mask >> digit & 1:
+                ternary[mask] += power
+            power *= 3
+
+
+cdef bint fill_last_table(const Searcher* searcher, int16_t* table) noexcept nogil:
+    """Fills the table of last chance nodes; False if a gain does not fit its 16 bits."""
+    cdef Board board
+    cdef unsigned int own_lane, opp_lane, private, hand, sources
+    cdef int roll
+    cdef int32_t total, best
+    board.own_off = board.opp_off = board.opp_hand = 0
+    for own_lane in range(256):
+        for opp_lane in range(256):
+            if own_lane & opp_lane:
+                continue
+            board.opp = opp_lane << 5
+            for private in range(64):
+                board.own = (own_lane << 5) | (private & 15) << 1 | (private & 48) << 9
+                for hand in range(2):
+                    board.own_hand = hand
+                    total = 0
+                    for roll in range(1, MAX_ROLL + 1):
+                        sources = legal_sources(&board, roll)
+                        if sources == 0:
+                            continue
+                        best = move_gain(&searcher.weights, &board, lowest(sources), roll)
+                        sources &= sources - 1
+                        while sources:
+                            best = max(best, move_gain(&searcher.weights, &board, lowest(sources), roll))
+                            sources &= sources - 1
+                        total += ways(roll) * best
+                    if total != <int16_t> total:
+                        return False
+                    table[last_index(searcher, board.own, board.opp, hand)] = <int16_t> total
+    return True
+
+
+_LAST_TABLES = {}       # one table for each preset, made when first asked for
+
+
+cdef const int16_t[::1] last_table(str preset, const Searcher* searcher):
+    cdef int16_t[::1] table
+    cdef bint fits
+    if preset not in _LAST_TABLES:
+        table = array("h", bytes(2 * LAST_TABLE_SIZE))
+        with nogil:
+            fits = fill_last_table(searcher, &table[0])
+        if not fits:
+            raise OverflowError(f"the weights {preset!r} are too large for the table of last chance nodes")
+        _LAST_TABLES[preset] = table
+    return _LAST_TABLES[preset]
+
+
+cdef class Search:
+    """Expectiminimax of `depth` turns over the classic evaluation.
+
+    depth: 1 compares the successors of the known roll by the evaluation alone; every further ply is a chance node
+    over all five rolls and the best reply. A pass costs a ply, and so does the second move after a rosette.
+    weights: a preset, "default" or "evolved".
+    tables: False for the plain search, the slow reference. Same moves, same values.
+    """
+
+    def __init__(self, int depth, str weights="default", *, bint tables=True):
+        if not 1 <= depth <= MAX_DEPTH:
+            raise ValueError(f"search depth must be 1 to {MAX_DEPTH} turns, got {depth}")
+        self.preset = weights
+        self.searcher.weights = load_weights(weights)
+        self.searcher.depth = depth
+        self.searcher.last = NULL
+        fill_ternary(self.searcher.ternary)
+        if tables:
+            self.table = last_table(weights, &self.searcher)
+            self.searcher.last = &self.table[0]
+
+    @staticmethod
+    def weights(str name not None):
+        """A copy of a preset's weights, in evaluation points. ValueError for an unknown name."""
+        load_weights(name)
+        return dict(PRESETS[name])
+
+    @property
+    def depth(self):
+        """Turns of look-ahead."""
+        return self.searcher.depth
+
+    def raw_values(self, Position position not None, int roll):
+        """Every legal move as (square, value): the doubled evaluation times 16**(depth - 1), an exact integer."""
+        cdef Moves moves
+        check_roll(roll)
+        if is_over(&position.board):
+            raise ValueError(f"the game is over in {position}")
+        with nogil:
+            search_moves(&self.searcher, &position.board, roll, &moves)
+        return [(moves.square[i], moves.value[i]) for i in range(moves.count)]
+
+    def moves(self, Position position not None, int roll):
+        """Every legal move as (square, value in evaluation points for the side to move), ascending squares."""
+        scale = 2.0 * 16.0 ** (self.searcher.depth - 1)
+        return [(square, value / scale) for square, value in self.raw_values(position, roll)]
+
+    def best_move(self, Position position not None, int roll):
+        """The square of the best move, the lowest among equals; None when the turn passes."""
+        values = self.raw_values(position, roll)
+        return max(values, key=lambda move: (move[1], -move[0]))[0] if values else None

@@ -1,0 +1,27 @@
+"""The dice: their distribution, and the random numbers of a game.
+
+Philox is counter-based, so the random numbers of game g under seed s are a pure function of (s, g): the same
+games come out whatever the number of workers.
+"""
+
+from engine.core.dice cimport *
+
+#: Probability of each roll 0 to 4 of four binary dice.
+ROLL_PROBABILITIES = (1.0 / 16, 4.0 / 16, 6.0 / 16, 4.0 / 16, 1.0 / 16)
+
+
+def philox4x32(tuple counter, tuple key):
+    """One block of Philox4x32-10 -> four 32-bit integers; for tests against published vectors."""
+    cdef uint32_t counter_words[4]
+    cdef uint32_t key_words[2]
+    cdef uint32_t out[4]
+    counter_words[0], counter_words[1], counter_words[2], counter_words[3] = counter
+    key_words[0], key_words[1] = key
+    philox(counter_words, key_words, out)
+    return out[0], out[1], out[2], out[3]
+
+
+def rolls(uint64_t seed, uint64_t game, int count):
+    """The first `count` rolls of a game, as a list."""
+    cdef Dice dice = new_dice(seed, game, ROLLS)
+    return [next_roll(&dice) for _ in range(count)]

@@ -1,0 +1,102 @@
+/* One backup of the Bellman equation in float32, for a GPU: one source for C, CUDA and Metal.
+ *
+ * A layer is an array of the leader's win probabilities in the order of tablebase.pxd: first where the leader is to
+ * move, then where the follower is, in layers of equal scores too. A sweep reads one array and writes another.
+ */
+#ifndef UR_BACKUP_H
+#define UR_BACKUP_H
+
+#include "solved/placements.h"
+
+#define UR_CONFIGURATIONS 1024      /* of squares 5 to 14 of one side */
+#define UR_BLOCKS 26244             /* keys of a block: the lane and the follower's exits */
+
+/* What a sweep over one layer reads. */
+typedef struct {
+    UR_READ uint16_t *leader_key, *follower_key, *block;    /* Index in tablebase.pxd */
+    UR_READ uint32_t *slab;
+    int leader, follower;               /* pieces left, leader <= follower */
+    UR_READ float *values;              /* the layer before the sweep */
+    UR_READ float *leader_off;          /* the layer with one piece of the leader's less */
+    UR_READ float *follower_off;        /* of the follower's; in a layer of equal scores the same as leader_off */
+    int size, leader_off_size, follower_off_size;           /* of one turn */
+} ur_layer;
+
+/* Where a block begins in the layer (leader, follower); the masks are those of squares 5 to 14. */
+UR_INLINE int ur_block_start(UR_LOCAL const ur_layer *layer, int leader, int follower, unsigned int leader_far,
+                             unsigned int follower_far)
+{
+    int height = ur_masks(leader - ur_popcount(leader_far));
+    int key = layer->leader_key[leader_far & 0xFF] + layer->follower_key[follower_far];
+    return (int)layer->slab[((UR_PIECES + 1) * leader + follower) * UR_CONFIGURATIONS + (int)leader_far]
+           + height * layer->block[follower * UR_BLOCKS + key];
+}
+
+/* Where a placement stands in the layer (leader, follower), for one side's turn. */
+UR_INLINE int ur_place(UR_LOCAL const ur_layer *layer, int leader, int follower, unsigned int leader_squares,
+                       unsigned int follower_squares)
+{
+    unsigned int follower_far = follower_squares >> 5 & 0x3FF;
+    return ur_block_start(layer, leader, follower, leader_squares >> 5 & 0x3FF, follower_far)
+           + ur_rank(leader_squares >> 1 & 15) * ur_masks(follower - ur_popcount(follower_far))
+           + ur_rank(follower_squares >> 1 & 15);
+}
+
+/* The leader's win probability after a move to `square`; the squares are those after it. */
+UR_INLINE float ur_after(UR_LOCAL const ur_layer *layer, int follows, int square, unsigned int leader_squares,
+                         unsigned int follower_squares)
+{
+    int leader = layer->leader, follower = layer->follower;
+    if (square < UR_BORNE_OFF) {
+        int again = (int)(UR_ROSETTE_MASK >> square & 1);
+        return layer->values[(follows == again ? layer->size : 0)
+                             + ur_place(layer, leader, follower, leader_squares, follower_squares)];
+    }
+    if (!follows)
+        return leader == 1 ? 1.0f
+                           : layer->leader_off[layer->leader_off_size
+                                               + ur_place(layer, leader - 1, follower, leader_squares, follower_squares)];
+    if (leader < follower)
+        return layer->follower_off[ur_place(layer, leader, follower - 1, leader_squares, follower_squares)];
+    /* The follower now leads. */
+    return follower == 1 ? 0.0f
+                         : 1.0f - layer->follower_off[layer->follower_off_size
+                                                      + ur_place(layer, follower - 1, leader, follower_squares,
+                                                                 leader_squares)];
+}
+
+/* Both turns of a placement, solved together, as all other values of the layer stand. */
+UR_INLINE void ur_backup(UR_LOCAL const ur_layer *layer, unsigned int leader_squares, unsigned int follower_squares,
+                         UR_LOCAL float *leader_turn, UR_LOCAL float *follower_turn)
+{
+    float moves[2], pass[2];
+    for (int follows = 0; follows < 2; follows++) {
+        unsigned int own = follows ? follower_squares : leader_squares;
+        unsigned int opp = follows ? leader_squares : follower_squares;
+        int hand = (follows ? layer->follower : layer->leader) - ur_popcount(own);
+        int passes = ur_ways(0);
+        float sum = 0;
+        for (int roll = 1; roll <= UR_MAX_ROLL; roll++) {
+            unsigned int targets = ur_targets(own, opp, hand, roll);
+            float best = follows ? 1.0f : 0.0f;
+            if (targets == 0) {
+                passes += ur_ways(roll);
+                continue;
+            }
+            for (; targets; targets &= targets - 1) {
+                unsigned int on = targets & (~targets + 1);
+                unsigned int after = ((own ^ on >> roll) | on) & UR_PATH_MASK;
+                unsigned int left = opp & ~(on & UR_LANE_MASK);
+                float value = ur_after(layer, follows, ur_lowest(on), follows ? left : after, follows ? after : left);
+                best = (value > best) != follows ? value : best;
+            }
+            sum += (float)ur_ways(roll) * best;
+        }
+        moves[follows] = sum / 16;
+        pass[follows] = (float)passes / 16;
+    }
+    *leader_turn = (moves[0] + pass[0] * moves[1]) / (1 - pass[0] * pass[1]);
+    *follower_turn = moves[1] + pass[1] * *leader_turn;
+}
+
+#endif
