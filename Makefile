@@ -13,9 +13,9 @@ DEBUG := build/debug
 
 ENGINE_SOURCES := $(wildcard engine/*/*.pyx engine/*/*.pxd engine/*/*.h) setup.py
 PORTABLE_SOURCES := $(wildcard portable/*.py portable/*.pyx) engine/network/quantized.py
-SHIM_SOURCE := mlx_train/blas_shim.c
-# The tests that mirror the engine's modules.
-ENGINE_TESTS := $(sort $(wildcard $(patsubst engine/%,tests/test_%.py,$(basename $(wildcard engine/*.pyx engine/*.py)))))
+SHIM_SOURCE := mlx_train/device/blas_shim.c
+# The tests that mirror the engine's tree.
+ENGINE_TESTS := tests/engine
 
 # Stamps stand for what was done to .venv, so they live and go with it.
 BUILDER := $(VENV)/.builder
@@ -58,10 +58,10 @@ format: $(DEVELOP)
 	$(PY) -m ruff check --fix .
 
 notebooks: $(INSTALLED) $(DEVELOP)
-	@$(PY) -m mlx_train.notebooks $(ARGS)
+	@$(PY) -m mlx_train.tools.notebooks $(ARGS)
 
 bench: $(INSTALLED) $(DEVELOP) web/ur.wasm
-	@$(PY) -m mlx_train.bench $(ARGS)
+	@$(PY) -m mlx_train.tools.bench $(ARGS)
 
 # The debug build is made from a copy, so that it leaves the release build beside the sources alone.
 debug-test: $(INSTALLED) $(DEVELOP) $(DEBUG)/.built
@@ -93,7 +93,7 @@ ARM64_CHECK := build/check-aarch64
 arm64-check: $(INSTALLED) $(DEVELOP) $(ARM64_CHECK)
 	@command -v qemu-aarch64 >/dev/null || command -v qemu-aarch64-static >/dev/null || \
 	  { echo 'No qemu-aarch64: install one (apt-get install qemu-user)' >&2; exit 1; }
-	@$(PY) -m pytest tests/test_arm64.py -m slow $(ARGS)
+	@$(PY) -m pytest tests/portable/test_arm64.py -m slow $(ARGS)
 
 $(ARM64_CHECK): $(INSTALLED) $(DEVELOP) $(PORTABLE_SOURCES)
 	@echo 'Compiling the kernels for arm64'
@@ -105,7 +105,7 @@ wheel: $(BUILDER) web/ur.wasm
 
 clean:
 	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache
-	rm -f engine/*.c engine/*.so mlx_train/*.so portable/*.c portable/*.h web/ur.wasm $(VENV)/.installed-*
+	rm -f engine/*/*.c engine/*/*.so mlx_train/*/*.so portable/*.c portable/*.h web/ur.wasm $(VENV)/.installed-*
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 $(VENV)/.created:

@@ -41,8 +41,8 @@ def extension(source: Path) -> Extension:
     )
 
 
-# Plain C, loaded by mlx_train/blas.py and not by `import`. Optional: the engine installs even if this fails.
-BLAS_SHIM = Extension("mlx_train._blas", ["mlx_train/blas_shim.c"], libraries=["dl"], optional=True)
+# Plain C, loaded by mlx_train/device/blas.py and not by `import`. Optional: the engine installs even if this fails.
+BLAS_SHIM = Extension("mlx_train.device._blas", ["mlx_train/device/blas_shim.c"], libraries=["dl"], optional=True)
 
 # What `python -m mlx_train web` serves, by folder: an installed package has it below mlx_train/site.
 SITE = {

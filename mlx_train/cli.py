@@ -29,8 +29,8 @@ from mlx_train.commands import (
     training,
     tuning,
 )
-from mlx_train.failures import EXPECTED, tell
-from mlx_train.interrupts import exit_code, raise_on_termination
+from mlx_train.system.errors import EXPECTED, tell
+from mlx_train.system.signals import exit_code, raise_on_termination
 
 STARTED = time.perf_counter()
 
@@ -77,7 +77,7 @@ def summary(files: dict[str, Path] | None, **_: object) -> None:
 
     The options of the program itself, which Typer hands over too, have no say in it.
     """
-    from mlx_train.progress import duration, say
+    from mlx_train.system.progress import duration, say
 
     sys.stdout.flush()  # the results come first, also where both go to one file
     say(f"\ndone in {duration(time.perf_counter() - STARTED)}")
@@ -147,7 +147,7 @@ def makes_up_for(error: FileNotFoundError) -> bool:
     Commands ask for it before they write anything, so that they can begin again.
     """
     from engine.games.agents import MissingTable
-    from mlx_train.solution import offer
+    from mlx_train.data.solving import offer
 
     return isinstance(error, MissingTable) and offer(error)
 
@@ -168,7 +168,7 @@ def main() -> None:
     except SystemExit as stop:
         sys.exit(exit_code() if stop.code == 130 else stop.code)  # Typer takes every KeyboardInterrupt for Ctrl-C
     except EXPECTED as error:
-        from mlx_train.ranks import joined
+        from mlx_train.training.ranks import joined
 
         if not joined().has_lost_one():  # which has been said, and why this process failed too
             tell(error)

@@ -24,7 +24,7 @@ def games():
 @pytest.fixture(scope="session")
 def validator():
     """Of the schema of weights files."""
-    schema = json.loads(Path(mlx_train.__file__).with_name("weights.schema.json").read_text())
+    schema = json.loads(Path(mlx_train.__file__).with_name("networks").joinpath("weights.schema.json").read_text())
     jsonschema.Draft202012Validator.check_schema(schema)
     return jsonschema.Draft202012Validator(schema)
 

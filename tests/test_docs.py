@@ -171,7 +171,7 @@ def test_marks_and_places(tmp_path):
     "text",
     [
         "python -m mlx_train run --gmes 3", "python -m mlx_train runn", "python -m mlx_train run --learning-rate 0",
-        "make tset", "pip install 'mlx-ur[cuda]'", "node tests/nowhere.mjs", "python -m mlx_train.nowhere",
+        "make tset", "pip install 'mlx-ur[cuda]'", "node tests/support/nowhere.mjs", "python -m mlx_train.nowhere",
         "python -m mlx_train solve --pieces many",
     ],
 )  # fmt: skip

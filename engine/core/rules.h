@@ -1,7 +1,7 @@
 /* The arithmetic of the rules that is too small for a kernel of its own: one source for C, CUDA and Metal.
  *
  * A side's squares are bits of a 16-bit mask: bit s is path square s, bit 0 stands for the hand, bit 15 for borne off
- * (the map is in position.pxd). On a GPU the file is the beginning of a kernel's source (mlx_train/device_kernels.py).
+ * (the map is in position.pxd). On a GPU the file is the beginning of a kernel's source (mlx_train/device/kernels.py).
  */
 #ifndef UR_RULES_H
 #define UR_RULES_H

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from mlx_train.commands.options import usage
-from mlx_train.web import PORT
+from mlx_train.playing.server import PORT
 
 
 def web(
@@ -23,8 +23,8 @@ def web(
 ) -> None:
     """Play in the browser, against the search and every network, on a page served to this machine alone."""
     from engine.network.network import Network
-    from mlx_train.progress import say
-    from mlx_train.web import Server, locate, serve
+    from mlx_train.playing.server import Server, locate, serve
+    from mlx_train.system.progress import say
 
     if model is not None:
         with usage():

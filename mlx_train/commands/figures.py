@@ -37,8 +37,8 @@ def figures(
 ) -> Files:
     """Make the pictures of the documents again, from the shipped models and the solved game."""
     from engine.games.agents import open_table
-    from mlx_train import gallery
-    from mlx_train.models import read_manifest
+    from mlx_train.runs.shipped import read_manifest
+    from mlx_train.tools import gallery
 
     with usage():
         if games < 1:

@@ -47,9 +47,9 @@ def evaluate(
     """Play matches, seats alternated and dice paired, and measure against the exact solution."""
     from engine.games.agents import Agent, open_table
     from engine.solved.tablebase import Tablebase
-    from mlx_train.evaluate import exactness, win_rates
-    from mlx_train.progress import progress
-    from mlx_train.report import exactness_table, win_rate_table
+    from mlx_train.measuring.measures import exactness, win_rates
+    from mlx_train.pictures.report import exactness_table, win_rate_table
+    from mlx_train.system.progress import progress
 
     with usage():
         player = Agent.parse(agent)
@@ -95,8 +95,8 @@ def compare(
     """Play a round robin: win matrix, Elo, regret where the game is solved, speed."""
     from engine.games.agents import Agent, open_table
     from engine.solved.tablebase import default_path
-    from mlx_train import compare as comparison
-    from mlx_train.progress import say
+    from mlx_train.measuring import round_robin as comparison
+    from mlx_train.system.progress import say
 
     with usage():
         players = [Agent.parse(name) for name in agents]
@@ -139,11 +139,11 @@ def report(
 ) -> Files:
     """Draw regret and win rate by size, the calibration of win probabilities, where the regret sits, loss curves."""
     from engine.games.agents import Agent, open_table
-    from mlx_train import models as shipped
-    from mlx_train.evaluate import Truth, calibration, gives_win_probabilities, regret_shares
-    from mlx_train.progress import say
-    from mlx_train.report import write_report
-    from mlx_train.runs import find_run, read_record
+    from mlx_train.measuring.measures import Truth, calibration, gives_win_probabilities, regret_shares
+    from mlx_train.pictures.report import write_report
+    from mlx_train.runs import shipped
+    from mlx_train.runs.run_folder import find_run, read_record
+    from mlx_train.system.progress import say
 
     with usage():
         players = [Agent.parse(name) for name in agents or ()]

@@ -26,7 +26,7 @@ def models(
     if context.invoked_subcommand is not None:
         return
     from engine.games.agents import open_table
-    from mlx_train import models as shipped
+    from mlx_train.runs import shipped
 
     cards = shipped.read_manifest(folder)
     problems = {card.name: shipped.problem(card, folder) for card in cards}
@@ -61,7 +61,7 @@ def promote(
 ) -> Files:
     """Check and measure a weights file, and ship it if it passes every gate."""
     from engine.games.agents import open_table
-    from mlx_train import models as shipped
+    from mlx_train.runs import shipped
 
     card = shipped.promote(
         file, name, open_table(table), what=what, command=command, by=measure, folder=folder

@@ -51,7 +51,7 @@ ModelsFolder = Annotated[Path, typer.Option(metavar="FOLDER", help="Where the mo
 
 def complete_run(incomplete: str) -> list[str]:
     """The shell's completion of a run's name."""
-    from mlx_train.runs import run_folders
+    from mlx_train.runs.run_folder import run_folders
 
     return [name for name in ("last", *(folder.name for folder in run_folders())) if name.startswith(incomplete)]
 
@@ -199,8 +199,8 @@ def default_text(field: "dataclasses.Field[Any]", presets: Mapping[str, dict[str
 
 def _resumed(folder: Path, command: str, given: dict[str, Any], kind: type[Settings]) -> Settings:
     """The settings of the run in a folder, which only the first of several processes reads."""
-    from mlx_train.ranks import join
-    from mlx_train.runs import resumed_config
+    from mlx_train.runs.run_folder import resumed_config
+    from mlx_train.training.ranks import join
 
     return kind.from_dict(join().first(lambda: resumed_config(folder, command, given, kind).to_dict()))
 

@@ -15,7 +15,7 @@ from mlx_train.commands.options import Files, JsonFlag, TableFile, complete_agen
 if TYPE_CHECKING:
     from engine.core.position import Position
     from engine.solved.tablebase import Tablebase
-    from mlx_train.record import Record
+    from mlx_train.playing.records import Record
 
 
 class Side(StrEnum):
@@ -71,7 +71,7 @@ _JUDGE = Path("weights/small.json")
 
 def _next_command(record: "Record", file: Path, table: Path | None, solution: "Tablebase | None") -> str:
     """What to type to play a game on, or to look at one that is over: the best that works where it is typed."""
-    from mlx_train.review import knows
+    from mlx_train.playing.review import knows
 
     words = ["replay", str(file)]
     if record.winner is None:
@@ -90,7 +90,7 @@ def _kept(record: "Record", file: Path, table: Path | None, solution: "Tablebase
 
     Ctrl-D is an end as any other; Ctrl-C has no summary, so the file is named here.
     """
-    from mlx_train.progress import say
+    from mlx_train.system.progress import say
 
     files: Files = {}
     try:
@@ -133,8 +133,8 @@ def play(
     from rich.console import Console
 
     from engine.games.agents import Agent
-    from mlx_train.play import YOU, Game, new_file, new_seed, unfinished
-    from mlx_train.record import Record
+    from mlx_train.playing.records import Record
+    from mlx_train.playing.terminal import YOU, Game, new_file, new_seed, unfinished
 
     if resume is not None:
         with usage():
@@ -184,8 +184,8 @@ def watch(
     from rich.console import Console
 
     from engine.games.agents import Agent
-    from mlx_train.play import agents_play, new_file, new_seed, show
-    from mlx_train.record import Record
+    from mlx_train.playing.records import Record
+    from mlx_train.playing.terminal import agents_play, new_file, new_seed, show
 
     with usage():
         agents = [Agent.parse(name) for name in (first, second)]
@@ -209,8 +209,8 @@ def replay(
 
     from rich.console import Console
 
-    from mlx_train.play import show
-    from mlx_train.record import Record
+    from mlx_train.playing.records import Record
+    from mlx_train.playing.terminal import show
 
     game = Record.read(record)
     with suppress(EOFError):
@@ -256,9 +256,9 @@ def analyze(
     from engine.core.position import Position
     from engine.games.agents import Agent
     from engine.solved.tablebase import default_path
-    from mlx_train.analysis import analyze_position
-    from mlx_train.analysis import table as moves_table
-    from mlx_train.files import write_text
+    from mlx_train.playing.analysis import analyze_position
+    from mlx_train.playing.analysis import table as moves_table
+    from mlx_train.system.files import write_text
 
     with usage():
         if table is not None:
@@ -286,10 +286,10 @@ def _check_picture(path: Path | None, what: str, suffix: str) -> None:
 
 
 def _analyze_record(path: Path, agent: str | None, output: Path | None, table: Path | None, as_json: bool) -> Files:
-    from mlx_train.figures import game_chart
-    from mlx_train.record import Record
-    from mlx_train.report import save_figure
-    from mlx_train.review import find_judge, review
+    from mlx_train.pictures.figures import game_chart
+    from mlx_train.pictures.report import save_figure
+    from mlx_train.playing.records import Record
+    from mlx_train.playing.review import find_judge, review
 
     picture = output or path.with_suffix(".png")
     with usage():

@@ -9,8 +9,8 @@ from mlx_train.commands.options import Files, OutputFolder, ResumeFolder, TableF
 from mlx_train.config import SELFPLAY_PRESETS, SelfplayConfig
 
 if TYPE_CHECKING:
-    from mlx_train.runs import Run
-    from mlx_train.selfplay import Journal, RoundMetrics
+    from mlx_train.runs.run_folder import Run
+    from mlx_train.training.selfplay import Journal, RoundMetrics
 
 
 @config_options("games", "training", "all", kind=SelfplayConfig, presets=SELFPLAY_PRESETS)
@@ -25,10 +25,10 @@ def selfplay(
     table: TableFile = None,
 ) -> Files:
     """Learn from nothing: a value network that plays itself, without a teacher."""
-    from mlx_train.memory import check, explained, peak_line, prepare, smaller_batch
-    from mlx_train.progress import progress, say
-    from mlx_train.runs import Run
-    from mlx_train.selfplay import Journal, Learner, learn
+    from mlx_train.device.memory import check, explained, peak_line, prepare, smaller_batch
+    from mlx_train.runs.run_folder import Run
+    from mlx_train.system.progress import progress, say
+    from mlx_train.training.selfplay import Journal, Learner, learn
 
     with usage():
         if resume is not None and output is not None:
@@ -69,10 +69,10 @@ def _measure(run: "Run", journal: "Journal", table: Path | None, workers: int | 
     """Measure every snapshot, where the game is solved; write learning.json and its picture, print the last point."""
     from engine.games.agents import open_table
     from engine.solved.tablebase import default_path
-    from mlx_train.files import write_json
-    from mlx_train.learning import measure, read_metrics
-    from mlx_train.progress import progress, say
-    from mlx_train.report import learning_curve, markdown_table, save_figure
+    from mlx_train.measuring.learning_curve import measure, read_metrics
+    from mlx_train.pictures.report import learning_curve, markdown_table, save_figure
+    from mlx_train.system.files import write_json
+    from mlx_train.system.progress import progress, say
 
     if table is None and not default_path().exists():
         say("nothing is measured: the game is not solved here (`python -m mlx_train solve`)")

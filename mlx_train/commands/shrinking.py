@@ -37,10 +37,10 @@ def compress(
     """Round a model's weights to few bits, and measure what that costs."""
     from engine.games.agents import open_table
     from engine.network.quantized import MAX_BITS, MIN_BITS
-    from mlx_train import compress as compression
     from mlx_train.config import check_choice
-    from mlx_train.memory import peak_line
-    from mlx_train.progress import say
+    from mlx_train.device.memory import peak_line
+    from mlx_train.runs import compression
+    from mlx_train.system.progress import say
 
     bits, prune = bits or [8, 6, 4], prune or [0.0]
     with usage():

@@ -29,7 +29,7 @@ def solve(
     as_json: JsonFlag = False,
 ) -> Files:
     """Solve the game exactly, write the table, and show what perfect play is like."""
-    from mlx_train.solution import check_outputs, choose_device, parse_tolerance, solve_game, table
+    from mlx_train.data.solving import check_outputs, choose_device, parse_tolerance, solve_game, table
 
     with usage():
         number = parse_tolerance(tolerance)

@@ -10,7 +10,7 @@ from mlx_train.commands.options import Files, OutputFolder, ResumeFolder, config
 from mlx_train.config import Config
 
 if TYPE_CHECKING:
-    from mlx_train.ranks import Ranks
+    from mlx_train.training.ranks import Ranks
 
 TensorBoard = Annotated[
     bool,
@@ -29,46 +29,46 @@ def run(
     """Generate games, train both networks, write their JSON, and measure how well they play."""
     import time
 
-    from mlx_train import pipeline
-    from mlx_train.progress import say
-    from mlx_train.ranks import join
+    from mlx_train.runs import phases
+    from mlx_train.system.progress import say
+    from mlx_train.training.ranks import join
 
     config = _prepare(config, tensorboard)
     start = time.perf_counter()
     ranks = join()
-    config = pipeline.with_init(config, resume, ranks)
+    config = phases.with_init(config, resume, ranks)
     _require_table(config, resume, ranks)
-    folder = pipeline.begin(config, "run", preset, output, resume, ranks)
+    folder = phases.begin(config, "run", preset, output, resume, ranks)
     if ranks.first(folder.evaluation.exists):
         say(f"{folder.folder}: this run is finished")
         ranks.leave()
         return folder.files()
     if config.teacher == "exact":
-        source, made = pipeline.exact_data(config, ranks)
+        source, made = phases.exact_data(config, ranks)
     else:
-        source, made = pipeline.search_data(config, pipeline.generate(config, folder, ranks), ranks)
-    trained = pipeline.train(config, source, folder, made, ranks, tensorboard=tensorboard)
+        source, made = phases.search_data(config, phases.generate(config, folder, ranks), ranks)
+    trained = phases.train(config, source, folder, made, ranks, tensorboard=tensorboard)
     ranks.leave()
     if ranks.leads:
         try:
-            evaluation = pipeline.evaluate(config, folder)
+            evaluation = phases.evaluate(config, folder)
         except KeyboardInterrupt:
             say(f"interrupted: the networks are finished, not measured; go on with `{folder.resume_command}`")
             raise
-        print(pipeline.summary(evaluation, trained, time.perf_counter() - start, resume is not None))
+        print(phases.summary(evaluation, trained, time.perf_counter() - start, resume is not None))
     return folder.files()
 
 
 @config_options("games", "all")
 def generate(config: Config, preset: str, output: OutputFolder = None, resume: ResumeFolder = None) -> Files:
     """Play the games of the search against itself and write the dataset."""
-    from mlx_train import pipeline
-    from mlx_train.ranks import join
+    from mlx_train.runs import phases
+    from mlx_train.training.ranks import join
 
     ranks = join()
     _require_table(config, resume, ranks)
-    folder = pipeline.begin(config, "generate", "games", output, resume, ranks)
-    pipeline.generate(config, folder, ranks)
+    folder = phases.begin(config, "generate", "games", output, resume, ranks)
+    phases.generate(config, folder, ranks)
     ranks.leave()
     if ranks.leads:
         print(folder.dataset.read_text(), end="")
@@ -90,19 +90,19 @@ def train(
     tensorboard: TensorBoard = False,
 ) -> Files:
     """Train both networks on a dataset and write their JSON."""
-    from mlx_train import pipeline
-    from mlx_train.ranks import join
+    from mlx_train.runs import phases
+    from mlx_train.training.ranks import join
 
     config = _prepare(config, tensorboard)
     with usage():
         if data is None and resume is None:
             raise ValueError("name the dataset to train on, a games.npz, or a run to go on with --resume")
     ranks = join()
-    config = pipeline.with_init(config, resume, ranks)
-    decisions, where = pipeline.read_games(data, resume, ranks)
-    source, made = pipeline.search_data(config, decisions, ranks)
-    folder = pipeline.begin(config, "train", "training", output, resume, ranks, **where)
-    trained = pipeline.train(config, source, folder, made, ranks, tensorboard=tensorboard)
+    config = phases.with_init(config, resume, ranks)
+    decisions, where = phases.read_games(data, resume, ranks)
+    source, made = phases.search_data(config, decisions, ranks)
+    folder = phases.begin(config, "train", "training", output, resume, ranks, **where)
+    trained = phases.train(config, source, folder, made, ranks, tensorboard=tensorboard)
     ranks.leave()
     if ranks.leads:
         print(json.dumps(trained, indent=2))
@@ -111,10 +111,10 @@ def train(
 
 def _require_table(config: Config, resume: Path | None, ranks: "Ranks") -> None:
     """Have the solved game where a new run needs it, before the run has a folder."""
-    from mlx_train import pipeline
+    from mlx_train.runs import phases
 
     if config.teacher == "exact" and resume is None:
-        pipeline.solved_table(config, ranks)
+        phases.solved_table(config, ranks)
 
 
 def _prepare(config: Config, tensorboard: bool) -> Config:
@@ -122,10 +122,11 @@ def _prepare(config: Config, tensorboard: bool) -> Config:
 
     Refuses, before any work is done, a device or an extra that is not there, and a batch that is too large.
     """
-    from mlx_train import events, memory
+    from mlx_train.device import memory
+    from mlx_train.system import event_files
 
     if tensorboard:
-        events.require()
+        event_files.require()
     with usage():
         return memory.prepare(config)
 
@@ -141,7 +142,7 @@ def export(
     ] = None,
 ) -> Files:
     """Convert a checkpoint to JSON, or JSON to safetensors; or join two networks that were trained apart."""
-    from mlx_train.convert import convert
+    from mlx_train.runs.conversion import convert
 
     print(convert(source, target, policy))
     return {"weights": target}

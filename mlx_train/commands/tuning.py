@@ -23,7 +23,7 @@ _WITHOUT = ("learning_rate", "hidden_sizes", "dropout", "init", "checkpoint_seco
 
 
 def _measures() -> list[str]:
-    from mlx_train.tune import MEASURES
+    from mlx_train.runs.tuning import MEASURES
 
     return list(MEASURES)
 
@@ -49,9 +49,9 @@ def tune(
     table: TableFile = None,
 ) -> Files:
     """Search for the best learning rate, batch size, width, depth, dropout and blend; leaves a file for --config."""
-    from mlx_train import tune as tuning
     from mlx_train.config import check_choice
-    from mlx_train.memory import prepare
+    from mlx_train.device.memory import prepare
+    from mlx_train.runs import tuning
 
     tuning.require()
     with usage():

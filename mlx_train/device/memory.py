@@ -1,0 +1,182 @@
+"""How much memory there is, how much a training step takes, and what to say when the one is less than the other."""
+
+import dataclasses
+import re
+import resource
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from engine.core.features import FEATURE_NAMES
+from mlx_train.config import AUTO, Config, SelfplayConfig
+
+if TYPE_CHECKING:
+    from mlx_train.training.trainer import EpochMetrics
+
+#: The settings of what trains.
+Training = Config | SelfplayConfig
+
+T = TypeVar("T", Config, SelfplayConfig)
+
+#: Rows a step of `batch_size` "auto": what was fastest on two CPU cores and on an H200. Metal's lies between them and
+#: was not measured.
+AUTO_BATCH = {"cpu": 512, "metal": 4096, "cuda": 16_384}
+
+#: Bytes of a row in a training step for each feature and hidden unit of a network: the least and the most that MLX's
+#: peak showed on the CPU (batches of 4,096 and 16,384, hidden layers of 64 to 1,024 units in all).
+_LEAST, _MOST = 7, 23
+
+#: Bytes that a GPU holds of the solved game, for the exact teacher's value network: four for each of 137,870,097
+#: positions, and eight for each of 1,872,793 blocks (`mlx_train.device.table_kernel`).
+TABLE_BYTES = 4 * 137_870_097 + 8 * 1_872_793
+
+#: Share of the memory limit that MLX may keep of freed memory on a GPU, instead of giving it back.
+_CACHE_SHARE = 0.25
+
+_EXHAUSTED = re.compile(
+    r"out of memory|insufficient memory|unable to allocate|attempting to allocate|resource limit|bad_alloc"
+    r"|(cuda)?malloc\w* ?(\(.*\))? failed",
+    re.IGNORECASE,
+)
+
+
+def process_peak_memory() -> int:
+    """The most bytes of memory that this process has had resident."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def peaks(history: "list[EpochMetrics] | None" = None) -> dict[str, int]:
+    """The most bytes that the process has had, and MLX where it has trained: for summaries."""
+    found = {"process": process_peak_memory()}
+    return {"mlx": max(row.peak_memory_bytes for row in history), **found} if history else found
+
+
+def peak_text(found: dict[str, int]) -> str:
+    """What `peaks` gives of a training, as a person reads it."""
+    return f"peak memory {gibibytes(found['process'])} (MLX {gibibytes(found['mlx'])})"
+
+
+def peak_line() -> str:
+    """The same of this process so far."""
+    from mlx_train.device.backend import peak_memory
+
+    return peak_text({"mlx": peak_memory(), **peaks()})
+
+
+def gibibytes(count: float) -> str:
+    """Bytes as a person reads them: 1.5 GiB, 300 MiB."""
+    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.0f} MiB"
+
+
+def kind_of(device: str) -> str:
+    """Whose memory a device has: "cpu", "metal" or "cuda"."""
+    from mlx_train.device.backend import mx
+
+    if device == "cpu":
+        return "cpu"
+    return "metal" if mx.metal.is_available() else "cuda"
+
+
+def limits(kind: str, device_info: dict[str, Any], asked: float, default: int) -> dict[str, int]:
+    """The limits to set, in bytes: "memory", and on a GPU "cache", on Metal "wired" too.
+
+    asked: of `memory_limit`, GiB, 0 for none; default: MLX's own memory limit. Metal recommends a working set, beyond
+    which the system pages: MLX's default lies above it.
+    """
+    recommended = device_info.get("max_recommended_working_set_size") if kind == "metal" else None
+    memory = round(asked * 2**30) if asked else min(default, recommended or default)
+    found = {"memory": memory}
+    if kind != "cpu":
+        found["cache"] = round(_CACHE_SHARE * memory)
+    if recommended:
+        found["wired"] = min(memory, recommended)
+    return found
+
+
+def step_bytes(config: Training, each: int) -> int:
+    """What a training step of a configuration takes, by so many bytes for each row, feature and unit."""
+    networks = 2 if isinstance(config, Config) and config.networks == "both" else 1
+    return config.batch_size * networks * each * (len(FEATURE_NAMES) + sum(config.hidden_sizes))
+
+
+def table_bytes(config: Training, kind: str) -> int:
+    """What the solved game takes besides, on a kind of device."""
+    taught = isinstance(config, Config) and config.teacher == "exact" and config.networks != "policy"
+    return TABLE_BYTES if taught and kind != "cpu" else 0
+
+
+def set_limits(device: str, asked: float = 0.0) -> tuple[str, int]:
+    """Choose a device and set MLX's limits -> (whose memory it has, the limit in bytes). asked: as for `limits`.
+
+    Raises ValueError for a device that is not there.
+    """
+    from mlx_train.device.backend import mx, use_device
+
+    kind = kind_of(use_device(device))
+    info = mx.device_info() if kind == "metal" else {}
+    found = limits(kind, info, asked, mx.get_memory_limit())
+    mx.set_memory_limit(found["memory"])
+    if "cache" in found:
+        mx.set_cache_limit(found["cache"])
+    if "wired" in found:
+        mx.set_wired_limit(found["wired"])
+    return kind, found["memory"]
+
+
+def prepare(config: T) -> T:
+    """`set_limits` -> the configuration with its batch size, if that was "auto".
+
+    Raises ValueError for a device that is not there, or for a batch that can't fit into its memory.
+    """
+    kind, memory = set_limits(config.device, config.memory_limit)
+    if config.batch_size == AUTO:
+        config = dataclasses.replace(config, batch_size=fitting_batch(config, kind, memory))
+    table = table_bytes(config, kind)
+    if table > memory:
+        raise ValueError(f"the solved game takes {gibibytes(table)} on a GPU, and there are {gibibytes(memory)}")
+    needed = step_bytes(config, _LEAST) + table
+    if needed > memory:
+        raise ValueError(
+            f"a batch of {config.batch_size:,} takes {gibibytes(needed)} or more, and there are "
+            f"{gibibytes(memory)}: lower --batch-size"
+        )
+    return config
+
+
+def fitting_batch(config: Training, kind: str, memory: int) -> int:
+    """The rows of "auto": what suits the kind of device, halved until a step surely fits into half of the memory."""
+    rows = AUTO_BATCH[kind]
+    room = memory / 2 - table_bytes(config, kind)
+    while rows > 1 and step_bytes(dataclasses.replace(config, batch_size=rows), _MOST) > room:
+        rows //= 2
+    return rows
+
+
+def smaller_batch(config: Training) -> str:
+    """What to do where a training takes too much memory."""
+    return f"lower --batch-size (now {config.batch_size:,})"
+
+
+def check(config: Training, peak: int) -> None:
+    """Raises RuntimeError if MLX has held more than `memory_limit` lets it: to MLX itself that is only a guideline."""
+    if config.memory_limit and peak > config.memory_limit * 2**30:
+        raise RuntimeError(
+            f"training takes {gibibytes(peak)}, more than --memory-limit {config.memory_limit:g}: "
+            f"{smaller_batch(config)}"
+        )
+
+
+@contextmanager
+def explained(device: str, remedy: str) -> Iterator[None]:
+    """Turn the many ways in which MLX says that memory has run out into one line that says what to do."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not isinstance(error, MemoryError) and not _EXHAUSTED.search(str(error)):
+            raise
+        raise RuntimeError(
+            f"out of memory on the {device}: {remedy}; MLX says: "
+            f"{str(error).splitlines()[0] if str(error) else 'no memory'}"
+        ) from None

@@ -1,0 +1,181 @@
+"""Facts of the solved game that its statistics do not hold: openings, squares, races. Each works with any table."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.core.dice import ROLL_PROBABILITIES
+from engine.core.position import Position
+from engine.solved.tablebase import Tablebase, default_path
+from mlx_train.data.solving import solve_game
+from mlx_train.measuring.luck import opening, play_game
+from mlx_train.measuring.measures import all_successors
+
+#: Squares of a path.
+PATH = 14
+
+
+def table_at_hand(pieces: int = 3) -> Path:
+    """The file of the solved game in the user's cache folder; where it is not, that of a smaller game, solved at once.
+
+    Three pieces take well under a second, and everything here can be asked of them too. Raises OSError.
+    """
+    if default_path().exists():
+        return default_path()
+    if not default_path(pieces).exists():
+        solve_game(pieces, 1e-12, describe=False)
+    return default_path(pieces)
+
+
+# Openings
+
+
+def first_rolls(table: Tablebase) -> list[tuple[int, float, float]]:
+    """-> (roll, its probability, the first player's win probability after its best move) for each first roll."""
+    start = opening(table.pieces)
+    return [
+        (roll, probability, max((move.value for move in table.moves(start, roll)), default=_passed(table, start)))
+        for roll, probability in enumerate(ROLL_PROBABILITIES)
+    ]
+
+
+def _passed(table: Tablebase, position: Position) -> float:
+    return 1.0 - table.value(position.swapped)
+
+
+class OpeningDecision(NamedTuple):
+    """A decision that optimal play meets early: two or more legal moves.
+
+    turn: the first of the game, counted from 1, that can get there. met: how often a game does in its first turns, on
+    average. margin: what the second-best move gives away, as win probability; 0 where it is as good.
+    """
+
+    turn: int
+    position: Position
+    roll: int
+    met: float
+    best: int
+    second: int
+    value: float
+    margin: float
+
+
+def opening_decisions(table: Tablebase, turns: int = 4) -> list[OpeningDecision]:
+    """Every decision of the first turns of optimal play, the most frequent first. The work grows threefold a turn."""
+    reached = {opening(table.pieces): 1.0}
+    found: dict[tuple[Position, int], OpeningDecision] = {}
+    for turn in range(1, turns + 1):
+        later: dict[Position, float] = {}
+        for position, met in reached.items():
+            for roll, chance in enumerate(ROLL_PROBABILITIES):
+                moves = sorted(table.moves(position, roll), key=lambda move: (move.regret, move.square))
+                if len(moves) > 1:
+                    best, second = moves[:2]
+                    first = found.get((position, roll))
+                    found[position, roll] = OpeningDecision(
+                        turn=first.turn if first else turn,
+                        position=position,
+                        roll=roll,
+                        met=met * chance + (first.met if first else 0.0),
+                        best=best.square,
+                        second=second.square,
+                        value=best.value,
+                        margin=second.regret,
+                    )
+                after = position.play(roll, moves[0].square)[0] if moves else position.swapped
+                if not after.is_over:
+                    later[after] = later.get(after, 0.0) + met * chance
+        reached = later
+    return sorted(found.values(), key=lambda decision: (-decision.met, str(decision.position), decision.roll))
+
+
+def game_lengths(table: Tablebase, games: int, seed: int = 0) -> NDArray[np.int32]:
+    """(games,): the turns, rolls that is, of games of optimal play."""
+    start = opening(table.pieces)
+    lengths = (sum(1 for _ in play_game((table, table), start, seed, game)) for game in range(games))
+    return np.fromiter(lengths, dtype=np.int32, count=games)
+
+
+# Races and squares
+
+
+def race_map(table: Tablebase) -> NDArray[np.float64]:
+    """(15, 15): the win probability of the side to move with one piece left on each side.
+
+    Row: the square of its piece, column: of the opponent's, 0 the hand; NaN where both can't stand.
+    """
+    wins = np.full((PATH + 1, PATH + 1), np.nan)
+    for own in range(PATH + 1):
+        for opponent in range(PATH + 1):
+            if not (own == opponent and 5 <= own <= 12):
+                sides = (_side([own], 6), _side([opponent], 6))
+                wins[own, opponent] = table.value(Position.from_notation("|".join(sides)))
+    return wins
+
+
+def _side(squares: Iterable[int], off: int) -> str:
+    return "".join("x" if square in squares else "." for square in range(1, PATH + 1)) + f":{off}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SquareFacts:
+    """What a piece meets on each square of its path in optimal play; (14,) arrays, NaN where none ever stood.
+
+    All is read before the opponent's turn. occupied: how often a side has a piece there. danger: probability that the
+    opponent's next roll and best move capture it. worth: the win probability that its owner would lose if the piece
+    were back in the hand.
+    """
+
+    positions: int
+    occupied: NDArray[np.float64]
+    danger: NDArray[np.float64]
+    worth: NDArray[np.float64]
+
+
+def square_facts(table: Tablebase, games: int = 1000, seed: int = 0) -> SquareFacts:
+    """Play games of optimal play and look at every piece before the opponent's turn."""
+    start = opening(table.pieces)
+    packed = np.array(
+        [
+            position.packed
+            for game in range(games)
+            for _, position in play_game((table, table), start, seed, game)
+        ],
+        dtype=np.uint64,
+    )  # fmt: skip
+    positions, counts = np.unique(packed, return_counts=True)
+    captured = _captures(table, positions)
+    before = table.values(positions)
+    occupied, danger, worth = (np.zeros(PATH) for _ in range(3))
+    for square in range(1, PATH + 1):
+        bit = np.uint64(1 << (16 + square))  # the opponent of the side to move, as the positions are packed
+        there = (positions & bit) != 0
+        weight = counts[there]
+        occupied[square - 1] = weight.sum() / len(packed)
+        if not there.any():
+            danger[square - 1] = worth[square - 1] = np.nan
+            continue
+        danger[square - 1] = np.average(captured[there, square], weights=weight)
+        worth[square - 1] = np.average(table.values(positions[there] ^ bit) - before[there], weights=weight)
+    return SquareFacts(positions=len(packed), occupied=occupied, danger=danger, worth=worth)
+
+
+def _captures(table: Tablebase, positions: NDArray[np.uint64]) -> NDArray[np.float64]:
+    """(n, 16): the probability that the side to move's next roll and best move capture the piece on each square."""
+    captured = np.zeros((len(positions), 16))
+    for roll, probability in enumerate(ROLL_PROBABILITIES):
+        moves = all_successors(positions, np.full(len(positions), roll, dtype=np.uint8))
+        values = moves.by_decision(moves.for_mover(table.values(moves.after)), len(positions))
+        best = values.argmax(axis=1)
+        entries = np.flatnonzero(best[moves.decision] == moves.nth)
+        # After a capture the opponent is to move: its pieces are the low half of the packed successor.
+        entries = entries[~moves.same_player[entries]]
+        decision = moves.decision[entries]
+        lost = (positions[decision] >> np.uint64(16)) & ~moves.after[entries] & np.uint64(0xFFFF)
+        for square in range(5, 13):
+            captured[decision, square] += probability * ((lost >> np.uint64(square)) & np.uint64(1))
+    return captured

@@ -1,0 +1,70 @@
+"""How well a network played while it learnt: its snapshots measured against the exact solution, after the fact."""
+
+import dataclasses
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engine.games.agents import Agent
+from engine.solved.tablebase import Tablebase
+from mlx_train.measuring.measures import policy_regret, value_error, win_rate_estimate
+
+#: What each point of the curve is measured over: decisions, games, positions.
+DECISIONS, GAMES, POSITIONS = 20_000, 2000, 20_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearningPoint:
+    """A network after some rounds: what it has cost, and how well it plays."""
+
+    round: int
+    games: int
+    positions: int
+    seconds: float
+    cpu_seconds: float
+    regret: float  # points a decision of optimal play
+    best_share: float  # of these decisions, where the best move was chosen
+    win_rate: float  # percent against perfect play, the low-noise estimate
+    interval: tuple[float, float]
+    value_error: float  # mean over uniform positions
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        return dataclasses.asdict(self)
+
+
+def measure(
+    metrics: Sequence[dict[str, Any]],
+    snapshots: dict[int, Path],
+    table: Tablebase,
+    *,
+    workers: int | None = None,
+    progress: Callable[[int], None] = lambda done: None,
+) -> list[LearningPoint]:
+    """Measure the weights files of some rounds. metrics: the lines of metrics.jsonl; snapshots: files by round."""
+    points = []
+    for row in metrics:
+        if row["round"] not in snapshots:
+            continue
+        agent = Agent.parse(f"net:{snapshots[row['round']]}")
+        regret = policy_regret(agent, table, DECISIONS, workers=workers)
+        estimate = win_rate_estimate(agent, table, GAMES, workers=workers)
+        points.append(
+            LearningPoint(
+                **{name: row[name] for name in ("round", "games", "positions", "seconds", "cpu_seconds")},
+                regret=regret.mean,
+                best_share=regret.best_share,
+                win_rate=estimate.rate,
+                interval=estimate.interval,
+                value_error=value_error(agent, table, POSITIONS, workers=workers).mean,
+            )
+        )
+        progress(len(points))
+    return points
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """The lines of a metrics.jsonl. Raises OSError."""
+    return [json.loads(line) for line in path.read_text().splitlines()]

@@ -1,0 +1,281 @@
+"""Everyone against everyone: a round robin, its win matrix, and one rating for each agent."""
+
+import csv
+import io
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.games.agents import Agent
+from engine.solved.tablebase import Tablebase
+from mlx_train.measuring.measures import (
+    DECISIONS,
+    Z95,
+    PolicyRegret,
+    Truth,
+    WinRate,
+    microseconds_per_move,
+    policy_regret,
+    size,
+    wilson,
+    win_rate,
+)
+from mlx_train.pictures.report import markdown_table, save_figure, win_matrix
+from mlx_train.system.files import write_json, write_text
+from mlx_train.system.progress import progress, say
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+#: Elo points that make a side ten times as likely to win as to lose, by Elo's definition.
+ELO_PER_DECADE = 400
+
+# Games that each pair is taken to have shared besides the played ones, one half won by either: without them, an agent
+# that lost every game would have no finite rating.
+_VIRTUAL_GAMES = 1.0
+
+_ITERATIONS = 100_000
+_SETTLED = 1e-10  # relative change of a strength in the last iteration
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """One agent of a round robin."""
+
+    agent: str
+    won: int
+    games: int
+    elo: float
+    elo_margin: float
+    regret: PolicyRegret | None
+    microseconds_per_move: float
+    parameters: int | None
+
+    @property
+    def rate(self) -> float:
+        """Share of its games that it won."""
+        return self.won / self.games
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """A round robin. `wins[i, j]` are the games that agent i won against agent j."""
+
+    games: int
+    seed: int
+    agents: tuple[str, ...]
+    wins: NDArray[np.int64]
+    matches: tuple[WinRate, ...]
+    standings: tuple[Standing, ...]
+    table: Truth | None  # that the regret was measured against
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        return {
+            "games": self.games,
+            "seed": self.seed,
+            "table": None if self.table is None else asdict(self.table),
+            "agents": list(self.agents),
+            "wins": self.wins.tolist(),
+            "matches": [match.to_dict() for match in self.matches],
+            "standings": [_standing_values(standing) for standing in self.standings],
+        }
+
+
+def _standing_values(standing: Standing) -> dict[str, Any]:
+    regret = standing.regret
+    return {
+        "agent": standing.agent,
+        "won": standing.won,
+        "games": standing.games,
+        "win_rate": standing.rate,
+        "elo": standing.elo,
+        "elo_margin95": standing.elo_margin,
+        "regret_points": None if regret is None else regret.mean,
+        "best_share": None if regret is None else regret.best_share,
+        "microseconds_per_move": standing.microseconds_per_move,
+        "parameters": standing.parameters,
+    }
+
+
+def compare(
+    agents: Sequence[Agent],
+    games: int,
+    *,
+    seed: int = 0,
+    table: Tablebase | None = None,
+    decisions: int = DECISIONS,
+    workers: int | None = None,
+) -> Comparison:
+    """Play every pair of agents, seats alternated and dice paired; with a table, measure their regret too.
+
+    decisions: how many of optimal play the regret is a mean over.
+
+    Raises ValueError for fewer than two agents or the same one twice.
+    """
+    names = tuple(agent.name for agent in agents)
+    if len(names) < 2:
+        raise ValueError("a comparison needs at least two agents")
+    if len(set(names)) < len(names):
+        raise ValueError("an agent is named twice")
+    pairs = list(itertools.combinations(range(len(agents)), 2))
+    wins = np.zeros((len(agents), len(agents)), dtype=np.int64)
+    matches = []
+    with progress("matches", games * len(pairs), "games") as update:
+        for number, (i, j) in enumerate(pairs):
+
+            def on_games(done: int, before: int = number * games, note: str = f"{names[i]} - {names[j]}") -> None:
+                update(before + done, note)
+
+            match = win_rate(agents[i], agents[j], games, seed=seed, workers=workers, progress=on_games)
+            matches.append(match)
+            wins[i, j], wins[j, i] = match.wins, match.games - match.wins
+    elo, margins = bradley_terry(wins)
+    standings = []
+    for i, agent in enumerate(agents):
+        say(f"measuring {agent.name}")
+        standings.append(
+            Standing(
+                agent=agent.name,
+                won=int(wins[i].sum()),
+                games=int(wins[i].sum() + wins[:, i].sum()),
+                elo=float(elo[i]),
+                elo_margin=float(margins[i]),
+                regret=None if table is None else policy_regret(agent, table, decisions, workers=workers),
+                microseconds_per_move=microseconds_per_move(agent),
+                parameters=size(agent).parameters,
+            )
+        )
+    return Comparison(
+        games=games,
+        seed=seed,
+        agents=names,
+        wins=wins,
+        matches=tuple(matches),
+        standings=tuple(standings),
+        table=None if table is None else Truth.of(table),
+    )
+
+
+def bradley_terry(wins: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Elo ratings with mean zero, and their 95 % margins, from a matrix of won games.
+
+    Agent i beats agent j with probability s[i] / (s[i] + s[j]); the strengths s are those that make the games most
+    likely, found by minorisation and maximisation (Hunter, "MM algorithms for generalized Bradley-Terry models",
+    2004). The margins are those of a rating against the mean of all, from the information matrix.
+    """
+    met = (wins + wins.T) > 0
+    won = wins + _VIRTUAL_GAMES / 2 * met
+    games = won + won.T
+    strength = np.ones(len(wins))
+    for _ in range(_ITERATIONS):
+        new = won.sum(axis=1) / (games / (strength[:, None] + strength)).sum(axis=1)
+        new /= np.exp(np.log(new).mean())
+        settled = np.abs(new / strength - 1).max() < _SETTLED
+        strength = new
+        if settled:
+            break
+    share = strength[:, None] / (strength[:, None] + strength)
+    weight = games * share * (1 - share)
+    information = np.diag(weight.sum(axis=1)) - weight
+    margins = Z95 * np.sqrt(np.diag(np.linalg.pinv(information, hermitian=True)))
+    scale = ELO_PER_DECADE / math.log(10)
+    return scale * np.log(strength), scale * margins
+
+
+def cells(result: Comparison) -> list[list[str]]:
+    """The win matrix in percent with half the width of its 95 % intervals; empty on the diagonal."""
+    return [[_cell(int(won), int(lost)) for won, lost in zip(*rows, strict=True)] for rows in _sides(result)]
+
+
+def _sides(result: Comparison) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    return list(zip(result.wins, result.wins.T, strict=True))
+
+
+def _cell(won: int, lost: int) -> str:
+    if won + lost == 0:
+        return ""
+    low, high = wilson(won, won + lost)
+    return f"{100 * won / (won + lost):.1f} ± {50 * (high - low):.1f}"
+
+
+def matrix_table(result: Comparison) -> str:
+    """The win matrix as a Markdown table: the row's win % against the column."""
+    rows = [[name, *row] for name, row in zip(result.agents, cells(result), strict=True)]
+    return markdown_table(("win % against", *result.agents), rows)
+
+
+def standings_table(result: Comparison) -> str:
+    """The agents, the strongest first, as a Markdown table."""
+    header = ("agent", "Elo", "win %", "regret, points", "best moves %", "microseconds a move", "parameters")
+    ranked = sorted(result.standings, key=lambda standing: -standing.elo)
+    return markdown_table(header, [_standing_row(standing) for standing in ranked])
+
+
+def _standing_row(standing: Standing) -> tuple[str, ...]:
+    regret = standing.regret
+    return (
+        standing.agent,
+        f"{standing.elo:+.0f} ± {standing.elo_margin:.0f}",
+        f"{100 * standing.rate:.1f}",
+        "" if regret is None else f"{regret.mean:.4f}",
+        "" if regret is None else f"{100 * regret.best_share:.2f}",
+        f"{standing.microseconds_per_move:.2f}",
+        "" if standing.parameters is None else f"{standing.parameters:,}",
+    )
+
+
+def markdown(result: Comparison) -> str:
+    """Both tables with the terms of the games."""
+    terms = (
+        f"{result.games:,} games a pair, seats alternated, dice paired, seed {result.seed}; ± is half a 95% interval"
+    )
+    note = "" if result.table is None else result.table.note
+    return f"{matrix_table(result)}\n\n{standings_table(result)}\n\n{terms}; Elo's mean is 0." + (note and f" {note}")
+
+
+def standings_csv(result: Comparison) -> str:
+    """One line for each agent: Elo, win rate, regret and speed; empty where there is none."""
+    rows = [_standing_values(standing) for standing in result.standings]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, rows[0], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def csv_text(result: Comparison) -> str:
+    """One line for each ordered pair: who won how often, with the 95 % interval of the share."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("agent", "opponent", "games", "wins", "win_rate", "low95", "high95"))
+    for (i, agent), (j, opponent) in itertools.permutations(enumerate(result.agents), 2):
+        won = int(result.wins[i, j])
+        played = won + int(result.wins[j, i])
+        low, high = wilson(won, played)
+        writer.writerow((agent, opponent, played, won, f"{won / played:.6f}", f"{low:.6f}", f"{high:.6f}"))
+    return text.getvalue()
+
+
+def write_comparison(result: Comparison, folder: Path) -> None:
+    """Write comparison.md, .csv, .json and .png, and standings.csv, into a folder, made if need be. Raises OSError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(folder / "comparison.md", markdown(result) + "\n")
+    write_text(folder / "comparison.csv", csv_text(result))
+    write_text(folder / "standings.csv", standings_csv(result))
+    write_json(folder / "comparison.json", result.to_dict())
+    save_figure(matrix_picture(result), folder / "comparison.png")
+
+
+def matrix_picture(result: Comparison) -> "Figure":
+    """The win matrix as a heat map, the strongest agent first."""
+    order = np.argsort([-standing.elo for standing in result.standings])
+    played = result.wins + result.wins.T
+    rates = np.divide(100 * result.wins, played, out=np.full(played.shape, np.nan), where=played > 0)
+    return win_matrix([result.agents[i] for i in order], rates[np.ix_(order, order)])

@@ -1,0 +1,1 @@
+"""The networks in MLX, and their weights as JSON. Training and measuring do not belong here."""

@@ -1,0 +1,1 @@
+"""Drawings of measures, trainings and games. Nothing is measured here."""

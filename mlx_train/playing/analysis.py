@@ -1,0 +1,88 @@
+"""The legal moves of a position, as an agent values them."""
+
+from typing import Any
+
+from engine.core.dice import ROLL_PROBABILITIES
+from engine.core.position import Position
+from engine.drawing import square_name
+from engine.games.agents import Agent
+from mlx_train.pictures.report import markdown_table
+
+
+def analyze_position(position: Position, agent: Agent, roll: int | None = None) -> dict[str, Any]:
+    """Every legal move with the agent's value, for one roll or for all.
+
+    Plain JSON values; what a value is, `unit` says: a win probability or evaluation points of the side to move, after
+    the move. Raises ValueError for a roll out of range or a finished game.
+    """
+    if position.is_over:
+        raise ValueError(f"the game is over in {position}")
+    rolls = range(len(ROLL_PROBABILITIES)) if roll is None else [roll]
+    return {
+        "position": str(position),
+        "agent": agent.name,
+        "unit": agent.unit,
+        "rolls": [_analyze_roll(position, agent, each) for each in rolls],
+    }
+
+
+def _analyze_roll(position: Position, agent: Agent, roll: int) -> dict[str, Any]:
+    best = agent.best_move(position, roll)  # refuses a roll out of range
+    moves = []
+    for square, value in agent.moves(position, roll):
+        after, same_player = position.play(roll, square)
+        moves.append(
+            {
+                "from": square,
+                "to": square + roll,
+                "value": value,
+                "best": square == best,
+                "rolls_again": same_player,
+                "captures": captures(position, roll, square),
+                "successor": str(after),
+            }
+        )
+    return {"roll": roll, "probability": ROLL_PROBABILITIES[roll], "moves": moves}
+
+
+def captures(position: Position, roll: int, square: int) -> bool:
+    """Whether a legal move sends an opponent's piece back to its hand."""
+    after, same_player = position.play(roll, square)
+    return position.opponent_hand < (after.opponent_hand if same_player else after.own_hand)
+
+
+def route(square: int, roll: int) -> str:
+    """Where a move goes: "4 -> 8", "hand -> 2", "13 -> off"."""
+    return f"{square_name(square)} -> {square_name(square + roll)}"
+
+
+def move_text(position: Position, roll: int, square: int | None) -> str:
+    """A turn in words: "4 -> 8, rolls again", "hand -> 2", "passes" where `square` is None."""
+    if square is None:
+        return "passes"
+    remarks = [", captures"] if captures(position, roll, square) else []
+    remarks += [", rolls again"] if position.play(roll, square)[1] else []
+    return f"{route(square, roll)}{''.join(remarks)}"
+
+
+def table(analysis: dict[str, Any]) -> str:
+    """The analysis as a Markdown table; the best move is marked."""
+    rows: list[tuple[object, ...]] = []
+    digits = ".1f" if analysis["unit"] == "points" else ".6f"
+    for entry in analysis["rolls"]:
+        if not entry["moves"]:
+            rows.append((entry["roll"], "", "no legal move: the turn passes", "", ""))
+        for move in entry["moves"]:
+            value = "" if move["value"] is None else f"{move['value']:{digits}}"
+            remarks = [name for name in ("captures", "rolls_again") if move[name]]
+            rows.append(
+                (
+                    entry["roll"],
+                    "*" if move["best"] else "",
+                    route(move["from"], entry["roll"]),
+                    value,
+                    ", ".join(remarks).replace("_", " "),
+                )
+            )
+    header = ("roll", "best", "move", analysis["unit"] or "value", "")
+    return f"{analysis['position']}  by {analysis['agent']}\n\n{markdown_table(header, rows)}"

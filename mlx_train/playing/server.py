@@ -1,0 +1,194 @@
+"""The page that plays, served to this machine's own browser.
+
+The page itself is static: the folder web/, and beside it weights/ with the shipped networks (docs/web.md). This server
+adds what a page opened from disk lacks: the types that WebAssembly and modules ask for, and headers that keep
+everything else out.
+"""
+
+import contextlib
+import gzip
+import re
+import sys
+import threading
+import webbrowser
+from collections.abc import Iterator
+from dataclasses import dataclass
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
+
+#: Nothing but this machine reaches the server.
+HOST = "127.0.0.1"
+PORT = 8765
+
+#: What the page is made of, by the ends of the names; nothing else is served.
+TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".json": "application/json",
+    ".gz": "application/gzip",
+    ".svg": "image/svg+xml",
+    ".wasm": "application/wasm",
+}
+
+#: Where the file of `--model` is: its own name may hold anything.
+MODEL = "model"
+MODEL_TYPE = "application/octet-stream"
+
+_POLL = 0.02  # seconds until a server in the background sees that it should end
+
+# Beside the policy: no frame around the page, no other origin in its process (which also gives it a finer clock).
+_HEADERS = {
+    "Cache-Control": "no-cache",
+    "Cross-Origin-Embedder-Policy": "require-corp",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """The files that are served: the page at /, the shipped networks below /weights/, and one more at /model."""
+
+    page: Path
+    weights: Path
+    model: Path | None = None
+
+    def file(self, path: str) -> tuple[str, bytes] | None:
+        """The type and the bytes at a path such as /main.js; None where there is nothing."""
+        if self.model and path == f"/{MODEL}":
+            return MODEL_TYPE, self.model.read_bytes()
+        folder, _, name = path.removeprefix("/").rpartition("/")
+        if folder not in ("", "weights"):
+            return None
+        found = _entry(self.weights if folder else self.page, name or "index.html")
+        if found is None or found.suffix not in TYPES:
+            return None
+        if found.exists():
+            return TYPES[found.suffix], found.read_bytes()
+        return TYPES[found.suffix], gzip.decompress(found.with_name(found.name + ".gz").read_bytes())
+
+    def policy(self) -> str:
+        """The Content-Security-Policy of the page's own <meta>, and that no other page may frame it."""
+        text = (self.page / "index.html").read_text()
+        policy = re.search(r'http-equiv="Content-Security-Policy"\s+content="([^"]+)"', text)
+        if policy is None:
+            raise ValueError(f"{self.page / 'index.html'}: no Content-Security-Policy")
+        return f"{policy[1]}; frame-ancestors 'none'"
+
+    def address(self, port: int) -> str:
+        """The page's address; with a model it says what to call it, and the page plays it."""
+        query = f"?model={quote(self.model.name, safe='', errors='replace')}" if self.model else ""
+        return f"http://{HOST}:{port}/{query}"
+
+
+def _entry(folder: Path, name: str) -> Path | None:
+    """The file of that very name in a folder, or one that only its gzip is there for. No other path leads there."""
+    names = {path.name for path in folder.iterdir()}
+    return folder / name if name in names or f"{name}.gz" in names else None
+
+
+def locate(model: Path | None = None) -> Site:
+    """The site of this installation or checkout. Raises FileNotFoundError where the engine's WebAssembly is missing."""
+    package = Path(__file__).parents[1]
+    base = package / "site" if (package / "site").is_dir() else package.parent  # setup.py makes the first
+    site = Site(page=base / "web", weights=base / "weights", model=model)
+    if not (site.page / "ur.wasm").exists():
+        raise FileNotFoundError(f"{site.page / 'ur.wasm'} is missing: `make wasm` builds it")
+    return site
+
+
+class Server(ThreadingHTTPServer):
+    """Serves a site on the loopback address; port 0 takes a free one. Raises OSError where the port is taken."""
+
+    daemon_threads = True
+
+    def __init__(self, site: Site, port: int = PORT) -> None:
+        self.site = site
+        self.headers = _HEADERS | {"Content-Security-Policy": site.policy()}
+        try:
+            super().__init__((HOST, port), _Handler)
+        except OSError as error:
+            raise OSError(f"port {port}: {error.strerror}; --port 0 takes a free one") from None
+
+    @property
+    def address(self) -> str:
+        """What to open in the browser."""
+        return self.site.address(self.server_port)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Says nothing of a browser that goes away while it is answered, as every reload may make it."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+    @contextlib.contextmanager
+    def background(self) -> Iterator[str]:
+        """Serves from a thread while the context lasts, and gives the address."""
+        thread = threading.Thread(target=self.serve_forever, args=(_POLL,), daemon=True)
+        with self:
+            thread.start()
+            try:
+                yield self.address
+            finally:
+                self.shutdown()
+                thread.join()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Server
+    server_version = "mlx-ur"
+    sys_version = ""
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        """Answers with a file of the site."""
+        self._answer(self._status_and_file())
+
+    def do_HEAD(self) -> None:
+        """Answers with the headers alone."""
+        self._answer(self._status_and_file())
+
+    def _status_and_file(self) -> tuple[HTTPStatus, str, bytes]:
+        # A page of elsewhere whose name resolves to this machine names itself in Host.
+        host = self.headers.get("Host", "").rpartition(":")[0] or self.headers.get("Host", "")
+        if host not in (HOST, "localhost"):
+            return HTTPStatus.MISDIRECTED_REQUEST, *_plain("this server answers to its own address only")
+        try:
+            found = self.server.site.file(unquote(urlsplit(self.path).path))
+        except OSError as error:
+            return HTTPStatus.INTERNAL_SERVER_ERROR, *_plain(str(error))
+        if found is None:
+            return HTTPStatus.NOT_FOUND, *_plain("nothing is here")
+        return HTTPStatus.OK, *found
+
+    def _answer(self, answer: tuple[HTTPStatus, str, bytes]) -> None:
+        status, kind, content = answer
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(content)))
+        for name, value in self.server.headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(content)
+
+    def log_message(self, *arguments: object) -> None:
+        """Says nothing: what fails shows on the page."""
+
+
+def _plain(text: str) -> tuple[str, bytes]:
+    return "text/plain; charset=utf-8", text.encode()
+
+
+def serve(server: Server, browse: bool) -> None:
+    """Serves until Ctrl-C; `browse` opens the page in the browser."""
+    with server:
+        if browse:  # a browser in the terminal comes back only when it is left
+            threading.Thread(target=webbrowser.open, args=(server.address,), daemon=True).start()
+        with contextlib.suppress(KeyboardInterrupt):
+            server.serve_forever()

@@ -1,0 +1,3 @@
+"""Work that leaves a folder of files: the phases of a run, the search for settings, compression, the shipped
+models.
+"""

@@ -1,0 +1,50 @@
+"""Between checkpoints, safetensors and JSON."""
+
+from pathlib import Path
+from typing import Any
+
+from mlx.utils import tree_flatten
+
+from engine.machine.files import atomic_file
+from mlx_train.device.backend import mx
+from mlx_train.networks.weights import flattened, load_networks, save_document, to_document
+from mlx_train.training.checkpoint import load_model
+
+
+def convert(source: Path, target: Path, policy: Path | None = None) -> str:
+    """Write `target` from `source`; returns one line that says what was done.
+
+    A checkpoint, a folder of them (the newest counts) or a JSON file becomes JSON (.json, .json.gz) or safetensors
+    (.safetensors, the names of `Networks.parameters()`), with the networks that are there. Files of other feature sets
+    convert too. policy: a JSON file whose policy network, of the same hidden layers, activation and features, takes the
+    place of the source's. Raises ValueError, OSError.
+    """
+    if source.is_dir() or source.suffix == ".safetensors":
+        model, config, metadata = load_model(source)
+        document = to_document(model, metadata, config.networks)
+    else:
+        model, document = load_networks(source)
+        document = flattened(document)
+    if policy is not None:
+        other, theirs = load_networks(policy)
+        if _shape(theirs) != _shape(document) or theirs["policy_weights"] is None:
+            raise ValueError(
+                f"{policy} has no policy network of the same sizes, activation and features as those of {source}"
+            )
+        model.policy = other.policy
+        document["policy_weights"] = theirs["policy_weights"]
+    if target.name.endswith((".json", ".json.gz")):
+        save_document(target, document)
+    elif target.suffix == ".safetensors":
+        heads = [head for head in ("value", "policy") if document[f"{head}_weights"] is not None]
+        arrays = dict(tree_flatten({head: model[head].parameters() for head in heads}))
+        with atomic_file(target) as file:
+            mx.save_safetensors(file, arrays)
+    else:
+        raise ValueError(f"{target}: the name must end in .json, .json.gz or .safetensors")
+    return f"{source} -> {target}"
+
+
+def _shape(document: dict[str, Any]) -> tuple[Any, ...]:
+    """What two networks of one document have in common."""
+    return document["network_config"], document["architecture"]["activation"], document.get("feature_set")

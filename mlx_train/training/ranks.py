@@ -1,0 +1,248 @@
+"""Several processes that train one model: who they are, what they tell each other, and what happens when one dies.
+
+They are started by `mlx.launch`, which says to each by its environment who it is. MLX's own collectives carry
+everything, so the same code runs over sockets (ring), Thunderbolt (jaccl) and NCCL. A process that was started alone
+is rank 0 of 1, and nothing here costs it anything.
+
+Every process has to come to the same collectives in the same order: what depends on a file, a clock or a signal is
+decided by one and told to all, or summed over all.
+"""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlx_train.data.dataset import ALL, Share
+from mlx_train.system import progress
+
+if TYPE_CHECKING:
+    from mlx_train.device.backend import mx
+
+#: Bytes of one message; longer ones go in pieces.
+_PIECE = 1 << 28
+
+_LOWEST_PRIORITY = 19  # of nice
+
+
+class Ranks:
+    """A group of processes, seen from one of them.
+
+    Attributes:
+        share: this process's part of the work: its rank, and how many processes there are.
+        local_size: how many of the processes run on this machine.
+        local_rank: which of those it is.
+    """
+
+    share: Share = ALL
+    local_size: int = 1
+    local_rank: int = 0
+
+    def __init__(self, group: Any = None):
+        """group: of MLX, None for a process that works alone. Raises ValueError if the processes are not alike."""
+        from mlx_train.training.liveness import Watch
+
+        self._group = group
+        self._watch: Watch | None = None
+        if group is None:
+            return
+        self.share = Share(group.rank(), group.size())
+        if not self.leads:
+            progress.silence()
+        hosts = self.gather(socket.gethostname())
+        same = [rank for rank, host in enumerate(hosts) if host == hosts[self.share.rank]]
+        self.local_size, self.local_rank = len(same), same.index(self.share.rank)
+        self._watch = Watch.start(self, hosts)
+        self.agree({"arguments": sys.argv[1:], **_versions()})
+
+    @property
+    def leads(self) -> bool:
+        """Whether this is rank 0: the process that writes, and the only one that reads a run's folder."""
+        return self.share.rank == 0
+
+    def sum(self, array: "mx.array") -> "mx.array":
+        """The sum over all processes, the same bits in each. May stand in a compiled function."""
+        from mlx_train.device.backend import mx
+
+        return array if self._group is None else mx.distributed.all_sum(array, group=self._group)
+
+    def gather_bytes(self, data: bytes) -> list[bytes]:
+        """Bytes of every process, in order of the ranks."""
+        if self._group is None:
+            return [data]
+        sizes = self._rows(np.array([len(data)], dtype=np.int64))[:, 0]
+        own = np.frombuffer(data, dtype=np.uint8)
+        found: list[list[bytes]] = [[] for _ in sizes]
+        for start in range(0, int(sizes.max()), _PIECE):
+            piece = np.zeros(min(_PIECE, int(sizes.max()) - start), dtype=np.uint8)
+            part = own[start : start + len(piece)]
+            piece[: len(part)] = part
+            for parts, row, size in zip(found, self._rows(piece), sizes, strict=True):
+                parts.append(row[: max(0, int(size) - start)].tobytes())
+        return [b"".join(parts) for parts in found]
+
+    def _rows(self, values: np.ndarray) -> np.ndarray:
+        """Arrays of the same shape of every process -> one more axis, by rank."""
+        from mlx_train.device.backend import mx
+
+        return _received(mx.distributed.all_gather(mx.array(values)[None], group=self._group))
+
+    def first_bytes(self, data: bytes) -> bytes:
+        """Rank 0's bytes, in every process."""
+        if self._group is None:
+            return data
+        from mlx_train.device.backend import mx
+
+        size = self.gather(len(data))[0]
+        own = np.frombuffer(data if self.leads else bytes(size), dtype=np.uint8)
+        pieces = [mx.array(own[start : start + _PIECE]) for start in range(0, size, _PIECE)]
+        return b"".join(_received(self.sum(piece)).tobytes() for piece in pieces)
+
+    def first_arrays(self, tree: Any) -> Any:
+        """A tree of arrays of rank 0 in place of this process's, which has the same shapes."""
+        from mlx.utils import tree_map
+
+        return tree_map(lambda array: self.sum(array if self.leads else array * 0), tree)
+
+    def gather(self, value: Any) -> list[Any]:
+        """A JSON value of every process, in order of the ranks."""
+        return [json.loads(data) for data in self.gather_bytes(json.dumps(value).encode())]
+
+    def first(self, make: Callable[[], Any]) -> Any:
+        """The JSON value that rank 0 makes, in every process. Where that fails, rank 0 raises and the others end."""
+        if self._group is None:
+            return make()
+        value: Any = None
+        failure: Exception | None = None
+        if self.leads:
+            try:
+                value = make()
+            except Exception as error:  # raised once the others know
+                failure = error
+        told = json.loads(self.first_bytes(json.dumps({"failed": failure is not None, "value": value}).encode()))
+        if told["failed"]:
+            self._end_with(failure)
+        return told["value"]
+
+    def agree(self, values: dict[str, Any]) -> None:
+        """Have rank 0 raise ValueError, and the others end, where a process has another of these JSON values."""
+        everyone = self.gather(values)
+        for rank, other in enumerate(everyone):
+            for name, value in everyone[0].items():
+                if other[name] != value:
+                    text = f"rank {rank} was started with {name} {other[name]}, rank 0 with {value}"
+                    self._end_with(ValueError(text))
+
+    def _end_with(self, failure: Exception | None) -> None:
+        """End all processes for a reason that all of them know: rank 0 raises it, the others keep quiet."""
+        self.leave()
+        if failure is not None and self.leads:
+            raise failure
+        raise SystemExit(1)
+
+    def leave(self) -> None:
+        """Say that this process ends in good order; the others then do not take it for dead."""
+        if self._watch is not None:
+            self._watch.leave()
+
+    def has_lost_one(self) -> bool:
+        """Whether another process has died, which has then been said. Waits a little for the news."""
+        return self._watch is not None and self._watch.lost()
+
+
+def _received(result: "mx.array") -> np.ndarray:
+    """What a collective has brought. Raises RuntimeError where a process is lost."""
+    from mlx_train.device.backend import mx
+
+    mx.eval(result)  # np.array alone keeps the failure of MLX 0.32's ring to itself, and returns what is no data
+    return np.array(result)
+
+
+#: What a process has that works alone.
+ALONE = Ranks()
+
+_joined = ALONE
+
+
+def _versions() -> dict[str, Any]:
+    """What has to be alike in all processes for them to train one model."""
+    from engine.core.features import FEATURE_SET
+    from mlx_train.data.dataset import DATASET_VERSION
+
+    return {"feature set": FEATURE_SET, "dataset version": DATASET_VERSION}
+
+
+def backend() -> str | None:
+    """The backend with which `mlx.launch` has started this process, by the variables that it sets; None without it."""
+    if os.environ.get("MLX_RANK") is None:
+        return None
+    hosts = os.environ.get("MLX_HOSTFILE")
+    if hosts is not None:
+        return "ring" if Path(hosts).read_text().strip() else None  # empty for a single process
+    if "MLX_JACCL_COORDINATOR" in os.environ:
+        return "jaccl"
+    return "nccl" if "NCCL_HOST_IP" in os.environ else "any"
+
+
+def first_host() -> str | None:
+    """Where rank 0 is, as the backend's own variables say; None where they don't."""
+    hosts = os.environ.get("MLX_HOSTFILE")
+    if hosts is not None:
+        return json.loads(Path(hosts).read_text())[0][0].rpartition(":")[0]
+    coordinator = os.environ.get("MLX_JACCL_COORDINATOR")
+    if coordinator is not None:
+        return coordinator.rpartition(":")[0]
+    return os.environ.get("NCCL_HOST_IP")
+
+
+def calm_launcher() -> None:
+    """Give `mlx.launch` the lowest priority where it is this process's parent.
+
+    Version 0.32 of it asks without pause whether its processes take input (`select` on pipes that can always be written
+    to), and so uses more than a core: with a rank on each core they would lose a third of their time to it.
+    """
+    parent = os.getppid()
+    with suppress(OSError, subprocess.SubprocessError):
+        command = ["ps", "-o", "command=", "-p", str(parent)]
+        found = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout
+        if "mlx.launch" not in found:
+            return
+        tasks = Path(f"/proc/{parent}/task")  # Linux has a priority for each thread
+        threads = [int(task.name) for task in tasks.iterdir()] if tasks.exists() else [parent]
+        for thread in threads:
+            os.setpriority(os.PRIO_PROCESS, thread, _LOWEST_PRIORITY)
+
+
+def joined() -> Ranks:
+    """The group that `join` has come to; ALONE before that."""
+    return _joined
+
+
+def join() -> Ranks:
+    """The group that `mlx.launch` has started this process in; ALONE without it.
+
+    Raises RuntimeError if the processes can't reach each other, ValueError if they are not alike.
+    """
+    global _joined
+    wanted = backend()
+    if wanted is None or _joined is not ALONE:
+        return _joined
+    from mlx_train.device.backend import mx
+
+    try:
+        group = mx.distributed.init(strict=True, backend=wanted)
+    except (RuntimeError, ValueError) as error:
+        rank = os.environ["MLX_RANK"]
+        raise RuntimeError(f"rank {rank} can't reach the other processes by MLX's {wanted} backend: {error}") from None
+    if group.size() > 1:
+        _joined = Ranks(group)
+        if _joined.local_rank == 0:
+            calm_launcher()
+    return _joined

@@ -1,0 +1,263 @@
+"""The kernels' source as a GPU's compiler sees it: on a GPU itself, and everywhere as C++ with stand-ins."""
+
+import ctypes
+import os
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+
+from engine import Tablebase, extract_features_bytes, sample_decisions
+from engine.games.teacher import entry_batch, value_batch
+from engine.solved.solver import index_tables
+from mlx_train.config import resolve
+from mlx_train.data.exact import ExactSource
+from mlx_train.device import feature_kernel, kernels, solver_kernel, table_kernel
+from mlx_train.device.backend import available_devices, mx
+from mlx_train.training import trainer
+from mlx_train.training.trainer import TRAINED, handed_over, to_mlx
+
+# What MLX and the chip's compiler bring, for each of the two languages.
+STAND_INS = {
+    "metal": """
+        #define __METAL_VERSION__ 310
+        #define thread
+        #define device
+        typedef unsigned int uint;
+        namespace metal {
+            inline uint ctz(uint x) { return __builtin_ctz(x); }
+            inline uint clz(uint x) { return __builtin_clz(x); }
+        }
+    """,
+    "cuda": """
+        #define __CUDACC__
+        #define __device__ static
+        static inline int __ffs(int x) { return __builtin_ffs(x); }
+        static inline int __clz(int x) { return __builtin_clz(x); }
+    """,
+}
+
+
+def compiled(language, folder, headers, parameters, body):
+    """A kernel as a function: its parameters, then the number of threads, which it runs one after the other."""
+    compiler = shutil.which(os.environ.get("CXX", "c++"))
+    if compiler is None:
+        pytest.skip("no C++ compiler")
+    program = folder / f"{language}.cpp"
+    program.write_text(
+        "#include <cstdint>\n"
+        + STAND_INS[language]
+        + kernels.source(*headers)
+        + f'extern "C" void run({parameters}, unsigned int threads) {{'
+        + f"for (unsigned int thread_number = 0; thread_number < threads; thread_number++) {{ {body} }} }}"
+    )
+    library = folder / f"{language}.so"
+    subprocess.run([compiler, "-O1", "-Wall", "-Werror", "-shared", "-fPIC", program, "-o", library], check=True)
+    return ctypes.CDLL(str(library)).run
+
+
+def at(array):
+    """Where an array's numbers are, for a compiled kernel."""
+    return array.ctypes.data_as(ctypes.c_void_p)
+
+
+@pytest.fixture(scope="module")
+def decisions():
+    return sample_decisions(20_000, seed=3)
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    return Tablebase.solve(3, checkpoint=tmp_path_factory.mktemp("solve") / "partial")
+
+
+def packed_rows(positions, rolls):
+    return positions | rolls.astype(np.uint64) << np.uint64(48)
+
+
+@pytest.mark.parametrize("language", STAND_INS)
+def test_the_source_gives_the_engines_bytes(language, decisions, tmp_path):
+    parameters = "const uint32_t *rows, const int *rows_shape, uint8_t *features"
+    make = compiled(language, tmp_path, feature_kernel.HEADERS, parameters, feature_kernel.BODY)
+    positions, rolls = decisions
+    shape = np.array([len(rolls)], dtype=np.int32)
+    for known in (rolls, np.zeros_like(rolls)):
+        found = np.empty((len(rolls), 150), dtype=np.uint8)
+        make(at(packed_rows(positions, known)), at(shape), at(found), len(rolls) + 5)
+        np.testing.assert_array_equal(found, extract_features_bytes(positions, known))
+    np.testing.assert_array_equal(found, extract_features_bytes(positions))
+
+
+class Stand:
+    """`kernels.kernel` for the sweep, whose kernel runs on the CPU."""
+
+    def __init__(self, function):
+        self.function = function
+
+    def __call__(self, inputs, grid, threadgroup, output_shapes, output_dtypes):
+        assert threadgroup == (256, 1, 1)
+        arrays = [np.array(array) for array in inputs]
+        swept = np.full(output_shapes[0], np.nan, dtype=np.float32)
+        self.function(*map(at, arrays), at(swept), grid[0])
+        return (mx.array(swept),)
+
+
+@pytest.mark.parametrize(
+    ("language", "pieces"), [("metal", 2), ("cuda", 2), pytest.param("metal", 3, marks=pytest.mark.slow)]
+)
+def test_the_source_solves_the_game(language, pieces, table, tmp_path, monkeypatch):
+    kinds = ["uint16_t"] * 3 + ["uint32_t"] * 2 + ["int"] + ["float"] * 3
+    parameters = ", ".join(f"const {kind} *{name}" for kind, name in zip(kinds, solver_kernel.INPUTS, strict=True))
+    run = compiled(language, tmp_path, solver_kernel.HEADERS, parameters + ", float *swept", solver_kernel.BODY)
+    monkeypatch.setattr(solver_kernel, "kernel", lambda *parts: Stand(run))
+    layers = []
+    found = solver_kernel.first_values(pieces, lambda done, total, layer: layers.append((done, total, layer)))
+    exact = table.array[: len(found)]  # a smaller game's table is the beginning of a larger one's
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, exact, rtol=0, atol=2e-6)
+    done, totals, texts = zip(*layers, strict=True)
+    assert done[-1] == len(found) == totals[0]
+    assert list(done) == sorted(set(done))
+    order = ["1 and 1", "1 and 2", "2 and 2", "1 and 3", "2 and 3", "3 and 3"]
+    assert [text.split(" pieces")[0] for text in texts] == order[: len(texts)]
+
+    sweeps = []
+    polished = Tablebase.solve(
+        pieces, guess=found, checkpoint=tmp_path / "partial", progress=lambda state: sweeps.append(state.sweeps)
+    )
+    np.testing.assert_allclose(polished.array, exact, rtol=0, atol=1e-12)
+    assert max(sweeps) < 16
+
+
+@pytest.fixture(scope="module", params=STAND_INS)
+def rows_kernel(request, tmp_path_factory):
+    """`kernels.kernel` for `DeviceTable.rows`, whose kernel runs on the CPU."""
+    parameters = "const uint32_t *entries, const int *entries_shape, const uint32_t *starts, const int *starts_shape"
+    parameters += ", const uint32_t *blocks, const float *labels, uint8_t *features, float *targets"
+    folder = tmp_path_factory.mktemp("rows")
+    run = compiled(request.param, folder, table_kernel.HEADERS, parameters, table_kernel.BODY)
+
+    def kernel(inputs, grid, threadgroup, output_shapes, output_dtypes, stream):
+        entries, starts, blocks, labels = (np.array(array) for array in inputs)
+        shapes = [np.array(array.shape, dtype=np.int32) for array in (entries, starts)]
+        made = [np.empty(shape, dtype) for shape, dtype in zip(output_shapes, (np.uint8, np.float32), strict=True)]
+        run(at(entries), at(shapes[0]), at(starts), at(shapes[1]), at(blocks), at(labels), *map(at, made), grid[0] + 3)
+        return [mx.array(array) for array in made]
+
+    return lambda *parts: kernel
+
+
+def test_the_source_makes_the_rows_of_places_in_the_table(rows_kernel, tmp_path, monkeypatch):
+    """With four pieces, for rows and columns of every length."""
+    monkeypatch.setattr(table_kernel, "kernel", rows_kernel)
+    solved = Tablebase.solve(4, tolerance=1e-6, checkpoint=tmp_path / "partial")
+    for dtype in ("float64", "float32", "uint16"):
+        solved.save(tmp_path / "four.table", dtype)
+        table = Tablebase.open(tmp_path / "four.table")
+        rows = table_kernel.DeviceTable(table).rows
+        for draw in ({"play_share": 0.5}, {"play_share": 1.0, "exploration": 0.3}, {"play_share": 0.0}):
+            entries = entry_batch(table, 5000, 1, 2, **draw)
+            for found, expected in zip(rows(mx.array(entries)), value_batch(table, 5000, 1, 2, **draw), strict=True):
+                np.testing.assert_array_equal(found, expected)
+    some = np.arange(0, table.count, 17, dtype=np.uint32)
+    positions = np.concatenate(list(table.positions()))[some]
+    features, targets = rows(mx.array(some))
+    np.testing.assert_array_equal(features, extract_features_bytes(positions))
+    np.testing.assert_allclose(targets, 2 * table.values(positions) - 1, rtol=0, atol=1e-7)
+
+
+@pytest.mark.parametrize("networks", ["value", "policy", "both"])
+def test_a_gpu_is_trained_on_what_the_cpu_is_trained_on(rows_kernel, table, monkeypatch, networks):
+    """A source with the device's table, from its threads to the arrays of the step, with the kernels' stand-ins."""
+    config = resolve("quick", teacher="exact", steps=60, epochs=3, batch_size=4100, networks=networks, workers=2)
+    on_cpu = ExactSource(config, table)
+    names = TRAINED[networks]
+    wanted = [[to_mlx(batch, name) for name in names] for batch in on_cpu.epoch(2, 13)]
+    validated = [[to_mlx(batch, name) for name in names] for batch in on_cpu.validation()]
+
+    monkeypatch.setattr(kernels, "available", lambda: True)
+    monkeypatch.setattr(table_kernel, "kernel", rows_kernel)
+    monkeypatch.setattr(trainer, "transfer_stream", lambda: mx.default_stream(mx.cpu))
+    monkeypatch.setattr(trainer, "feature_bytes", lambda rows, stream: mx.array(unpacked_features(np.array(rows))))
+    source = ExactSource(config, table)
+    assert source.together == 3  # six are made ahead
+    crossed = handed_over(source.epoch(2, 13), names, source.together)
+    found = [[trainer._as_features(rows, source.device_table) for rows in batch] for batch in crossed]
+    assert len(found) == 7
+    on_gpu = [[to_mlx(batch, name, source.device_table) for name in names] for batch in source.validation()]
+    for one, other in ((found, wanted), (on_gpu, validated)):
+        for arrays, expected in zip(one, other, strict=True):
+            for network, like in zip(arrays, expected, strict=True):
+                for array, right in zip(network, like, strict=True):
+                    np.testing.assert_array_equal(array, right)
+
+
+def unpacked_features(rows):
+    """What the GPU makes of packed rows."""
+    words = np.ascontiguousarray(rows).view(np.uint64)[:, 0]
+    return extract_features_bytes(words & np.uint64((1 << 48) - 1), (words >> np.uint64(48)).astype(np.uint8))
+
+
+@pytest.mark.parametrize("language", STAND_INS)
+def test_masks_are_ranked_as_in_the_table(language, tmp_path):
+    parameters = "int *ranks, int *masks, int *lengths"
+    body = "ranks[thread_number] = ur_rank(thread_number), masks[thread_number] = (int)ur_mask(thread_number);"
+    body += "lengths[thread_number] = ur_masks(thread_number);"
+    run = compiled(language, tmp_path, solver_kernel.HEADERS[:2], parameters, body)
+    ranks, masks, lengths = (np.empty(16, dtype=np.int32) for _ in range(3))
+    run(at(ranks), at(masks), at(lengths), 16)
+    ordered = sorted(range(16), key=lambda mask: (mask.bit_count(), mask))
+    assert masks.tolist() == ordered
+    assert [ordered.index(mask) for mask in range(16)] == ranks.tolist()
+    assert lengths[:8].tolist() == [sum(mask.bit_count() <= pieces for mask in range(16)) for pieces in range(8)]
+    assert lengths[:8].tolist() == index_tables()["prefix"].tolist()
+
+
+def test_sweeps_that_lead_nowhere_end(monkeypatch):
+    for wrong, message in (
+        (lambda values: values * float("nan"), "change of nan"),
+        (lambda values: 1 - values, "5008 sweeps"),
+    ):
+        monkeypatch.setattr(
+            solver_kernel, "kernel", lambda *parts, wrong=wrong: lambda inputs, **rest: (wrong(inputs[-1]),)
+        )
+        monkeypatch.setattr(mx, "full", lambda count, value: mx.zeros(count))
+        with pytest.raises(RuntimeError, match=f"does not solve the game: .*{message}"):
+            solver_kernel.first_values(1)
+
+
+def test_the_sources_stand_alone():
+    for headers in (feature_kernel.HEADERS, solver_kernel.HEADERS, table_kernel.HEADERS):
+        assert "#include" not in kernels.source(*headers)
+    assert "ur_feature_bytes" in kernels.source(*feature_kernel.HEADERS)
+
+
+def test_not_available_on_the_cpu():
+    assert mx.default_device() == mx.Device(mx.cpu)
+    assert not kernels.available()
+
+
+@pytest.mark.skipif("gpu" not in available_devices(), reason="no GPU")
+def test_the_gpu_gives_the_engines_bytes(decisions):
+    positions, rolls = decisions
+    rows = mx.array(packed_rows(positions, rolls).view(np.uint32).reshape(-1, 2))
+    with mx.stream(mx.gpu):
+        found = np.array(feature_kernel.feature_bytes(rows))
+    np.testing.assert_array_equal(found, extract_features_bytes(positions, rolls))
+
+
+@pytest.mark.skipif("gpu" not in available_devices(), reason="no GPU")
+def test_the_gpu_makes_the_rows_of_places_in_the_table(table):
+    with mx.stream(mx.gpu):
+        rows = table_kernel.DeviceTable(table).rows(mx.array(entry_batch(table, 5000, 1, 2, play_share=0.5)))
+        found = [np.array(array) for array in rows]
+    for one, expected in zip(found, value_batch(table, 5000, 1, 2, play_share=0.5), strict=True):
+        np.testing.assert_array_equal(one, expected)
+
+
+@pytest.mark.skipif("gpu" not in available_devices(), reason="no GPU")
+def test_the_gpu_solves_the_game(table):
+    with mx.stream(mx.gpu):
+        found = solver_kernel.first_values(3)
+    np.testing.assert_allclose(found, table.array, rtol=0, atol=2e-6)

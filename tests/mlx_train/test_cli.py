@@ -1,0 +1,203 @@
+"""The command line as a user meets it."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+from commandline import call
+
+from engine.network.network import read_document
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """The folder of a tiny run."""
+    folder = tmp_path_factory.mktemp("cli") / "run"
+    result = call(
+        "run", "--preset", "quick", "--games", 12, "--epochs", 2, "--depth", 1, "--evaluation-games", 20,
+        "--hidden-sizes", "16,8", "--device", "cpu", "--output", folder,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    return folder, result
+
+
+def test_a_run_leaves_everything_in_its_folder(finished):
+    folder, result = finished
+    assert str(folder) in result.stderr
+    names = {path.name for path in folder.iterdir()}
+    assert names == {
+        "config.json", "games.npz", "dataset.json", "metrics.jsonl", "loss.png", "checkpoints", "weights.json",
+        "evaluation.json",
+    }  # fmt: skip
+    assert (folder / "loss.png").read_bytes().startswith(b"\x89PNG")
+    config = json.loads((folder / "config.json").read_text())
+    assert config["config"]["games"] == 12
+    assert len((folder / "metrics.jsonl").read_text().splitlines()) == 2
+    metadata = read_document(folder / "weights.json")["metadata"]
+    assert {
+        "training_date", "version", "num_games", "num_training_samples", "epochs", "learning_rate", "batch_size",
+        "validation_split", "seed", "source_revision", "source_committed_at", "training_time_seconds",
+        "best_validation_loss", "depth", "device", "evaluation",
+    } <= metadata.keys()  # fmt: skip
+    assert metadata["num_games"] == 12
+    assert metadata["training_time_seconds"] > 0
+
+
+@pytest.mark.parametrize("teacher", ["exact", "outcome"])
+def test_a_run_with_another_teacher(teacher, table_file, tmp_path):
+    """The game of two pieces stands for the solved game."""
+    (tmp_path / "cache").mkdir()
+    shutil.copy(table_file, tmp_path / "cache/finkel-7.table")
+    environment = os.environ | {"UR_CACHE": str(tmp_path / "cache")}
+    folder = tmp_path / "runs/one"
+    result = call(
+        "run", "--preset", "quick", "--teacher", teacher, "--games", 12, "--depth", 1, "--playouts", 0, "--steps", 40,
+        "--epochs", 2, "--evaluation-games", 20, "--hidden-sizes", "16,8", "--device", "cpu", "--output", folder,
+        env=environment,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    evaluation = json.loads((folder / "evaluation.json").read_text())
+    exact = evaluation["exact"]
+    assert exact["value_error"]["positions"] == 100_000
+    assert exact["estimate"]["games"] == 20
+    metadata = read_document(folder / "weights.json")["metadata"]
+    assert metadata["teacher"] == teacher
+    assert metadata["evaluation"]["perfect"] == pytest.approx(exact["estimate"]["rate"] / 100, abs=1e-6)
+    assert metadata["evaluation"]["regret_points"] == pytest.approx(exact["regret"]["mean"], abs=1e-6)
+    assert "win % against perfect" in result.stdout
+    assert "waiting for data" in result.stdout
+    assert ("drawn afresh" in result.stdout) == (teacher == "exact")
+    if teacher == "exact":
+        assert metadata["num_training_samples"] == 40 * metadata["batch_size"]
+    shown = call("runs", "show", "one", cwd=tmp_path)
+    assert f"{exact['regret']['mean']:.4f}" in shown.stdout
+    drawn = call(
+        "report", f"net:{folder}/weights.json", "--run", "one", "--table", table_file, "--output", "report",
+        cwd=tmp_path,
+    )  # fmt: skip
+    assert drawn.returncode == 0, drawn.stderr
+    assert "one-loss.png" in drawn.stdout
+    assert (tmp_path / "report/one-loss.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_phases_one_by_one(finished, tmp_path):
+    generated = call("generate", "--games", 6, "--depth", 1, "--output", tmp_path / "games")
+    assert generated.returncode == 0, generated.stderr
+    mislabelled = call("train", tmp_path / "games/games.npz", "--teacher", "exact", "--output", tmp_path / "no")
+    assert mislabelled.returncode == 1
+    assert "error: these games have labels of the teacher search: say --teacher search" in mislabelled.stderr
+    assert not (tmp_path / "no").exists()
+    trained = call(
+        "train",
+        tmp_path / "games/games.npz",
+        "--epochs",
+        1,
+        "--hidden-sizes",
+        "4",
+        "--output",
+        tmp_path / "model",
+    )
+    assert trained.returncode == 0, trained.stderr
+    assert (tmp_path / "model/weights.json").exists()
+    exported = call("export", tmp_path / "model/checkpoints", tmp_path / "again.json")
+    assert exported.returncode == 0, exported.stderr
+    assert (tmp_path / "again.json").read_bytes() == (tmp_path / "model/weights.json").read_bytes()
+
+
+def test_evaluate(finished):
+    folder, _ = finished
+    result = call(
+        "evaluate",
+        f"net:{folder}/weights.json",
+        "--against",
+        "random",
+        "--against",
+        "emm:1",
+        "--games",
+        30,
+        "--json",
+    )
+    assert result.returncode == 0, result.stderr
+    matches = json.loads(result.stdout)
+    assert [match["opponent"] for match in matches] == ["random", "emm:1"]
+    assert all(match["interval95"][0] <= match["win_rate"] <= match["interval95"][1] for match in matches)
+    assert "| opponent" in call("evaluate", "emm:1", "--against", "random", "--games", 4).stdout
+
+
+def test_analyze():
+    notation = "...x..........:0|......x.......:0"
+    result = call("analyze", notation, "--roll", 3, "--agent", "emm:1", "--json")
+    moves = json.loads(result.stdout)["rolls"][0]["moves"]
+    assert [(move["from"], move["captures"]) for move in moves] == [(0, False), (4, True)]
+    assert [move["best"] for move in moves] == [
+        True,
+        False,
+    ]  # leaving the rosette costs more than the capture gains
+    table = call("analyze", notation).stdout
+    assert "no legal move" in table
+    assert "4 -> 7" in table
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["run", "--games", "-5"], 2, "games must be"),
+        (["run", "--preset", "quik"], 2, "did you mean quick"),
+        (["run", "--learning-rate", "nan"], 2, "learning_rate"),
+        (["run", "--hidden-sizes", "a,b"], 2, "whole numbers"),
+        (["run", "--device", "tpu"], 2, "unknown device"),
+        (["run", "--workers", "0", "--preset", "quick"], 2, "workers"),
+        (["run", "--bogus"], 2, "No such option"),
+        (["train", "nowhere.npz"], 1, "nowhere.npz"),
+        (["evaluate", "emm:9999", "--against", "random"], 2, "depth"),
+        (["evaluate", "gready", "--against", "random"], 2, "did you mean greedy"),
+        (["evaluate", "net:nowhere.json", "--against", "random"], 1, "nowhere.json"),
+        (["evaluate", "random", "--against", "random", "--games", "0"], 2, "games"),
+        (["evaluate", "random", "--against", "greedy", "--seed", "-1"], 2, "seed"),
+        (["evaluate", "random", "--against", "greedy", "--workers", "2000"], 2, "workers must be"),
+        (["evaluate", "random", "--against", "greedy", "--table", "nowhere"], 2, "--table is what --exact"),
+        (["compare", "random", "greedy", "--output", "/dev/null"], 1, "/dev/null: File exists"),
+        (["analyze", "nonsense"], 2, "expected"),
+        (["analyze", "..............:0|..............:0", "--roll", "7"], 2, "roll"),
+        (["analyze", "..............:7|..............:0"], 2, "over"),
+        (["export", "nowhere", "there.json"], 1, "nowhere"),
+    ],
+)
+def test_bad_input_gets_one_line_and_an_exit_code(arguments, code, message, tmp_path):
+    result = call(*arguments, cwd=tmp_path)
+    assert result.returncode == code, result.stderr
+    assert "Traceback" not in result.stderr
+    assert message in " ".join(result.stderr.replace("│", " ").split())
+    assert not any(path.suffix == ".json" for path in tmp_path.rglob("*") if path.name != "config.json")
+
+
+def test_signs_that_the_output_lacks_do_not_cost_the_results(tmp_path):
+    plain = os.environ | {"PYTHONIOENCODING": "ascii", "UR_CACHE": str(tmp_path)}
+    result = call("compare", "random", "greedy", "--games", 4, cwd=tmp_path, env=plain)
+    assert result.returncode == 0, result.stderr
+    written = (tmp_path / "runs/compare/comparison.md").read_text()
+    assert written.count("±") == 5
+    assert written.replace("±", "+-") in result.stdout
+
+
+def test_an_output_in_use_is_refused(finished):
+    folder, _ = finished
+    before = {path: path.read_bytes() for path in folder.glob("*.json")}
+    result = call("run", "--preset", "quick", "--output", folder)
+    assert result.returncode == 1
+    assert "exists already" in result.stderr
+    assert before == {path: path.read_bytes() for path in folder.glob("*.json")}
+
+
+def test_help_is_light(tmp_path):
+    code = (
+        "import sys; sys.argv = ['x', '--help']\n"
+        "from mlx_train.cli import main\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "print([m for m in ('mlx', 'numpy', 'matplotlib', 'engine') if m in sys.modules], file=sys.stderr)"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stderr.strip() == "[]"

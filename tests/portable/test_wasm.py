@@ -1,0 +1,172 @@
+"""The engine in WebAssembly is the engine: under Node, on positions from play."""
+
+import json
+import shutil
+import subprocess
+
+import pytest
+from answers import DEPTHS, MOVES, NETWORK_TOLERANCE, NETWORKS, ROOT, Questions
+from random_networks import random_document, write
+
+from engine import Network
+
+WASM = ROOT / "web" / "ur.wasm"
+NODE = shutil.which("node")
+
+
+def newest_source():
+    """When the last of the sources that make ur.wasm was changed."""
+    sources = [path for folder in ("engine", "portable") for path in (ROOT / folder).iterdir()]
+    return max(
+        path.stat().st_mtime
+        for path in sources
+        if path.suffix in (".pyx", ".pxd", ".h") or path.name in ("build.py", "quantized.py")
+    )
+
+
+pytestmark = [
+    pytest.mark.skipif(NODE is None, reason="needs Node"),
+    pytest.mark.skipif(not WASM.exists(), reason="web/ur.wasm is not built: make wasm"),
+    pytest.mark.skipif(
+        WASM.exists() and WASM.stat().st_mtime < newest_source(),
+        reason="web/ur.wasm is older than its sources: make wasm",
+    ),
+]
+
+
+def node(*arguments):
+    """What a program for Node prints."""
+    result = subprocess.run([NODE, *map(str, arguments)], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+@pytest.fixture(scope="module")
+def questions(tmp_path_factory):
+    questions = Questions(tmp_path_factory.mktemp("wasm"), 100_000)
+    node("tests/support/wasm_answers.mjs", WASM, questions.folder, *questions.networks)
+    return questions
+
+
+def test_rules(questions):
+    questions.check_rules()
+
+
+def test_features(questions):
+    questions.check_features()
+
+
+@pytest.mark.parametrize("preset", [0, 1])
+@pytest.mark.parametrize("depth", DEPTHS)
+def test_search(questions, preset, depth):
+    questions.check_search(preset, depth)
+
+
+@pytest.mark.parametrize("number", range(NETWORKS))
+def test_networks(questions, number):
+    questions.check_network(number)
+
+
+@pytest.mark.parametrize("number", range(NETWORKS))
+def test_look_ahead(questions, number):
+    network = Network.load(questions.networks[number])
+    rows = questions.answer(f"ahead-{number}", "<f8").reshape(-1, MOVES).tolist()
+    assert len(rows) == 200
+    for (position, roll), row in zip(questions.decisions(), rows, strict=False):
+        values = [value for _, value in network.moves(position, roll, 2)]
+        assert row == pytest.approx(values + [0] * (MOVES - len(values)), abs=NETWORK_TOLERANCE)
+
+
+def weights_files():
+    """Weights files that are accepted, and many that are not, by name."""
+    good = random_document(1, (8, 5))
+
+    def changed(**keys):
+        return {key: value for key, value in {**good, **keys}.items() if value is not ...}
+
+    def configured(**keys):
+        return changed(network_config={**good["network_config"], **keys})
+
+    def weighted(number):
+        return changed(value_weights=[*good["value_weights"][:-1], number])
+
+    config = good["network_config"]
+    older = {
+        "valueWeights": good["value_weights"],
+        "valueNetworkConfig": {"inputSize": 150, "hiddenSizes": [8, 5], "outputSize": 1, "valueOutputSize": 1},
+        "featureSet": good["feature_set"],
+    }
+    return {
+        "accepted": good,
+        "policy alone": changed(value_weights=...),
+        "value alone": changed(policy_weights=[]),
+        "silu": changed(architecture={"activation": "silu"}),
+        "only what is needed": changed(layout=..., value_scale=..., architecture=..., metadata=...),
+        "older keys": older,
+        "a list": [good],
+        "null": None,
+        "no config": changed(network_config=...),
+        "config a list": changed(network_config=[150]),
+        "no hidden layer": configured(hidden_sizes=[]),
+        "hidden no list": configured(hidden_sizes=8),
+        "too many layers": configured(hidden_sizes=[8] * 12),
+        "size zero": configured(hidden_sizes=[8, 0]),
+        "size as text": configured(hidden_sizes=[8, "5"]),
+        "size true": configured(hidden_sizes=[8, True]),
+        "size too large": configured(hidden_sizes=[8, 2049]),
+        "no inputs": changed(network_config={key: value for key, value in config.items() if key != "input_size"}),
+        "layout": changed(layout="output-input"),
+        "layout null": changed(layout=None),
+        "activation": changed(architecture={"activation": "gelu"}),
+        "activation null": changed(architecture={"activation": None}),
+        "architecture a text": changed(architecture="mlp"),
+        "metadata a list": changed(metadata=[]),
+        "one number less": changed(value_weights=good["value_weights"][1:]),
+        "one number more": changed(policy_weights=[*good["policy_weights"], 0.0]),
+        "weights a text": changed(value_weights="abc"),
+        "a text among them": weighted("1.0"),
+        "a null among them": weighted(None),
+        "a list among them": weighted([1.0]),
+        "beyond float32": weighted(1e39),
+        "too large": weighted(-10001.0),
+        "neither": changed(value_weights=..., policy_weights=None),
+        "other features": changed(feature_set="ur-28-v1"),
+        "no feature set": changed(feature_set=...),
+        "value scale": changed(value_scale="p"),
+        "inputs": changed(
+            network_config={**config, "input_size": 149},
+            value_weights=good["value_weights"][8:],
+            policy_weights=good["policy_weights"][8:],
+        ),
+        "outputs": changed(
+            network_config={**config, "value_output_size": 2},
+            value_weights=[*good["value_weights"], *[0.0] * 6],
+        ),
+    }
+
+
+def native_refusal(document, path):
+    """Why the native engine refuses a weights file, without its name; None if it does not."""
+    try:
+        Network.load(write(path, document))
+    except ValueError as error:
+        return str(error).removeprefix(f"{path}: ")
+    return None
+
+
+def test_ur_js_refuses_what_the_engine_refuses(tmp_path):
+    documents = weights_files()
+    printed = node(
+        "tests/support/ur_cases.mjs", WASM, "weights/card.json", write(tmp_path / "documents.json", documents)
+    )
+    found = json.loads(printed)
+    expected = {name: native_refusal(document, tmp_path / "one.json") for name, document in documents.items()}
+    assert {name for name, why in expected.items() if why is None} == {
+        *("accepted", "policy alone", "value alone", "silu", "only what is needed", "older keys")
+    }
+
+    # The languages write texts and nothing differently.
+    def plain(why):
+        return why and why.replace("'", '"').replace("None", "nothing").replace("True", "true")
+
+    assert found == {name: plain(why) for name, why in expected.items()}

@@ -1,0 +1,143 @@
+"""The commands and Python programs that stand in the documents, with their marks (see CONTRIBUTING.md)."""
+
+import re
+import shlex
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+PROGRAMS = ("python", "python3", "mlx-ur", "make", "pip", "node", "tensorboard", ".ci/run")
+MARKS = ("slow", "gpu", "by-hand")
+
+_MARK = re.compile(r"<!-- *(document )?([a-z-]+)(?:: *([^>]*?))? *-->")
+_COMMENT = re.compile(r"<!--.*?-->")
+_SPAN = re.compile(r"(?<!`)`([^`]+)`(?!`)")
+# A word that stands for something else: FILE, net:FILE, A, GAMES.npz, ... or [...].
+_PLACEHOLDER = re.compile(r"(?:^|[:/=])[A-Z]+(?:\.\w+)*(?:[@:]|$)|^\[|\.\.\.$")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snippet:
+    """A command line, or a fenced block of Python."""
+
+    document: Path
+    line: int
+    text: str
+    mark: str | None
+    python: bool = False
+    inline: bool = False
+
+    @property
+    def where(self):
+        return f"{self.document.name}:{self.line}"
+
+    @property
+    def words(self):
+        """The command's words, without the comment at its end."""
+        return shlex.split(self.text, comments=True)
+
+    @property
+    def synopsis(self):
+        """Whether a word stands for something else, so that the command cannot be run."""
+        return any(_PLACEHOLDER.search(word) for word in self.words[1:])
+
+
+@dataclass
+class _Piece:
+    """Lines that belong together: a block of code, or a paragraph, list item or table row."""
+
+    kind: str  # "code", "text", or a fence's language
+    line: int
+    lines: list[str] = field(default_factory=list)
+
+
+def _pieces(text):
+    """A document cut into pieces; blank lines between them are left out."""
+    piece, fenced = None, False
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.strip().startswith("```"):
+            if fenced:
+                yield piece
+                piece, fenced = None, False
+            else:
+                if piece:
+                    yield piece
+                piece, fenced = _Piece(line.strip().strip("`") or "code", number + 1), True
+            continue
+        if not fenced:
+            indented = line.startswith("    ") and (piece is None or piece.kind == "code")
+            kind = "code" if indented else "text"
+            if piece and (not line.strip() or piece.kind != kind or re.match(r"\s*(\||- |\d+\. |#|<!--)", line)):
+                yield piece
+                piece = None
+            if not line.strip():
+                continue
+            piece = piece or _Piece(kind, number)
+        piece.lines.append(line)
+    if piece:
+        yield piece
+
+
+def snippets(document):
+    """Every snippet of a document, in order. Raises ValueError for an unknown mark."""
+    found, standing, before = [], [], []  # marks of the document, and those of the line above
+    for piece in _pieces(document.read_text()):
+        text = "\n".join(piece.lines)
+        marks = []
+        for whole, name, commands in _MARK.findall(text) if piece.kind == "text" else ():
+            if name not in MARKS:
+                raise ValueError(f"{document.name}:{piece.line}: unknown mark {name!r} (known: {', '.join(MARKS)})")
+            (standing if whole else marks).append((name, commands.split()))
+        if piece.kind == "text":
+            found += _inline(document, piece.line, text, standing + marks)
+            before = marks if not _COMMENT.sub("", text).strip() else []
+        else:
+            found += _block(document, piece, standing + before)
+            before = []
+    return found
+
+
+def _mark(marks, words):
+    """The first of the marks that is meant for this command: one that names no commands, or this one."""
+    return next((name for name, commands in marks if not commands or set(commands) & set(words)), None)
+
+
+def _command(document, line, text, marks, inline):
+    try:
+        words = shlex.split(text, comments=True)
+    except ValueError:
+        return []  # no command line
+    if not words or words[0].removeprefix(".venv/bin/") not in PROGRAMS:
+        return []
+    if words[0].startswith("python") and not (len(words) > 1 and words[1].startswith("-")):
+        return []  # a message about Python, such as "python3 is missing"
+    return [Snippet(document=document, line=line, text=text, mark=_mark(marks, words), inline=inline)]
+
+
+def _inline(document, line, text, marks):
+    found = []
+    for span in _SPAN.finditer(text):
+        if " " in span[1] or "\n" in span[1]:
+            at = line + text.count("\n", 0, span.start())
+            found += _command(document, at, " ".join(span[1].split()), marks, inline=True)
+    return found
+
+
+def _block(document, piece, marks):
+    if piece.kind == "python":
+        text = "\n".join(piece.lines)
+        return [Snippet(document=document, line=piece.line, text=text, mark=_mark(marks, []), python=True)]
+    if piece.kind not in ("code", "sh", "bash", "shell", "console"):
+        return []
+    found, begun, start = [], "", 0
+    for number, line in enumerate(piece.lines, piece.line):
+        start = start if begun else number
+        begun += line.strip().removeprefix("$ ")
+        if begun.endswith("\\"):
+            begun = begun[:-1]
+            continue
+        found += _command(document, start, begun, marks, inline=False)
+        begun = ""
+    return found
