@@ -29,6 +29,7 @@ from mlx_train.commands import (
     training,
     tuning,
 )
+from mlx_train.commands.options import AGENTS_HELP
 from mlx_train.system.errors import EXPECTED, tell
 from mlx_train.system.signals import exit_code, raise_on_termination
 
@@ -111,9 +112,12 @@ PANELS: dict[str, tuple[Callable[..., dict[str, Path] | None], ...]] = {
     "This machine": (machine.doctor,),
 }
 
+#: The commands that take agents: their help ends with how an agent is spelled.
+TAKE_AGENTS = (playing.play, playing.watch, playing.analyze, measuring.evaluate, measuring.compare, measuring.report)
+
 for panel, commands in PANELS.items():
     for command in commands:
-        app.command(rich_help_panel=panel)(command)
+        app.command(rich_help_panel=panel, epilog=AGENTS_HELP if command in TAKE_AGENTS else None)(command)
 app.add_typer(runs.app, name="runs", rich_help_panel="Train")
 app.add_typer(models.app, name="models", rich_help_panel="Measure")
 

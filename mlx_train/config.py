@@ -1,4 +1,7 @@
-"""What a run is made of: one frozen dataclass, its presets, and nothing read anywhere else."""
+"""The settings of a run: frozen dataclasses whose fields carry default, range, help text and group, and the presets.
+
+The command line makes its options from these fields (mlx_train/commands/options.py). A default stands here alone.
+"""
 
 import dataclasses
 import difflib
@@ -6,57 +9,112 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
-#: A number that is still to be chosen by the device.
+#: Changes of the defaults by the name of what makes them: values by the names of the settings.
+Changes = dict[str, dict[str, Any]]
+
+#: The value of a number that the device decides.
 AUTO = -1
 
 #: The largest seed.
 MAX_SEED = 2**63 - 1
 
-#: Where the labels of the training come from.
+#: Where the labels of a training come from.
 TEACHERS = ("search", "exact", "outcome")
 
-#: What a teacher's labels ask for in place of the defaults. Labels without noise bear larger steps, and an absolute
-#: error lowers the squared one too (docs/experiments.md).
-TEACHER_SETTINGS: dict[str, dict[str, Any]] = {"exact": {"learning_rate": 0.003, "value_loss": "absolute"}}
+#: Which networks a command trains, compresses or measures.
+NETWORKS = ("both", "value", "policy")
+
+#: The preset that a command starts from unless another one is named.
+DEFAULT_PRESET = "production"
+
+#: Settings that older runs wrote: each with the one value that computes what is computed today.
+RETIRED: dict[str, Any] = {"reuse": 1, "pieces": 0}
+
+#: The settings that may differ when a run is resumed, because they do not change what is computed.
+CHANGEABLE = ("device", "workers", "checkpoint_seconds", "memory_limit")
 
 
-def _evaluation_weights() -> Iterable[str]:
-    # Imported here, so that the command line's help needs no compiled module.
-    from engine.classic.evaluation import PRESETS as WEIGHT_PRESETS
+class Group(StrEnum):
+    """What a setting belongs to: the title of its panel in a command's help, in the panels' order."""
 
-    return WEIGHT_PRESETS
-
-
-def _activations() -> Iterable[str]:
-    from engine.network.network import ACTIVATIONS
-
-    return ACTIVATIONS
+    GENERAL = "General"
+    GAMES = "Games"
+    EXACT = "Teacher exact"
+    TRAINING = "Training"
+    NETWORKS = "Networks"
+    MACHINE = "Machine"
+    MEASURING = "Measuring"
 
 
 def setting(
-    default: Any, text: str, phase: str = "training", choices: Any = None, words: Mapping[str, int] | None = None
+    default: Any,
+    text: str,
+    group: Group,
+    *,
+    between: tuple[float, float] | None = None,
+    choices: tuple[str, ...] = (),
+    words: Mapping[str, int] | None = None,
+    teachers: tuple[str, ...] = (),
 ) -> Any:
-    """A field of Config: its default, its help text with the unit, and the phase that it belongs to.
+    """A field of `Settings`.
 
-    choices: the words that it may be, or a function that gives them; None where it is a number or free. words: numbers
-    that the command line calls by a word.
+    text: the help text, with the unit. between: the smallest and the largest value; without it a float is any positive
+    number. choices: the texts that it may be, if not all. words: numbers that the command line spells as a word, which
+    are valid beside the range. teachers: those that read the setting, if not all do.
     """
-    metadata = {"help": text, "phase": phase, "choices": choices, "words": words}
+    metadata = {
+        "help": text,
+        "group": group,
+        "between": between,
+        "choices": choices,
+        "words": words or {},
+        "teachers": teachers,
+    }
     return dataclasses.field(default=default, metadata=metadata)
 
 
-def choices_of(field: "dataclasses.Field[Any]") -> tuple[str, ...]:
-    """The words that a setting may be; empty where it is a number or free."""
-    choices = field.metadata["choices"]
-    return tuple(choices() if callable(choices) else choices or ())
+def checkpoint_setting(default: float) -> Any:
+    """The setting of how often a checkpoint is written."""
+    text = "Seconds between checkpoints: the most work that a kill costs."
+    return setting(default, text, Group.MACHINE, between=(0, 86_400))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What the settings of every kind of run have in common."""
+    """The settings that every training has. Raises ValueError for a value out of its range or not among its choices."""
+
+    #: The presets of `--preset`, by name: the settings that each changes.
+    PRESETS: ClassVar[Changes]
+    #: The settings that a teacher changes, unless the preset or the command line does.
+    TEACHER_DEFAULTS: ClassVar[Changes] = {}
+
+    hidden_sizes: tuple[int, ...] = setting(
+        (256, 128, 64, 32), "Units of the hidden layers.", Group.NETWORKS, between=(1, 2048)
+    )
+    activation: str = setting("relu", "Activation of the hidden layers.", Group.NETWORKS, choices=("relu", "silu"))
+    device: str = setting("auto", "Where to train.", Group.MACHINE, choices=("auto", "cpu", "gpu"))
+    memory_limit: float = setting(
+        0.0, "GiB that MLX may hold at one time; 0: as much as the device has.", Group.MACHINE, between=(0, 1 << 20)
+    )
+    workers: int | None = setting(
+        None, "Worker threads of the engine; by default one for each performance core.", Group.MACHINE
+    )
+    checkpoint_seconds: float = checkpoint_setting(30.0)
+    seed: int = setting(
+        0, "Seed of games, initial weights, batches and whatever else is drawn.", Group.GENERAL, between=(0, MAX_SEED)
+    )
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "hidden_sizes", tuple(self.hidden_sizes))
+        if not self.hidden_sizes:
+            raise ValueError("hidden_sizes must be one size or more")
+        for field in dataclasses.fields(self):
+            _check(field, getattr(self, field.name))
+        check_workers(self.workers)
 
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON values."""
@@ -64,195 +122,198 @@ class Settings:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
-        """The inverse of `to_dict`. Raises ValueError for keys that are not a setting."""
+        """The inverse of `to_dict`, which also reads the settings of older runs.
+
+        Raises ValueError for a key that is not a setting, and for a removed setting that changes what is computed.
+        """
+        for name, harmless in RETIRED.items():
+            if values.get(name, harmless) != harmless:
+                raise ValueError(f"the setting {name} was removed: {values[name]} is refused, only {harmless} is read")
+        values = {name: value for name, value in values.items() if name not in RETIRED}
         unknown = set(values) - {field.name for field in dataclasses.fields(cls)}
         if unknown:
             raise ValueError(f"unknown settings: {', '.join(sorted(unknown))}")
         return cls(**values)
 
-    def _check_ranges(self, *ranges: tuple[str, float, float]) -> None:
-        for name, low, high in ranges:
-            value = getattr(self, name)
-            if not low <= value <= high:
-                raise ValueError(f"{name} must be between {low} and {high}, got {value}")
 
-    def _check_positive(self, *names: str) -> None:
-        for name in names:
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value > 0):
-                raise ValueError(f"{name} must be a positive number, got {value}")
-
-    def _check_choices(self) -> None:
-        for field in dataclasses.fields(self):
-            if choices := choices_of(field):
-                check_choice(field.name, getattr(self, field.name), choices)
+def _check(field: "dataclasses.Field[Any]", value: Any) -> None:
+    """Raise ValueError, naming the setting, for a value that it can't have."""
+    metadata = field.metadata
+    if metadata["choices"]:
+        check_choice(field.name, value, metadata["choices"])
+    elif metadata["between"] and value not in metadata["words"].values():
+        low, high = metadata["between"]
+        if not all(low <= number <= high for number in (value if isinstance(value, tuple) else (value,))):
+            raise ValueError(f"{field.name} must be between {low} and {high}, got {value}")
+    elif isinstance(field.default, float) and not metadata["between"] and not (math.isfinite(value) and value > 0):
+        raise ValueError(f"{field.name} must be a positive number, got {value}")
 
 
 def check_workers(workers: int | None) -> None:
-    """Raises ValueError for a number of threads that cannot be."""
-    from engine.machine.cores import worker_count  # the engine is not for --help
+    """Raises ValueError for a number of threads that the engine refuses."""
+    from engine.machine.cores import worker_count  # --help must not load the engine
 
     worker_count(workers)
 
 
-def check_hidden_sizes(sizes: tuple[int, ...]) -> None:
-    """Raises ValueError for hidden layers that no network has."""
-    if not sizes or not all(1 <= size <= 2048 for size in sizes):
-        raise ValueError(f"hidden_sizes must be sizes from 1 to 2048, got {sizes}")
+_SHARE = (0, 1)
+_LABELS = ("search",)  # the teacher whose labels are blended and squashed
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config(Settings):
-    """Every number of a run; each is a flag of the same name. Raises ValueError for one that makes no sense."""
+    """The settings of a run with a teacher."""
 
-    teacher: str = setting("search", "Where labels come from: search, exact or outcome.", "all", TEACHERS)
+    PRESETS: ClassVar[Changes] = {
+        "quick": {"games": 100, "epochs": 10, "depth": 3, "steps": 3000, "evaluation_games": 1000},
+        "standard": {"games": 1000, "epochs": 50, "steps": 12_000},
+        "production": {"evaluation_games": 10_000},
+    }
+    # Labels without noise bear larger steps, and an absolute error lowers the squared one too (docs/experiments.md).
+    TEACHER_DEFAULTS: ClassVar[Changes] = {"exact": {"learning_rate": 0.003, "value_loss": "absolute"}}
 
-    games: int = setting(5000, "Self-play games.", "games")
-    depth: int = setting(4, "Look-ahead of the search that plays and labels the games, in turns.", "games")
+    teacher: str = setting("search", "Where the labels come from.", Group.GENERAL, choices=TEACHERS)
+
+    games: int = setting(
+        5000,
+        "Games of the search against itself.",
+        Group.GAMES,
+        between=(2, 10_000_000),
+        teachers=("search", "outcome"),
+    )
+    depth: int = setting(
+        4, "Turns of look-ahead of the search that plays and labels the games.", Group.GAMES, between=(1, 8),
+        teachers=("search", "outcome"),
+    )  # fmt: skip
     weights: str = setting(
-        "evolved", "The search's evaluation weights: default or evolved.", "games", _evaluation_weights
+        "evolved", "The search's evaluation weights.", Group.GAMES, choices=("default", "evolved"),
+        teachers=("search", "outcome"),
+    )  # fmt: skip
+    exploration: float = setting(
+        0.05, "Share of decisions at which a random move is played.", Group.GAMES, between=_SHARE
     )
-    exploration: float = setting(0.05, "Share of decisions at which a random move is played.", "games")
-    playouts: int = setting(3, "Times that every legal move of every decision is played out.", "games")
+    playouts: int = setting(
+        3,
+        "Times that every legal move of every decision is played out.",
+        Group.GAMES,
+        between=(0, 127),
+        teachers=_LABELS,
+    )
 
-    epochs: int = setting(100, "Passes over the training decisions; with the exact teacher, parts of the steps.")
-    steps: int = setting(30_000, "Steps of the exact teacher, whose positions are drawn afresh.")
-    reuse: int = setting(1, "Steps for each batch: more than 1 where a GPU is faster than the data.")
-    play_share: float = setting(0.5, "Share of the exact teacher's positions met in optimal play; the rest is uniform.")
-    temperature: float = setting(0.01, "Win probability that makes a move e times as probable for the exact teacher.")
-    networks: str = setting("both", "Networks to train: both, value or policy.", choices=("both", "value", "policy"))
-    value_loss: str = setting(
-        "squared",
-        "What the value network minimises, of the error of 2p - 1: squared or absolute; with the exact teacher "
-        f"{TEACHER_SETTINGS['exact']['value_loss']} unless told.",
-        choices=("squared", "absolute"),
-    )
+    steps: int = setting(
+        30_000, "Training steps in all; their positions are drawn afresh.", Group.EXACT, between=(1, 100_000_000),
+        teachers=("exact",),
+    )  # fmt: skip
+    play_share: float = setting(
+        0.5, "Share of the positions that are met in optimal play; the rest is uniform.", Group.EXACT, between=_SHARE,
+        teachers=("exact",),
+    )  # fmt: skip
+    temperature: float = setting(
+        0.01, "Win probability that makes a move e times as probable in the policy target.", Group.EXACT,
+        teachers=("exact",),
+    )  # fmt: skip
+
+    epochs: int = setting(
+        100, "Passes over the training decisions; with the teacher exact, equal parts of the steps.", Group.TRAINING,
+        between=(1, 1_000_000),
+    )  # fmt: skip
     batch_size: int = setting(
-        512, "Decisions a step, of all processes together; auto: what suits the device.", words={"auto": AUTO}
+        512, "Decisions a step, of all processes together; auto: what suits the device.", Group.TRAINING,
+        between=(1, 1 << 22), words={"auto": AUTO},
+    )  # fmt: skip
+    learning_rate: float = setting(0.001, "Adam's rate after the warm-up; a cosine takes it to zero.", Group.TRAINING)
+    warmup: float = setting(
+        0.02, "Share of the steps over which the learning rate rises from zero.", Group.TRAINING, between=_SHARE
     )
-    pieces: int = setting(
-        0, "Parts of a batch whose gradients are summed. 0: 2 on the CPU, so that two processes equal one; 1 on a GPU."
-    )
-    learning_rate: float = setting(
-        0.001,
-        "Adam's rate after the warm-up; a cosine takes it to zero; with the exact teacher "
-        f"{TEACHER_SETTINGS['exact']['learning_rate']} unless told.",
-    )
-    warmup: float = setting(0.02, "Share of the steps over which the learning rate rises from zero.")
-    dropout: float = setting(0.0, "Share of hidden units left out of a training step.")
-    validation_split: float = setting(0.2, "Share of the games kept for validation.")
-    patience: int = setting(20, "Epochs without a better validation loss until training stops; 0: never.")
+    value_loss: str = setting(
+        "squared", "What the value network minimises, of the error of 2p - 1.", Group.TRAINING,
+        choices=("squared", "absolute"),
+    )  # fmt: skip
+    validation_split: float = setting(
+        0.2, "Share of the games that is kept for validation.", Group.TRAINING, between=(0.001, 0.9),
+        teachers=("search", "outcome"),
+    )  # fmt: skip
+    patience: int = setting(
+        20, "Epochs without a lower validation loss until training stops; 0: never.", Group.TRAINING,
+        between=(0, 1_000_000),
+    )  # fmt: skip
     outcome_blend: float = setting(
-        0.8, "Weight of the played-out results in the value target against the search, 0 to 1."
+        0.8, "Weight, 0 to 1, of the played-out results in the value target; the search's value has the rest.",
+        Group.TRAINING, between=_SHARE, teachers=_LABELS,
+    )  # fmt: skip
+    value_points: float = setting(
+        2000.0, "Evaluation units that stand for a value target of tanh(1).", Group.TRAINING, teachers=_LABELS
     )
-    value_points: float = setting(2000.0, "Evaluation points that stand for a value of tanh(1).")
-    policy_points: float = setting(100.0, "Points that make a move e times as probable in the policy target.")
-    hidden_sizes: tuple[int, ...] = setting((256, 128, 64, 32), "Units of the hidden layers.")
-    activation: str = setting("relu", "Activation of the hidden layers: relu or silu.", choices=_activations)
-    init: str = setting("", "Weights file (JSON) to start from; by default fresh weights from the seed.")
-    device: str = setting("auto", "Where to train: auto, cpu or gpu.", choices=("auto", "cpu", "gpu"))
-    checkpoint_seconds: float = setting(30.0, "Seconds of training that a kill may cost: the time between checkpoints.")
-    memory_limit: float = setting(0.0, "GiB that MLX may hold at one time; 0: as much as the device has.")
+    policy_points: float = setting(
+        100.0, "Evaluation units that make a move e times as probable in the policy target.", Group.TRAINING,
+        teachers=_LABELS,
+    )  # fmt: skip
 
-    evaluation_games: int = setting(2000, "Games against each opponent in the final table.", "evaluation")
-
-    seed: int = setting(0, "Seed of games, split, initial weights, batches and dropout.", "all")
-    workers: int | None = setting(
-        None, "Worker threads of the engine; by default one for each performance core.", "all"
+    networks: str = setting("both", "Networks to train.", Group.NETWORKS, choices=NETWORKS)
+    dropout: float = setting(
+        0.0, "Share of the hidden units that a training step leaves out.", Group.NETWORKS, between=(0, 0.95)
+    )
+    init: str = setting(
+        "", "Weights file (JSON) to start from; by default fresh weights from the seed.", Group.NETWORKS
     )
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "hidden_sizes", tuple(self.hidden_sizes))
-        self._check_ranges(
-            ("games", 2, 10_000_000),
-            ("epochs", 1, 1_000_000),
-            ("depth", 1, 8),
-            ("exploration", 0, 1),
-            ("playouts", 0, 127),
-            ("seed", 0, MAX_SEED),
-            ("batch_size", 1 if self.batch_size != AUTO else AUTO, 1 << 22),
-            ("pieces", 0, 1024),
-            ("warmup", 0, 1),
-            ("dropout", 0, 0.95),
-            ("validation_split", 0.001, 0.9),
-            ("patience", 0, 1_000_000),
-            ("outcome_blend", 0, 1),
-            ("steps", 1, 100_000_000),
-            ("reuse", 1, 100),
-            ("play_share", 0, 1),
-            ("evaluation_games", 1, 10_000_000),
-            ("checkpoint_seconds", 0, 86_400),
-            ("memory_limit", 0, 1 << 20),
-        )
-        self._check_positive("learning_rate", "value_points", "policy_points", "temperature")
-        check_hidden_sizes(self.hidden_sizes)
-        self._check_choices()
-        check_workers(self.workers)
+    evaluation_games: int = setting(
+        2000, "Games against each opponent in the final table.", Group.MEASURING, between=(1, 10_000_000)
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class SelfplayConfig(Settings):
-    """Every number of learning by self-play. Raises ValueError for one that makes no sense."""
+    """The settings of learning by self-play."""
 
-    rounds: int = setting(1000, "Rounds of games and training steps.", "all")
+    PRESETS: ClassVar[Changes] = {"quick": {"rounds": 40}, "standard": {"rounds": 150}, "production": {}}
 
-    games: int = setting(128, "Games a round.", "games")
+    rounds: int = setting(1000, "Rounds of games and training steps.", Group.GENERAL, between=(1, 10_000_000))
+
+    games: int = setting(128, "Games a round.", Group.GAMES, between=(1, 1_000_000))
+    depth: int = setting(
+        1,
+        "Turns of a backup; 0: no expectation over the rolls, the turn's own roll alone.",
+        Group.GAMES,
+        between=(0, 4),
+    )
+    exploration: float = setting(
+        0.1, "Share of decisions at which a random move is played.", Group.GAMES, between=_SHARE
+    )
     trace_decay: float = setting(
-        1.0, "Lambda of the first round's returns: 0 learns from backups alone, 1 from whole games.", "games"
+        1.0, "Lambda of the first round's returns: 0 learns from backups alone, 1 from whole games.", Group.GAMES,
+        between=_SHARE,
+    )  # fmt: skip
+    final_trace_decay: float = setting(
+        0.9, "Lambda of the last round's returns; it changes in equal steps.", Group.GAMES, between=_SHARE
     )
-    final_trace_decay: float = setting(0.9, "Lambda of the last round's; it goes there in equal steps.", "games")
-    depth: int = setting(1, "Turns of a backup; 0: no expectation over the rolls, the turn's own roll alone.", "games")
-    exploration: float = setting(0.1, "Share of decisions at which a random move is played.", "games")
     siblings: float = setting(
-        0.5, "Share of decisions of which a successor that was not played is learnt too.", "games"
+        0.5, "Share of decisions of which a successor that was not played is learnt too.", Group.GAMES, between=_SHARE
     )
 
-    steps: int = setting(200, "Training steps a round.")
-    window: int = setting(4, "Rounds whose positions are trained on.")
-    batch_size: int = setting(512, "Positions a step; auto: what suits the device.", words={"auto": AUTO})
-    learning_rate: float = setting(0.004, "Adam's rate after the warm-up; a cosine takes it to zero.")
-    warmup: float = setting(0.01, "Share of the steps over which the learning rate rises from zero.")
+    steps: int = setting(200, "Training steps a round.", Group.TRAINING, between=(1, 1_000_000))
+    window: int = setting(4, "Rounds whose positions are trained on.", Group.TRAINING, between=(1, 10_000))
+    batch_size: int = setting(
+        512,
+        "Positions a step; auto: what suits the device.",
+        Group.TRAINING,
+        between=(1, 1 << 22),
+        words={"auto": AUTO},
+    )
+    learning_rate: float = setting(0.004, "Adam's rate after the warm-up; a cosine takes it to zero.", Group.TRAINING)
+    warmup: float = setting(
+        0.01, "Share of the steps over which the learning rate rises from zero.", Group.TRAINING, between=_SHARE
+    )
     averaging: float = setting(
-        0.998, "Decay of the running average of the weights, a step; the average plays, and is what is written."
-    )
-    hidden_sizes: tuple[int, ...] = setting((256, 128, 64, 32), "Units of the hidden layers.")
-    activation: str = setting("relu", "Activation of the hidden layers: relu or silu.", choices=_activations)
-    device: str = setting("auto", "Where to train: auto, cpu or gpu.", choices=("auto", "cpu", "gpu"))
-    memory_limit: float = setting(0.0, "GiB that MLX may hold at one time; 0: as much as the device has.")
-
-    seed: int = setting(0, "Seed of initial weights, games and batches.", "all")
-    workers: int | None = setting(None, "Threads that play; by default one for each performance core.", "all")
-    checkpoint_seconds: float = setting(
-        60.0, "Seconds of work that a kill may cost: the time between checkpoints.", "all"
-    )
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "hidden_sizes", tuple(self.hidden_sizes))
-        self._check_ranges(
-            ("rounds", 1, 10_000_000),
-            ("games", 1, 1_000_000),
-            ("trace_decay", 0, 1),
-            ("final_trace_decay", 0, 1),
-            ("depth", 0, 4),
-            ("exploration", 0, 1),
-            ("siblings", 0, 1),
-            ("steps", 1, 1_000_000),
-            ("window", 1, 10_000),
-            ("batch_size", 1 if self.batch_size != AUTO else AUTO, 1 << 22),
-            ("memory_limit", 0, 1 << 20),
-            ("warmup", 0, 1),
-            ("averaging", 0, 1 - 1e-9),
-            ("checkpoint_seconds", 0, 86_400),
-            ("seed", 0, MAX_SEED),
-        )
-        self._check_positive("learning_rate")
-        check_hidden_sizes(self.hidden_sizes)
-        self._check_choices()
-        check_workers(self.workers)
+        0.998, "Decay a step of the running average of the weights, which plays and is written.", Group.TRAINING,
+        between=(0, 1 - 1e-9),
+    )  # fmt: skip
+    checkpoint_seconds: float = checkpoint_setting(60.0)
 
 
-def check_choice(name: str, value: str, choices: Any) -> str:
-    """`value` if it is among the choices; else a ValueError that names the nearest one."""
+def check_choice(name: str, value: str, choices: Iterable[str]) -> str:
+    """`value` if it is among the choices. Raises ValueError, naming the nearest choice, if it is not."""
+    choices = tuple(choices)
     if value in choices:
         return value
     raise ValueError(f"unknown {name} {value!r}{nearest(value, choices)} (known: {', '.join(choices)})")
@@ -264,53 +325,29 @@ def nearest(text: str, known: Iterable[str]) -> str:
     return f"; did you mean {near[0]}?" if near else ""
 
 
-#: What may differ when a run goes on: settings that do not change what is computed.
-CHANGEABLE = ("device", "workers", "checkpoint_seconds", "memory_limit")
-
-#: The presets of `--preset`, each by what it changes of the defaults.
-PRESETS: dict[str, dict[str, Any]] = {
-    "quick": {"games": 100, "epochs": 10, "depth": 3, "steps": 3000, "evaluation_games": 1000},
-    "standard": {"games": 1000, "epochs": 50, "steps": 12_000},
-    "production": {"evaluation_games": 10_000},
-}
-
-
-#: The same for learning by self-play.
-SELFPLAY_PRESETS: dict[str, dict[str, Any]] = {
-    "quick": {"rounds": 40},
-    "standard": {"rounds": 150},
-    "production": {},
-}
-
 S = TypeVar("S", bound=Settings)
 
 
 def resolve(preset: str, **overrides: Any) -> Config:
-    """A preset with the settings that are not None put in place of its own. Raises ValueError."""
-    return resolve_as(Config, PRESETS, preset, overrides)
+    """The settings of a run from a preset; overrides that are None are ignored. Raises ValueError."""
+    return resolve_as(Config, preset, overrides)
 
 
-def resolve_as(
-    kind: type[S],
-    presets: Mapping[str, dict[str, Any]],
-    preset: str,
-    overrides: Mapping[str, Any],
-    file: Path | None = None,
-) -> S:
-    """The same for settings of any kind, out of their presets. file: settings that go before the preset's.
+def resolve_as(kind: type[S], preset: str, overrides: Mapping[str, Any], file: Path | None = None) -> S:
+    """Settings of a kind. In falling priority: overrides that are not None, a file's, the preset's, the teacher's.
 
-    What the teacher asks for stands behind all of these.
+    Raises ValueError for an unknown preset or setting, a value out of range, or a file without settings.
     """
-    check_choice("preset", preset, presets)
+    check_choice("preset", preset, kind.PRESETS)
     given = {name: value for name, value in overrides.items() if value is not None}
-    settings = presets[preset] | ({} if file is None else read_settings(file, kind)) | given
-    return kind.from_dict(TEACHER_SETTINGS.get(settings.get("teacher", ""), {}) | settings)
+    settings = kind.PRESETS[preset] | ({} if file is None else read_settings(file, kind)) | given
+    return kind.from_dict(kind.TEACHER_DEFAULTS.get(settings.get("teacher", ""), {}) | settings)
 
 
 def read_settings(file: Path, kind: type[Settings] = Config) -> dict[str, Any]:
-    """The settings of a JSON file: an object of them, or one that has it as `config`, as best.json and config.json do.
+    """The settings of a JSON file: an object of settings, or one that has it as `config`, like best.json, config.json.
 
-    Raises ValueError, in one line that names the file, for what is no settings of this kind.
+    Raises ValueError, in one line that names the file, for what holds no settings of this kind.
     """
     try:
         values = json.loads(file.read_text(encoding="utf-8"))

@@ -1,52 +1,32 @@
-"""What the commands share: options, and the flags that come from Config."""
+"""What the commands share: their options, among them one for each setting of a run (mlx_train/config.py)."""
 
 import dataclasses
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial, wraps
+from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from mlx_train.config import MAX_SEED, PRESETS, Config, Settings, check_workers, choices_of, resolve_as
+from mlx_train.config import DEFAULT_PRESET, MAX_SEED, Config, Group, Settings, check_workers, resolve_as
 
 #: What a command wrote, for the summary at its end: path by what it is, such as {"weights": ...}.
 Files = dict[str, Path]
 
-#: The preset to start from unless told otherwise.
-DEFAULT_PRESET = "production"
+Field = dataclasses.Field[Any]
 
-JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
-OutputFolder = Annotated[
-    Path | None,
-    typer.Option(metavar="FOLDER", help="Run folder to make; by default a dated one below runs/."),
-]
-ResumeFolder = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="RUN",
-        help="Run folder to go on in, with the settings that it was begun with; by default a new run begins.",
-    ),
-]
+#: The panel of the options that say what a run leaves, and where.
+RUN_FOLDER = "Run folder"
 
-
-def _checked_workers(workers: int | None) -> int | None:
-    with usage():
-        check_workers(workers)
-    return workers
-
-
-Workers = Annotated[
-    int | None, typer.Option(help=Config.__dataclass_fields__["workers"].metadata["help"], callback=_checked_workers)
-]
-SeedFlag = Annotated[int, typer.Option(help="Seed of the games' dice.", min=0, max=MAX_SEED)]
-TableFile = Annotated[
-    Path | None,
-    typer.Option(metavar="FILE", help="Table of the solved game; by default the one in the user's cache folder."),
-]
-ModelsFolder = Annotated[Path, typer.Option(metavar="FOLDER", help="Where the models and their manifest are.")]
+#: How an agent is spelled: the last lines of the help of each command that takes one.
+AGENTS_HELP = (
+    "An agent is one of: random; greedy; emm:N, the classic search with N turns of look-ahead; emm-evolved:N, the same "
+    "with the evolved weights; net:MODEL, a shipped model by its name or a JSON weights file by its path; net:MODEL@N, "
+    "N turns of look-ahead over its value network; net:MODEL:policy, its policy network; perfect, the solved game; "
+    "perfect:FILE, another table."
+)
 
 
 def complete_run(incomplete: str) -> list[str]:
@@ -57,19 +37,10 @@ def complete_run(incomplete: str) -> list[str]:
 
 
 def complete_agent(incomplete: str) -> list[str]:
-    """The shell's completion of an agent: the spellings that can be typed as they are, and the shipped models."""
+    """The shell's completion of an agent: the spellings that need no file, and the shipped models."""
     spellings = ["random", "greedy", *(f"emm:{depth}" for depth in range(1, 5)), "emm-evolved:3", "perfect"]
     spellings += [f"net:{path}" for path in sorted(Path("weights").glob("*.json")) if path.name != "manifest.json"]
     return [spelling for spelling in spellings if spelling.startswith(incomplete)]
-
-
-def complete_choice(choices: Callable[[], Iterable[str]]) -> Callable[[str], list[str]]:
-    """The shell's completion of a setting that is one of some words."""
-
-    def complete(incomplete: str) -> list[str]:
-        return [choice for choice in choices() if choice.startswith(incomplete)]
-
-    return complete
 
 
 @contextmanager
@@ -81,120 +52,156 @@ def usage() -> Iterator[None]:
         raise typer.BadParameter(str(error)) from None
 
 
-def config_options(
-    *phases: str,
-    kind: type[Settings] = Config,
-    presets: Mapping[str, dict[str, Any]] = PRESETS,
-    without: Sequence[str] = (),
-) -> Callable[[Callable[..., Files]], Callable[..., Files]]:
-    """Give a command `--preset` and a flag for every setting of these phases; it receives the resolved settings first.
+def one_of(choices: Iterable[str], text: str, **more: Any) -> Any:
+    """An option whose value is one of some words: the help and the shell show them.
 
-    The flags, their help and their defaults come from the settings' class alone. without: settings of these phases that
-    mean nothing to the command. A command with an option `resume` receives the settings of that run.
+    The command checks the value (`check_choice`), because its message names the nearest word.
+    """
+    words = tuple(choices)
+    return typer.Option(
+        help=text,
+        metavar=f"[{'|'.join(words)}]",
+        autocompletion=lambda incomplete: [word for word in words if word.startswith(incomplete)],
+        **more,
+    )
+
+
+def _checked_workers(workers: int | None) -> int | None:
+    with usage():
+        check_workers(workers)
+    return workers
+
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+OutputFolder = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER",
+        help="Run folder to make; by default a dated one below runs/.",
+        rich_help_panel=RUN_FOLDER,
+    ),
+]
+ResumeFolder = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="RUN",
+        help="Run folder to continue, with the settings that it was begun with; by default a new run begins.",
+        rich_help_panel=RUN_FOLDER,
+    ),
+]
+Workers = Annotated[
+    int | None, typer.Option(help=Config.__dataclass_fields__["workers"].metadata["help"], callback=_checked_workers)
+]
+SeedFlag = Annotated[int, typer.Option(metavar="N", help="Seed of the games' dice.", min=0, max=MAX_SEED)]
+TableFile = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Table of the solved game; by default the one in the user's cache folder."),
+]
+ModelsFolder = Annotated[Path, typer.Option(metavar="FOLDER", help="Where the models and their manifest are.")]
+SettingsFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        help="JSON file of settings that replace the preset's, such as `tune`'s best.json; by default none.",
+        rich_help_panel=Group.GENERAL,
+    ),
+]
+
+
+def config_options(
+    kind: type[Settings] = Config, *, groups: Sequence[Group] = tuple(Group), without: Sequence[str] = ()
+) -> Callable[[Callable[..., Files]], Callable[..., Files]]:
+    """Give a command `--preset`, `--config` and an option for each setting of some groups.
+
+    The command receives the settings and the preset's name before its own parameters. without: settings of the groups
+    that mean nothing to it. A command with an option `resume` receives the settings of the run that it names.
     """
 
     def decorate(command: Callable[..., Files]) -> Callable[..., Files]:
-        fields = [
-            field
-            for field in dataclasses.fields(kind)
-            if field.metadata["phase"] in phases and field.name not in without
-        ]
+        fields = [field for group in groups for field in settings_of(kind, group) if field.name not in without]
 
         @wraps(command)
-        def wrapper(preset: str | None, settings_file: Path | None, **arguments: Any) -> Files:
-            given = typed_settings(fields, {field.name: arguments.pop(field.name) for field in fields})
+        def with_settings(preset: str | None, settings_file: Path | None, **typed: Any) -> Files:
+            given = typed_settings(fields, {field.name: typed.pop(field.name) for field in fields})
             with usage():
-                if arguments.get("resume") is None:
-                    config = resolve_as(kind, presets, preset or DEFAULT_PRESET, given, settings_file)
+                if typed.get("resume") is None:
+                    config = resolve_as(kind, preset or DEFAULT_PRESET, given, settings_file)
                 elif preset is not None or settings_file is not None:
-                    raise ValueError("--resume goes on with the run's own settings: leave --preset and --config out")
+                    raise ValueError("--resume continues with the run's own settings: leave --preset and --config out")
                 else:
-                    config = _resumed(arguments["resume"], command.__name__, given, kind)
-            return command(config, preset or DEFAULT_PRESET, **arguments)
+                    config = _resumed(typed["resume"], command.__name__, given, kind)
+            return command(config, preset or DEFAULT_PRESET, **typed)
 
-        preset_help = f"Settings to start from: {', '.join(presets)}."
-        parameters = [
-            inspect.Parameter(
-                "preset",
-                inspect.Parameter.KEYWORD_ONLY,
-                default=None,
-                annotation=Annotated[
-                    str | None,
-                    typer.Option(
-                        help=preset_help, autocompletion=complete_choice(lambda: presets), show_default=DEFAULT_PRESET
-                    ),
-                ],
-            ),
-            inspect.Parameter(
-                "settings_file",
-                inspect.Parameter.KEYWORD_ONLY,
-                default=None,
-                annotation=Annotated[
-                    Path | None,
-                    typer.Option(
-                        "--config",
-                        metavar="FILE",
-                        help="JSON file of settings before the preset's, such as `tune`'s best.json; by default none.",
-                    ),
-                ],
-            ),
-        ]
-        for field in fields:
-            takes: Any = int if field.default is None else type(field.default)
-            if takes is tuple or field.metadata["words"]:
-                takes = str
-            choices = partial(choices_of, field) if field.metadata["choices"] else None
-            parameters.append(
-                inspect.Parameter(
-                    field.name,
-                    inspect.Parameter.KEYWORD_ONLY,
-                    default=None,
-                    annotation=Annotated[
-                        takes | None,
-                        typer.Option(
-                            help=field.metadata["help"],
-                            show_default=default_text(field, presets),
-                            rich_help_panel="Settings",
-                            autocompletion=complete_choice(choices) if choices else None,
-                        ),
-                    ],
-                )
-            )
-        signature = inspect.signature(command)
-        own = list(signature.parameters.values())[2:]
-        parameters += [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own]
-        wrapper.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
-        wrapper.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-        del wrapper.__wrapped__
-        return wrapper
+        options = {"preset": _preset_option(kind), "settings_file": SettingsFile}
+        options |= {field.name: setting_option(field, kind) for field in fields}
+        _replace_first_two(with_settings, options)
+        return with_settings
 
     return decorate
 
 
-def typed_settings(fields: "Sequence[dataclasses.Field[Any]]", typed: Mapping[str, Any]) -> dict[str, Any]:
-    """What was typed for some settings, by their names and as Config takes them; what was not typed is left out.
+def settings_of(kind: type[Settings], group: Group) -> list[Field]:
+    """The settings of a group; those that every training has come last."""
+    fields = [field for field in dataclasses.fields(kind) if field.metadata["group"] == group]
+    return sorted(fields, key=lambda field: field.name in Settings.__dataclass_fields__)
 
-    Raises wrong usage for what is no number.
-    """
+
+def _replace_first_two(command: Callable[..., Files], options: Mapping[str, Any]) -> None:
+    """Have Typer read options, annotations by name, in place of the first two parameters of a command."""
+    signature = inspect.signature(command)
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    parameters = [inspect.Parameter(name, keyword, default=None, annotation=kind) for name, kind in options.items()]
+    parameters += [parameter.replace(kind=keyword) for parameter in list(signature.parameters.values())[2:]]
+    command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+
+
+def _preset_option(kind: type[Settings]) -> Any:
+    option = one_of(kind.PRESETS, "Settings to start from.", show_default=DEFAULT_PRESET, rich_help_panel=Group.GENERAL)
+    return Annotated[str | None, option]
+
+
+def setting_option(field: Field, kind: type[Settings]) -> Any:
+    """The option of a setting, as an annotation: type, choices, help, default and panel come from the field."""
+    metadata = field.metadata
+    text = metadata["help"]
+    if metadata["teachers"] and metadata["group"] != Group.EXACT:
+        text = f"{text} Teacher {' or '.join(metadata['teachers'])}."
+    shown = {"show_default": default_text(field, kind), "rich_help_panel": metadata["group"]}
+    if metadata["choices"]:
+        return Annotated[str | None, one_of(metadata["choices"], text, **shown)]
+    takes: Any = int if field.default is None else type(field.default)
+    metavar = None
+    if takes is tuple:
+        takes, metavar = str, "N,N,..."
+    elif metadata["words"]:
+        takes, metavar = str, f"[N|{'|'.join(metadata['words'])}]"
+    return Annotated[takes | None, typer.Option(help=text, metavar=metavar, **shown)]
+
+
+def typed_settings(fields: Sequence[Field], typed: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that were typed, by name, with the types of Config. Raises wrong usage for what is no number."""
     given = {field.name: typed[field.name] for field in fields if typed[field.name] is not None}
     for field in fields:
-        if field.name in given and field.name == "hidden_sizes":
+        if field.name in given and isinstance(field.default, tuple):
             given[field.name] = parse_sizes(given[field.name])
         elif field.name in given and field.metadata["words"]:
             given[field.name] = parse_number(field, given[field.name])
     return given
 
 
-def default_text(field: "dataclasses.Field[Any]", presets: Mapping[str, dict[str, Any]] = PRESETS) -> str | bool:
-    """A setting's default, and what the presets have instead: 5000; quick: 100. False where its help says it."""
+def default_text(field: Field, kind: type[Settings]) -> str | bool:
+    """A setting's default, and what presets and teachers have instead: 5000; quick: 100. False where there is none."""
 
     def text(value: Any) -> str:
         return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
     if field.default in (None, ""):
         return False
-    others = [f"{preset}: {text(values[field.name])}" for preset, values in presets.items() if field.name in values]
-    return "; ".join([text(field.default), *others])
+    others = kind.PRESETS | {f"teacher {teacher}": values for teacher, values in kind.TEACHER_DEFAULTS.items()}
+    differing = [f"{name}: {text(values[field.name])}" for name, values in others.items() if field.name in values]
+    return "; ".join([text(field.default), *differing])
 
 
 def _resumed(folder: Path, command: str, given: dict[str, Any], kind: type[Settings]) -> Settings:
@@ -205,8 +212,8 @@ def _resumed(folder: Path, command: str, given: dict[str, Any], kind: type[Setti
     return kind.from_dict(join().first(lambda: resumed_config(folder, command, given, kind).to_dict()))
 
 
-def parse_number(field: "dataclasses.Field[Any]", text: str) -> int:
-    """A whole number, or one of the words of a setting. Raises wrong usage for anything else."""
+def parse_number(field: Field, text: str) -> int:
+    """A whole number, or a word of a setting. Raises wrong usage for anything else."""
     words = field.metadata["words"]
     try:
         number = words[text] if text in words else int(text)

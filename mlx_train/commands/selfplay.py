@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mlx_train.commands.options import Files, OutputFolder, ResumeFolder, TableFile, config_options, usage
-from mlx_train.config import SELFPLAY_PRESETS, SelfplayConfig
+from mlx_train.config import SelfplayConfig
 
 if TYPE_CHECKING:
     from mlx_train.runs.run_folder import Run
     from mlx_train.training.selfplay import Journal, RoundMetrics
 
 
-@config_options("games", "training", "all", kind=SelfplayConfig, presets=SELFPLAY_PRESETS)
+@config_options(SelfplayConfig)
 def selfplay(
     config: SelfplayConfig,
     preset: str,

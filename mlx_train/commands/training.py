@@ -6,19 +6,23 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mlx_train.commands.options import Files, OutputFolder, ResumeFolder, config_options, usage
-from mlx_train.config import Config
+from mlx_train.commands.options import RUN_FOLDER, Files, OutputFolder, ResumeFolder, config_options, usage
+from mlx_train.config import Config, Group
 
 if TYPE_CHECKING:
     from mlx_train.training.ranks import Ranks
 
 TensorBoard = Annotated[
     bool,
-    typer.Option("--tensorboard", help="Also write each epoch as TensorBoard's events; needs the extra tensorboard."),
+    typer.Option(
+        "--tensorboard",
+        help="Also write each epoch as TensorBoard's events; needs the extra tensorboard.",
+        rich_help_panel=RUN_FOLDER,
+    ),
 ]
 
 
-@config_options("games", "training", "evaluation", "all")
+@config_options()
 def run(
     config: Config,
     preset: str,
@@ -59,7 +63,9 @@ def run(
     return folder.files()
 
 
-@config_options("games", "all")
+@config_options(
+    groups=(Group.GENERAL, Group.GAMES, Group.MACHINE), without=("device", "memory_limit", "checkpoint_seconds")
+)
 def generate(config: Config, preset: str, output: OutputFolder = None, resume: ResumeFolder = None) -> Files:
     """Play the games of the search against itself and write the dataset."""
     from mlx_train.runs import phases
@@ -75,7 +81,7 @@ def generate(config: Config, preset: str, output: OutputFolder = None, resume: R
     return folder.files()
 
 
-@config_options("training", "all")
+@config_options(groups=[group for group in Group if group not in (Group.GAMES, Group.MEASURING)])
 def train(
     config: Config,
     preset: str,

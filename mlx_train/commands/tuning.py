@@ -9,60 +9,51 @@ from mlx_train.commands.options import (
     OutputFolder,
     ResumeFolder,
     TableFile,
-    complete_choice,
     config_options,
+    one_of,
     usage,
 )
-from mlx_train.config import Config
+from mlx_train.config import Config, check_choice
 
-#: What is minimised unless told otherwise.
-_MEASURE = "validation_loss"
+#: What a search can minimise, the default first; `mlx_train.runs.tuning` measures it.
+MEASURES = ("validation_loss", "regret", "value_error")
 
-#: Settings without a flag here: those that are looked for, whatever their default, and those of a single run.
-_WITHOUT = ("learning_rate", "hidden_sizes", "dropout", "init", "checkpoint_seconds", "memory_limit")
-
-
-def _measures() -> list[str]:
-    from mlx_train.runs.tuning import MEASURES
-
-    return list(MEASURES)
+#: Settings without an option here: those that the search chooses, and those of a single run.
+_WITHOUT = (
+    "learning_rate", "hidden_sizes", "dropout", "init", "checkpoint_seconds", "memory_limit", "evaluation_games",
+)  # fmt: skip
 
 
-@config_options("games", "training", "all", without=_WITHOUT)
+@config_options(without=_WITHOUT)
 def tune(
     config: Config,
     preset: str,
     trials: Annotated[
-        int, typer.Option(help="Trials in all, those broken off and those of earlier calls included.")
+        int, typer.Option(help="Trials in all, with the ones that were stopped early and the ones of earlier calls.")
     ] = 50,
     measure: Annotated[
         str | None,
-        typer.Option(
-            help="What to minimise: validation_loss, regret or value_error.",
-            autocompletion=complete_choice(_measures),
-            show_default=f"{_MEASURE}; with --resume that of the search",
-        ),
+        one_of(MEASURES, "What to minimise.", show_default=f"{MEASURES[0]}; with --resume that of the search"),
     ] = None,
-    parallel: Annotated[int, typer.Option(help="Processes, each with a trial of its own.")] = 1,
+    parallel: Annotated[int, typer.Option(help="Processes, each of which runs one trial at a time.")] = 1,
     output: OutputFolder = None,
     resume: ResumeFolder = None,
     table: TableFile = None,
 ) -> Files:
     """Search for the best learning rate, batch size, width, depth, dropout and blend; leaves a file for --config."""
-    from mlx_train.config import check_choice
     from mlx_train.device.memory import prepare
     from mlx_train.runs import tuning
 
     tuning.require()
     with usage():
         if measure is not None:
-            check_choice("measure", measure, tuning.MEASURES)
+            check_choice("measure", measure, MEASURES)
         if trials < 1 or not 1 <= parallel <= 64:
             raise ValueError(f"trials must be at least 1 and parallel 1 to 64, got {trials} and {parallel}")
         if resume is not None and output is not None:
             raise ValueError("--resume goes on in the search's own folder: leave --output out")
         config = prepare(config)
-        search = tuning.Search(config=config, measure=measure or _MEASURE, table=table)
+        search = tuning.Search(config=config, measure=measure or MEASURES[0], table=table)
     if resume is None:
         folder = tuning.begin(search, output)
     else:

@@ -4,11 +4,13 @@ import dataclasses
 
 import pytest
 
-from mlx_train.config import PRESETS, Config, resolve, resolve_as
+from engine.classic import evaluation
+from engine.network import network
+from mlx_train.config import Config, Group, SelfplayConfig, resolve, resolve_as
 
 
 def test_presets_are_the_published_ones():
-    numbers = {name: (c.games, c.epochs) for name in PRESETS for c in [resolve(name)]}
+    numbers = {name: (c.games, c.epochs) for name in Config.PRESETS for c in [resolve(name)]}
     assert numbers == {"quick": (100, 10), "standard": (1000, 50), "production": (5000, 100)}
     assert resolve("production").depth == 4
 
@@ -58,8 +60,27 @@ def test_dictionary_round_trip_and_unknown_keys():
         Config.from_dict(config.to_dict() | {"momentum": 0.9})
 
 
-def test_every_setting_has_a_help_text():
-    assert all(field.metadata["help"] for field in dataclasses.fields(Config))
+def test_a_removed_setting_is_dropped_where_it_changes_nothing_and_refused_elsewhere():
+    config = resolve("quick")
+    assert Config.from_dict(config.to_dict() | {"reuse": 1, "pieces": 0}) == config
+    for name, value in (("reuse", 2), ("pieces", 4)):
+        with pytest.raises(ValueError, match=f"the setting {name} was removed: {value} is refused"):
+            Config.from_dict(config.to_dict() | {name: value})
+
+
+def test_the_choices_are_the_engines():
+    choices = {field.name: field.metadata["choices"] for field in dataclasses.fields(Config)}
+    assert choices["weights"] == tuple(evaluation.PRESETS)
+    assert choices["activation"] == network.ACTIVATIONS
+
+
+@pytest.mark.parametrize("kind", [Config, SelfplayConfig])
+def test_every_setting_has_a_help_text_a_group_and_a_range(kind):
+    for field in dataclasses.fields(kind):
+        assert field.metadata["help"].endswith(".")
+        assert isinstance(field.metadata["group"], Group)
+        bounded = field.metadata["between"] or field.metadata["choices"]
+        assert bounded or isinstance(field.default, float) or field.name in ("init", "workers")
 
 
 def test_what_a_teacher_asks_for_stands_behind_everything_else(tmp_path):
@@ -67,7 +88,7 @@ def test_what_a_teacher_asks_for_stands_behind_everything_else(tmp_path):
     assert (exact.learning_rate, exact.value_loss) == (0.003, "absolute")
     assert resolve("quick", teacher="exact", learning_rate=0.01).learning_rate == 0.01
     (tmp_path / "best.json").write_text('{"teacher": "exact", "value_loss": "squared"}')
-    found = resolve_as(Config, PRESETS, "standard", {}, tmp_path / "best.json")
+    found = resolve_as(Config, "standard", {}, tmp_path / "best.json")
     assert (found.learning_rate, found.value_loss) == (0.003, "squared")
     for teacher in ("search", "outcome", None):
         assert resolve("quick", teacher=teacher).learning_rate == 0.001

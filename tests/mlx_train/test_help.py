@@ -15,8 +15,10 @@ from typer.models import OptionInfo
 
 from engine import Agent
 from mlx_train import cli
-from mlx_train.commands.options import Files
-from mlx_train.config import Config, resolve
+from mlx_train.commands import tuning
+from mlx_train.commands.options import RUN_FOLDER, Files, complete_agent
+from mlx_train.config import Config, Group, resolve
+from mlx_train.runs import tuning as search
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = dict(commands())
@@ -74,6 +76,30 @@ def test_the_help_shows_the_default_of_every_setting(command):
             assert f"--{parameter.name.replace('_', '-')} " in shown
             assert f"({text}" in shown, parameter.name
     assert "production: 10000" in shown or command != "run"
+
+
+def test_the_help_of_run_has_a_panel_for_each_group_and_shows_choices_and_teachers():
+    shown = " ".join(call("run", "--help", env=os.environ | {"COLUMNS": "300"}).stdout.split())
+    places = [shown.index(f"╭─ {title} ─") for title in (*Group, RUN_FOLDER)]
+    assert places == sorted(places)
+    assert "--teacher [search|exact|outcome]" in shown
+    assert "--hidden-sizes N,N,..." in shown
+    assert "played out. Teacher search. [default: (3)]" in shown
+    assert shown.index("╭─ Teacher exact") < shown.index("--play-share") < shown.index("╭─ Training")
+    assert "[default: (0.001; teacher exact: 0.003)]" in shown
+    assert not re.search(r"--(reuse|pieces)\b", shown)
+
+
+def test_the_choices_of_tune_are_what_it_measures():
+    assert list(search.MEASURES) == list(tuning.MEASURES)
+
+
+def test_the_commands_that_take_agents_explain_them():
+    for name, function in COMMANDS.items():
+        takes = any(parameter.info.autocompletion is complete_agent for parameter in parameters(name, function))
+        assert takes == (function in cli.TAKE_AGENTS), name
+    shown = " ".join(call("watch", "--help").stdout.split())
+    assert all(spelling in shown for spelling in ("greedy;", "emm:N,", "net:MODEL@N,", "perfect,"))
 
 
 def test_without_arguments_there_are_five_commands_to_begin_with(tmp_path):

@@ -12,8 +12,8 @@ from typer.main import get_command
 from typer.models import ArgumentInfo, OptionInfo
 
 from mlx_train.cli import app
-from mlx_train.commands.options import DEFAULT_PRESET, typed_settings
-from mlx_train.config import PRESETS, SELFPLAY_PRESETS, Config, SelfplayConfig, resolve_as
+from mlx_train.commands.options import typed_settings
+from mlx_train.config import DEFAULT_PRESET, Config, SelfplayConfig, resolve_as
 
 
 def call(*arguments, **options):
@@ -81,7 +81,7 @@ def parse(arguments):
             break
         name, command, rest = command.resolve_command(context, rest)
     if "preset" in context.params:
-        kind, presets = (SelfplayConfig, SELFPLAY_PRESETS) if context.info_name == "selfplay" else (Config, PRESETS)
+        kind = SelfplayConfig if context.info_name == "selfplay" else Config
         fields = [field for field in dataclasses.fields(kind) if field.name in context.params]
-        resolve_as(kind, presets, context.params["preset"] or DEFAULT_PRESET, typed_settings(fields, context.params))
+        resolve_as(kind, context.params["preset"] or DEFAULT_PRESET, typed_settings(fields, context.params))
     return context

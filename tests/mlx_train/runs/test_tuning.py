@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from engine import Tablebase
 from mlx_train import cli
-from mlx_train.config import PRESETS, Config, read_settings, resolve_as
+from mlx_train.config import Config, read_settings, resolve_as
 from mlx_train.pictures.report import search_plot
 from mlx_train.runs import tuning
 from mlx_train.runs.run_folder import Run
@@ -103,7 +103,7 @@ class TestSearch:
 
     def test_its_best_settings_are_a_file_for_config(self, finished):
         best = json.loads(finished.best.read_text())
-        config = resolve_as(Config, PRESETS, "production", {"epochs": 5}, finished.best)
+        config = resolve_as(Config, "production", {"epochs": 5}, finished.best)
         params = finished.study(0).best_params
         assert config.learning_rate == params["learning_rate"]
         assert config.hidden_sizes[0] == params["width"]
@@ -385,7 +385,7 @@ class TestSettingsFile:
     def test_it_goes_before_the_preset_and_behind_flags(self, tmp_path):
         path = tmp_path / "settings.json"
         path.write_text(json.dumps({"games": 7, "epochs": 3, "hidden_sizes": [16, 8]}))
-        config = resolve_as(Config, PRESETS, "quick", {"epochs": 4}, path)
+        config = resolve_as(Config, "quick", {"epochs": 4}, path)
         assert (config.games, config.epochs, config.depth, config.hidden_sizes) == (7, 4, 3, (16, 8))
 
     def test_missing(self, tmp_path):

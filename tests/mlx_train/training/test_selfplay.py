@@ -15,7 +15,7 @@ import pytest
 
 import engine
 from engine import Network, Tablebase
-from mlx_train.config import SELFPLAY_PRESETS, SelfplayConfig, resolve_as
+from mlx_train.config import SelfplayConfig, resolve_as
 from mlx_train.measuring.learning_curve import measure, read_metrics
 from mlx_train.measuring.measures import value_error
 from mlx_train.pictures.report import learning_curve, save_figure
@@ -271,7 +271,7 @@ def test_bad_input_gets_one_line_and_an_exit_code(arguments, code, message, tmp_
 
 
 def test_presets_are_of_growing_size():
-    rounds = [resolve_as(SelfplayConfig, SELFPLAY_PRESETS, name, {}).rounds for name in SELFPLAY_PRESETS]
+    rounds = [resolve_as(SelfplayConfig, name, {}).rounds for name in SelfplayConfig.PRESETS]
     assert rounds == sorted(set(rounds))
 
 
