@@ -172,6 +172,9 @@ class Config(Settings):
     # Labels without noise bear larger steps, and an absolute error lowers the squared one too (docs/experiments.md).
     TEACHER_DEFAULTS: ClassVar[Changes] = {"exact": {"learning_rate": 0.003, "value_loss": "absolute"}}
 
+    #: No running average of the weights is trained.
+    averaging: ClassVar[float] = 0.0
+
     teacher: str = setting("search", "Where the labels come from.", Group.GENERAL, choices=TEACHERS)
 
     games: int = setting(
@@ -268,6 +271,14 @@ class SelfplayConfig(Settings):
 
     PRESETS: ClassVar[Changes] = {"quick": {"rounds": 40}, "standard": {"rounds": 150}, "production": {}}
 
+    # What the trainer reads of every configuration, and self-play does not choose.
+    teacher: ClassVar[str] = "self-play"
+    networks: ClassVar[str] = "value"
+    value_loss: ClassVar[str] = "squared"
+    dropout: ClassVar[float] = 0.0
+    init: ClassVar[str] = ""
+    patience: ClassVar[int] = 0
+
     rounds: int = setting(1000, "Rounds of games and training steps.", Group.GENERAL, between=(1, 10_000_000))
 
     games: int = setting(128, "Games a round.", Group.GAMES, between=(1, 1_000_000))
@@ -309,6 +320,11 @@ class SelfplayConfig(Settings):
         between=(0, 1 - 1e-9),
     )  # fmt: skip
     checkpoint_seconds: float = checkpoint_setting(60.0)
+
+    @property
+    def epochs(self) -> int:
+        """A round is an epoch of the trainer."""
+        return self.rounds
 
 
 def check_choice(name: str, value: str, choices: Iterable[str]) -> str:

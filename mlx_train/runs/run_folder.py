@@ -19,20 +19,17 @@ import fcntl
 import json
 import math
 import os
-import platform
-import subprocess
 import sys
 import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TypeVar
 
-from engine.core.features import FEATURE_SET
 from engine.machine.files import remove_abandoned, remove_unfinished
 from mlx_train.config import CHANGEABLE, Config, SelfplayConfig, Settings, nearest
 from mlx_train.system.files import write_json, write_text
+from mlx_train.system.provenance import provenance
 
 #: Where run folders are made unless told otherwise.
 RUNS = Path("runs")
@@ -152,46 +149,6 @@ def resumed_config(folder: Path, made_by: str, given: dict[str, Any], kind: type
         if name not in CHANGEABLE and value != own:
             raise ValueError(f"{name} is {own} in {folder}, and stays so; only {', '.join(CHANGEABLE)} may be given")
     return dataclasses.replace(config, **given)
-
-
-def provenance() -> dict[str, Any]:
-    """What a run depends on besides its configuration: versions, machine, source revision."""
-    revision, committed = source_revision()
-    packages: dict[str, str | None] = {}
-    for package in ("mlx", "numpy", "mlx-ur"):
-        try:
-            packages[package] = version(package)
-        except PackageNotFoundError:
-            packages[package] = None
-    return {
-        "feature_set": FEATURE_SET,
-        "versions": {"python": platform.python_version(), **packages},
-        "system": platform.platform(),
-        "machine": platform.machine(),
-        "source_revision": revision,
-        "source_committed_at": committed,
-    }
-
-
-def source_revision() -> tuple[str | None, str | None]:
-    """(git revision, with "-dirty" where files were changed; time of the commit), or Nones outside a checkout."""
-
-    def git(*arguments: str) -> str:
-        return subprocess.run(
-            ["git", *arguments],
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=10,
-        ).stdout.strip()
-
-    try:
-        revision, committed = git("log", "-1", "--format=%H %cI").split()
-        dirty = "-dirty" if git("status", "--porcelain", "--untracked-files=no") else ""
-    except (OSError, subprocess.SubprocessError, ValueError):
-        return None, None
-    return revision + dirty, committed
 
 
 @dataclass(frozen=True, kw_only=True)

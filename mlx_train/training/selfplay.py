@@ -31,9 +31,10 @@ from mlx_train.device.backend import mx, nn, optim, peak_memory, use_device
 from mlx_train.device.memory import process_peak_memory
 from mlx_train.networks.mlp import Networks, values
 from mlx_train.networks.weights import METADATA_VERSION, save_document, to_document
-from mlx_train.runs.run_folder import Run, source_revision
+from mlx_train.runs.run_folder import Run
 from mlx_train.system.files import write_text
 from mlx_train.system.progress import say
+from mlx_train.system.provenance import source_revision
 
 #: Version of the checkpoint's layout; others are refused.
 CHECKPOINT_VERSION = 1
