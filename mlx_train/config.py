@@ -172,6 +172,10 @@ class Config(Settings):
     # Labels without noise bear larger steps, and an absolute error lowers the squared one too (docs/experiments.md).
     TEACHER_DEFAULTS: ClassVar[Changes] = {"exact": {"learning_rate": 0.003, "value_loss": "absolute"}}
 
+    # Read by the training until it has no buffer and no number of chunks to set; then these two lines go.
+    reuse: ClassVar[int] = 1
+    pieces: ClassVar[int] = 0
+
     #: No running average of the weights is trained.
     averaging: ClassVar[float] = 0.0
 
