@@ -1,0 +1,82 @@
+"""The page in Chromium: what it transfers, how long an opponent takes in its worker, and the worker's memory."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from mlx_train.playing.server import Server, locate
+from mlx_train.tools.bench.measure import Row
+from mlx_train.tools.bench.wasm import MODEL, choice_row
+from mlx_train.tools.browser import chromium, missing
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+_GAMES = 20
+
+# Games of an agent against itself through the page's own engine; its worker measures every choice that is not forced.
+_PLAY_GAMES = """async ({agent, games}) => {
+    const { Engine } = await import("./engine.js");
+    const { Game, throwDice } = await import("./game.js");
+    const engine = new Engine();
+    const address = new URL(`../weights/${agent.network}.json.gz`, document.baseURI).href;
+    if (agent.network) await engine.fetchNetwork(agent.network, [address]);
+    const times = [];
+    for (let played = 0; played < games; played++)
+        for (const game = new Game(["one", "other"]); game.winner === null; ) {
+            const roll = throwDice().reduce((sum, die) => sum + die);
+            game.rolled(roll, await engine.options(game.position, roll));
+            const { moves } = game.options;
+            if (moves.length < 2) { game.play(moves[0] ?? null); continue; }
+            const { square, microseconds } = await engine.choose(agent, game.position, roll);
+            times.push(microseconds);
+            game.play(moves.find((move) => move.square === square));
+        }
+    return times;
+}"""
+
+
+def rows() -> list[Row]:
+    """Bytes transferred, memory, and times of choices; or why they can't be measured."""
+    reason = missing()
+    if reason:
+        return [Row("the page in Chromium", f"not measured: {reason}")]
+    with Server(locate(), 0).background() as address, chromium() as browser:
+        page = browser.new_page()
+        return [_transfer(page, address), _memory(page), *_choices(page)]
+
+
+def _transfer(page: "Page", address: str) -> Row:
+    """Open the page, and count what it transfers until the first turn can be played."""
+    sizes: list[int] = []
+    page.on("requestfinished", lambda request: sizes.append(_transferred(request)))
+    page.goto(address)
+    page.wait_for_selector("#action:not([disabled])")
+    return Row("the page with its first network", f"{sum(sizes):,} bytes", "transferred, with headers")
+
+
+def _memory(page: "Page") -> Row:
+    """Load the standard networks, and measure the worker that holds them."""
+    page.select_option("#judge", MODEL)
+    page.select_option("#player-1", f"net:{MODEL}")
+    page.get_by_text(f"Odds by {MODEL}").wait_for()
+    memory = page.evaluate("performance.measureUserAgentSpecificMemory()")
+    worker = sum(part["bytes"] for part in memory["breakdown"] if _is_worker(part))
+    what = "the page's worker with the standard networks"
+    return Row(what, f"{worker / 2**20:.2f} MiB", "performance.measureUserAgentSpecificMemory")
+
+
+def _choices(page: "Page") -> list[Row]:
+    rows = []
+    for name, agent in (("the standard network", {"network": MODEL}), ("emm:3", {"depth": 3})):
+        times = page.evaluate(_PLAY_GAMES, {"agent": agent, "games": _GAMES})
+        rows.append(choice_row(f"one move of {name} in Chromium's worker", times, "choices of self-play"))
+    return rows
+
+
+def _transferred(request: Any) -> int:
+    # Of a worker's script the browser reports no body size; the server, which compresses nothing, says it.
+    return request.sizes()["responseHeadersSize"] + int(request.response().headers["content-length"])
+
+
+def _is_worker(part: Mapping[str, Any]) -> bool:
+    return any(source.get("scope") == "DedicatedWorkerGlobalScope" for source in part["attribution"])
