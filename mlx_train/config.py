@@ -39,7 +39,7 @@ CHANGEABLE = ("device", "workers", "checkpoint_seconds", "memory_limit")
 
 
 class Group(StrEnum):
-    """What a setting belongs to: the title of its panel in a command's help, in the panels' order."""
+    """What a setting belongs to: the title of its panel in the help of a command, in the order of the panels."""
 
     GENERAL = "General"
     GAMES = "Games"
@@ -64,7 +64,7 @@ def setting(
 
     text: the help text, with the unit. between: the smallest and the largest value; without it a float is any positive
     number. choices: the texts that it may be, if not all. words: numbers that the command line spells as a word, which
-    are valid beside the range. teachers: those that read the setting, if not all do.
+    are valid beside the range. teachers: the teachers that read the setting, if not all do.
     """
     metadata = {
         "help": text,
@@ -157,7 +157,8 @@ def check_workers(workers: int | None) -> None:
 
 
 _SHARE = (0, 1)
-_LABELS = ("search",)  # the teacher whose labels are blended and squashed
+_OF_GAMES = ("search", "outcome")  # the teachers whose labels come from games of the search
+_OF_SEARCH = ("search",)  # the teacher whose labels are the search's values and played-out results
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,43 +183,33 @@ class Config(Settings):
     teacher: str = setting("search", "Where the labels come from.", Group.GENERAL, choices=TEACHERS)
 
     games: int = setting(
-        5000,
-        "Games of the search against itself.",
-        Group.GAMES,
-        between=(2, 10_000_000),
-        teachers=("search", "outcome"),
+        5000, "Games of the search against itself.", Group.GAMES, between=(2, 10_000_000), teachers=_OF_GAMES
     )
     depth: int = setting(
         4, "Turns of look-ahead of the search that plays and labels the games.", Group.GAMES, between=(1, 8),
-        teachers=("search", "outcome"),
+        teachers=_OF_GAMES,
     )  # fmt: skip
     weights: str = setting(
         "evolved", "The search's evaluation weights.", Group.GAMES, choices=("default", "evolved"),
-        teachers=("search", "outcome"),
+        teachers=_OF_GAMES,
     )  # fmt: skip
     exploration: float = setting(
         0.05, "Share of decisions at which a random move is played.", Group.GAMES, between=_SHARE
     )
     playouts: int = setting(
-        3,
-        "Times that every legal move of every decision is played out.",
-        Group.GAMES,
-        between=(0, 127),
-        teachers=_LABELS,
-    )
+        3, "Times that every legal move of every decision is played out.", Group.GAMES, between=(0, 127),
+        teachers=_OF_SEARCH,
+    )  # fmt: skip
 
     steps: int = setting(
-        30_000, "Training steps in all; their positions are drawn afresh.", Group.EXACT, between=(1, 100_000_000),
-        teachers=("exact",),
-    )  # fmt: skip
+        30_000, "Training steps in all; their positions are drawn afresh.", Group.EXACT, between=(1, 100_000_000)
+    )
     play_share: float = setting(
-        0.5, "Share of the positions that are met in optimal play; the rest is uniform.", Group.EXACT, between=_SHARE,
-        teachers=("exact",),
-    )  # fmt: skip
+        0.5, "Share of the positions that are met in optimal play; the rest is uniform.", Group.EXACT, between=_SHARE
+    )
     temperature: float = setting(
-        0.01, "Win probability that makes a move e times as probable in the policy target.", Group.EXACT,
-        teachers=("exact",),
-    )  # fmt: skip
+        0.01, "Win probability that makes a move e times as probable in the policy target.", Group.EXACT
+    )
 
     epochs: int = setting(
         100, "Passes over the training decisions; with the teacher exact, equal parts of the steps.", Group.TRAINING,
@@ -238,7 +229,7 @@ class Config(Settings):
     )  # fmt: skip
     validation_split: float = setting(
         0.2, "Share of the games that is kept for validation.", Group.TRAINING, between=(0.001, 0.9),
-        teachers=("search", "outcome"),
+        teachers=_OF_GAMES,
     )  # fmt: skip
     patience: int = setting(
         20, "Epochs without a lower validation loss until training stops; 0: never.", Group.TRAINING,
@@ -246,14 +237,14 @@ class Config(Settings):
     )  # fmt: skip
     outcome_blend: float = setting(
         0.8, "Weight, 0 to 1, of the played-out results in the value target; the search's value has the rest.",
-        Group.TRAINING, between=_SHARE, teachers=_LABELS,
+        Group.TRAINING, between=_SHARE, teachers=_OF_SEARCH,
     )  # fmt: skip
     value_points: float = setting(
-        2000.0, "Evaluation units that stand for a value target of tanh(1).", Group.TRAINING, teachers=_LABELS
+        2000.0, "Evaluation units that stand for a value target of tanh(1).", Group.TRAINING, teachers=_OF_SEARCH
     )
     policy_points: float = setting(
         100.0, "Evaluation units that make a move e times as probable in the policy target.", Group.TRAINING,
-        teachers=_LABELS,
+        teachers=_OF_SEARCH,
     )  # fmt: skip
 
     networks: str = setting("both", "Networks to train.", Group.NETWORKS, choices=NETWORKS)

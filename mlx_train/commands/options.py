@@ -166,7 +166,7 @@ def setting_option(field: Field, kind: type[Settings]) -> Any:
     """The option of a setting, as an annotation: type, choices, help, default and panel come from the field."""
     metadata = field.metadata
     text = metadata["help"]
-    if metadata["teachers"] and metadata["group"] != Group.EXACT:
+    if metadata["teachers"]:
         text = f"{text} Teacher {' or '.join(metadata['teachers'])}."
     shown = {"show_default": default_text(field, kind), "rich_help_panel": metadata["group"]}
     if metadata["choices"]:

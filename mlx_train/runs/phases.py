@@ -25,9 +25,10 @@ from mlx_train.device.memory import check, explained, peak_text, peaks, smaller_
 from mlx_train.measuring.measures import Exactness, WinRate, exactness, microseconds_per_move, win_rates
 from mlx_train.pictures.report import loss_curve, save_figure
 from mlx_train.runs.run_folder import Run, mean_over_time
+from mlx_train.system.core_use import CoreUse
 from mlx_train.system.files import write_json
 from mlx_train.system.kill_points import moment
-from mlx_train.system.progress import CoreUse, duration, progress, say
+from mlx_train.system.progress import duration, progress, say
 from mlx_train.system.provenance import source_revision
 from mlx_train.system.signals import held_back
 from mlx_train.training.ranks import ALONE, Ranks

@@ -7,27 +7,24 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 
-_PLAIN_SECONDS = 10.0  # between the lines of a log
+_LOG_SECONDS = 10.0  # between the lines of a log
 _CELL_SECONDS = 0.5  # between the changes of a line in a notebook
-_BAR_SECONDS = 0.05  # between two looks of a bar: updates may come by the million
-_CORE_SECONDS = 0.5  # that a core's use is averaged over, at least
-_LEVELS = "▁▂▃▄▅▆▇█"
+_BAR_SECONDS = 0.05  # between two changes of a bar: updates may come by the million
 _BAR_WIDTH = 10  # of the bar itself, at least
-_MANY_CORES = 8  # a line gives each core's number up to here
-
 
 _silent = False
 
 
 def silence() -> None:
-    """Say nothing more in this process: another one does, for all of them."""
+    """Print nothing more in this process, because another one prints for all of them."""
     global _silent
     _silent = True
 
 
 def say(text: str) -> None:
-    """One line for the person who watches; never part of a result."""
+    """Print one line for the person who watches; it is never part of a result."""
     if not _silent:
         print(text, file=sys.stderr, flush=True)
 
@@ -53,67 +50,48 @@ def speed(rate: float, unit: str) -> str:
     return f"{count(round(rate))} {unit}/s" if rate >= 5 or rate == 0 else f"{1 / rate:.1f} s each"
 
 
-def _core_times() -> list[tuple[float, float]]:
-    """(seconds busy, seconds in all) of each processor since the machine started; empty without psutil.
-
-    Not psutil.cpu_percent: it compares with the last call of the same thread, and progress comes from many.
-    """
-    try:
-        import psutil
-    except ImportError:
-        return []
-    found = []
-    for times in psutil.cpu_times(percpu=True):
-        spent = {name: value for name, value in times._asdict().items() if not name.startswith("guest")}  # in user
-        total = sum(spent.values())
-        found.append((total - spent["idle"] - spent.get("iowait", 0.0), total))
-    return found
+def shortened(text: str, room: int) -> str:
+    """The text, its end cut off where it is longer than `room` characters; nothing where no word would be left."""
+    if len(text) <= room:
+        return text
+    return f"{text[: room - 1]}…" if room > 8 else ""
 
 
-class CoreUse:
-    """How busy each processor of the machine has been since the last look, whoever kept it busy.
+@dataclass
+class _Work:
+    """Some work whose progress is shown: how many units it has, and when it began."""
 
-    Nothing is known where psutil is missing: no work should fail for want of a remark.
-    """
+    title: str
+    total: int  # 0 where nobody knows
+    unit: str
+    begun: int  # units that an earlier process did
+    start: float = field(default_factory=lambda: time.perf_counter())
+    shown: float = field(default_factory=lambda: time.perf_counter())  # when it was shown last
 
-    def __init__(self) -> None:
-        self._last = time.perf_counter()
-        self._shares: list[float] = []
-        self._times = _core_times()
-
-    def shares(self) -> list[float]:
-        """Percent of each processor, by its number; empty until half a second has gone by."""
+    def is_due(self, seconds: float) -> bool:
+        """Whether so many seconds have passed since it was shown last; if so, it counts as shown now."""
         now = time.perf_counter()
-        if now - self._last >= _CORE_SECONDS:
-            self._last, before, self._times = now, self._times, _core_times()
-            self._shares = [
-                100 * (busy - busy_before) / (total - total_before) if total > total_before else 0.0
-                for (busy, total), (busy_before, total_before) in zip(self._times, before, strict=False)
-            ]
-        return self._shares
+        if now - self.shown < seconds:
+            return False
+        self.shown = now
+        return True
 
-    def __str__(self) -> str:
-        """For the note of a progress: a block for each core on a terminal, numbers in a log."""
-        shares = self.shares()
-        return core_blocks(shares) if sys.stderr.isatty() else core_numbers(shares)
+    def outlook(self, done: int, total: int, left: float | None) -> tuple[str, str, str]:
+        """(how much of how much, rate, time left) as texts.
 
+        left: the seconds left as the work itself knows them, else they follow from the rate; the text is empty as long
+        as nothing is done.
+        """
+        rate = (done - self.begun) / max(1e-9, self.seconds)
+        if left is None and rate:
+            left = max(0, total - done) / rate
+        rest = "" if left is None else f"{duration(left)} left"
+        return f"{count(done)}/{count(total)}", speed(rate, self.unit), rest
 
-def core_blocks(shares: list[float]) -> str:
-    """One block for each core, as high as it is busy, and their mean: cores ██▁▁ 50 %."""
-    if not shares:
-        return ""
-    blocks = "".join(_LEVELS[min(len(_LEVELS) - 1, int(share / 100 * len(_LEVELS)))] for share in shares)
-    return f"cores {blocks} {sum(shares) / len(shares):.0f} %"
-
-
-def core_numbers(shares: list[float]) -> str:
-    """The same in figures: cores 99 98 2 0 %, or their range and mean where they are many."""
-    if not shares:
-        return ""
-    if len(shares) > _MANY_CORES:
-        mean = sum(shares) / len(shares)
-        return f"{len(shares)} cores {min(shares):.0f} - {max(shares):.0f} %, mean {mean:.0f} %"
-    return f"cores {' '.join(f'{share:.0f}' for share in shares)} %"
+    @property
+    def seconds(self) -> float:
+        """How long it has taken."""
+        return time.perf_counter() - self.start
 
 
 @contextmanager
@@ -125,37 +103,13 @@ def progress(title: str, total: int, unit: str, begun: int = 0) -> Iterator[Call
     done. The rate follows from the work done since. `update` may be called from any thread, one at a time, and as often
     as one likes.
     """
-    shown = _lines
+    show = _lines
     if not _silent and _in_notebook():
-        shown = _cell
+        show = _cell
     elif not _silent and sys.stderr.isatty():
-        shown = _bar
-    with shown(title, total, unit, begun) as update:
+        show = _bar
+    with show(_Work(title, total, unit, begun)) as update:
         yield update
-
-
-@contextmanager
-def _lines(title: str, expected: int, unit: str, begun: int) -> Iterator[Callable[..., None]]:
-    start = time.perf_counter()
-    if not expected:
-        say(f"{title} ...")  # perhaps the only line until the end
-    yield _teller(say, title, expected, unit, begun, _PLAIN_SECONDS)
-    say(f"{title}: done in {duration(time.perf_counter() - start)}")
-
-
-@contextmanager
-def _cell(title: str, expected: int, unit: str, begun: int) -> Iterator[Callable[..., None]]:
-    """One line of a notebook's output, which changes in place."""
-    from IPython.display import display
-
-    start = time.perf_counter()
-    handle = display({"text/plain": f"{title} ..."}, raw=True, display_id=True)
-
-    def show(text: str) -> None:
-        handle.update({"text/plain": text}, raw=True)
-
-    yield _teller(show, title, expected, unit, begun, _CELL_SECONDS)
-    show(f"{title}: done in {duration(time.perf_counter() - start)}")
 
 
 def _in_notebook() -> bool:
@@ -164,76 +118,68 @@ def _in_notebook() -> bool:
     return ipython is not None and hasattr(ipython.get_ipython(), "kernel")
 
 
-def _teller(
-    tell: Callable[[str], None], title: str, expected: int, unit: str, begun: int, seconds: float
-) -> Callable[..., None]:
-    """An `update` that tells in one line how far the work is, at most once in so many seconds."""
-    start = last = time.perf_counter()
+@contextmanager
+def _lines(work: _Work) -> Iterator[Callable[..., None]]:
+    if not work.total:
+        say(f"{work.title} ...")  # perhaps the only line until the end
+    yield _line_update(work, say, _LOG_SECONDS)
+    say(f"{work.title}: done in {duration(work.seconds)}")
+
+
+@contextmanager
+def _cell(work: _Work) -> Iterator[Callable[..., None]]:
+    """One line of a notebook's output, which changes in place."""
+    from IPython.display import display
+
+    handle = display({"text/plain": f"{work.title} ..."}, raw=True, display_id=True)
+
+    def show(text: str) -> None:
+        handle.update({"text/plain": text}, raw=True)
+
+    yield _line_update(work, show, _CELL_SECONDS)
+    show(f"{work.title}: done in {duration(work.seconds)}")
+
+
+def _line_update(work: _Work, show: Callable[[str], None], seconds: float) -> Callable[..., None]:
+    """An `update` that shows one line of text, at most once in so many seconds."""
 
     def update(done: int, note: object = "", total: int | None = None, left: float | None = None) -> None:
-        nonlocal last
-        now = time.perf_counter()
-        if now - last < seconds:
+        if not work.is_due(seconds):
             return
-        last = now
-        total = expected if total is None else total
-        rate, left = _outlook(done - begun, total - begun, now - start, left)
-        parts = [f"{count(done)}/{count(total)} {unit}", speed(rate, unit)]
-        if left is not None:
-            parts.append(f"{duration(left)} left")
-        tell(f"{title}: {', '.join(parts)}{f'  {note}' if str(note) else ''}")
+        amount, rate, rest = work.outlook(done, work.total if total is None else total, left)
+        parts = [f"{amount} {work.unit}", rate, *([rest] if rest else [])]
+        show(f"{work.title}: {', '.join(parts)}{f'  {note}' if str(note) else ''}")
 
     return update
 
 
 @contextmanager
-def _bar(title: str, expected: int, unit: str, begun: int) -> Iterator[Callable[..., None]]:
+def _bar(work: _Work) -> Iterator[Callable[..., None]]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn
     from rich.table import Column
 
-    def text(field: str) -> TextColumn:
-        return TextColumn(field, markup=False, table_column=Column(no_wrap=True))
+    def text(name: str) -> TextColumn:
+        return TextColumn(name, markup=False, table_column=Column(no_wrap=True))
 
     columns = (
         text("{task.description}"),
         BarColumn(bar_width=None, table_column=Column(min_width=_BAR_WIDTH, ratio=1)),
-        *(text(f"{{task.fields[{field}]}}") for field in ("amount", "rate", "left", "note")),
+        *(text(f"{{task.fields[{name}]}}") for name in ("amount", "rate", "left", "note")),
     )
-    start = time.perf_counter()
-    last = 0.0
     console = Console(stderr=True)
+    work.shown = 0.0  # the first update is shown at once
     with Progress(*columns, console=console, expand=True) as bar:
-        task = bar.add_task(title, total=expected or None, amount="", rate="", left="", note="")
+        task = bar.add_task(work.title, total=work.total or None, amount="", rate="", left="", note="")
 
         def update(done: int, note: object = "", total: int | None = None, left: float | None = None) -> None:
-            nonlocal last
-            now = time.perf_counter()
-            total = expected if total is None else total
-            if now - last < _BAR_SECONDS and done < total:
+            total = work.total if total is None else total
+            if not work.is_due(_BAR_SECONDS) and done < total:
                 return
-            last = now
-            rate, left = _outlook(done - begun, total - begun, now - start, left)
-            amount, each = f"{count(done)}/{count(total)}", speed(rate, unit)
-            rest = "" if left is None else f"{duration(left)} left"
-            room = console.width - _BAR_WIDTH - len(f"{title} {amount} {each} {rest} ") - 1
-            known = shortened(str(note), room)
-            bar.update(task, completed=done, total=total, amount=amount, rate=each, left=rest, note=known)
+            amount, rate, rest = work.outlook(done, total, left)
+            room = console.width - _BAR_WIDTH - len(f"{work.title} {amount} {rate} {rest} ") - 1
+            remark = shortened(str(note), room)
+            bar.update(task, completed=done, total=total, amount=amount, rate=rate, left=rest, note=remark)
 
         yield update
-        bar.update(task, left=f"in {duration(time.perf_counter() - start)}")
-
-
-def shortened(text: str, room: int) -> str:
-    """The text, its end cut off where it is longer than `room` characters; nothing where no word would be left."""
-    if len(text) <= room:
-        return text
-    return f"{text[: room - 1]}…" if room > 8 else ""
-
-
-def _outlook(done: int, total: int, seconds: float, left: float | None) -> tuple[float, float | None]:
-    """(work a second so far, seconds left: as the work itself says, else at that rate; None if nothing is done yet)."""
-    rate = done / max(1e-9, seconds)
-    if left is None and rate:
-        left = max(0, total - done) / rate
-    return rate, left
+        bar.update(task, left=f"in {duration(work.seconds)}")

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from mlx_train.system import progress as module
-from mlx_train.system.progress import core_blocks, core_numbers, count, duration, progress, shortened, speed
+from mlx_train.system.progress import count, duration, progress, shortened, speed
 
 
 @pytest.fixture
@@ -25,34 +25,6 @@ def test_words():
     assert [count(number) for number in (0, 12_345, 999_999, 14_669_769)] == ["0", "12,345", "999,999", "14.7M"]
     assert [speed(rate, "games") for rate in (0, 1234.4, 0.25)] == ["0 games/s", "1,234 games/s", "4.0 s each"]
     assert [shortened("layer (3, 2)", room) for room in (12, 10, 8, -3)] == ["layer (3, 2)", "layer (3,…", "", ""]
-
-
-def test_cores():
-    assert core_blocks([]) == core_numbers([]) == ""
-    assert core_blocks([100.0, 0.0, 50.0]) == "cores █▁▅ 50 %"
-    assert core_numbers([100.0, 0.0, 50.4]) == "cores 100 0 50 %"
-    assert core_numbers([100.0, 0.0] * 8) == "16 cores 0 - 100 %, mean 50 %"
-
-
-def test_use_of_the_cores_is_measured(monkeypatch, clock):
-    psutil = pytest.importorskip("psutil")
-    use = module.CoreUse()
-    assert str(use) == ""  # too soon to say
-    fields = type(psutil.cpu_times())
-    spent = [list(map(float, times)) for times in psutil.cpu_times(percpu=True)]
-    for core in spent:
-        core[fields._fields.index("user")] += 3000
-        core[fields._fields.index("idle")] += 1000
-    monkeypatch.setattr(psutil, "cpu_times", lambda percpu: [fields(*core) for core in spent])
-    clock[0] += 1
-    assert use.shares() == pytest.approx([75.0] * len(spent), abs=1)
-    assert re.fullmatch(r"(\d+ )?cores .*75.* %", str(use))
-
-
-def test_without_psutil_nothing_is_said_of_the_cores(monkeypatch):
-    monkeypatch.setitem(sys.modules, "psutil", None)
-    monkeypatch.setattr(module, "_CORE_SECONDS", 0.0)
-    assert str(module.CoreUse()) == ""
 
 
 def test_a_log_gets_a_line_now_and_then(clock, capsys):
