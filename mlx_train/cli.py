@@ -1,4 +1,4 @@
-"""The command line: which commands there are, and what becomes of an error.
+"""The command line: its commands, and what an error ends it with.
 
 Results go to stdout, progress and remarks to stderr. Exit codes: 0 success, 1 a failure at run time (one line on
 stderr), 2 wrong usage, 130 interrupted, 143 terminated. A command is a function in mlx_train/commands; it returns the
@@ -38,7 +38,7 @@ STARTED = time.perf_counter()
 #: The installed program, the same as `python -m mlx_train`: shells complete the names of programs only.
 PROGRAM = "mlx-ur"
 
-#: What a newcomer wants first: a command without the program, and what it is good for.
+#: The commands that a newcomer starts with, without the program's name, and what each is good for.
 FIRST = (
     ("doctor", "what works on this machine, and why not"),
     ("run --preset quick --teacher exact", "a first pair of networks: a minute"),
@@ -48,9 +48,9 @@ FIRST = (
 )
 
 
-def _tell_version(asked: bool) -> None:
-    """Print the version and end, if that is what was asked for."""
-    if asked:
+def _show_version(requested: bool) -> None:
+    """Print the version and end, if `--version` was typed."""
+    if requested:
         from importlib.metadata import version
 
         print(f"mlx-ur {version('mlx-ur')}")
@@ -60,7 +60,7 @@ def _tell_version(asked: bool) -> None:
 def welcome(
     context: typer.Context,
     version: Annotated[
-        bool, typer.Option("--version", help="Show the version and end.", callback=_tell_version, is_eager=True)
+        bool, typer.Option("--version", help="Show the version and end.", callback=_show_version, is_eager=True)
     ] = False,
 ) -> None:
     """Train, measure and play neural networks for the Royal Game of Ur."""
@@ -74,9 +74,9 @@ def welcome(
 
 
 def summary(files: dict[str, Path] | None, **_: object) -> None:
-    """The last lines of every command: how long it took, and where the files are that it wrote.
+    """Print the last lines of every command: how long it took, and where the files are that it wrote.
 
-    The options of the program itself, which Typer hands over too, have no say in it.
+    Typer passes the options of the program itself, too; they change nothing here.
     """
     from mlx_train.system.progress import duration, say
 
@@ -95,7 +95,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-#: The commands by the panel of the help in which they stand, in order.
+#: The commands by their panel in the program's help, in order.
 PANELS: dict[str, tuple[Callable[..., dict[str, Path] | None], ...]] = {
     "Play and look": (playing.play, browser.web, playing.watch, playing.replay, playing.analyze),
     "Train": (
@@ -122,33 +122,33 @@ app.add_typer(runs.app, name="runs", rich_help_panel="Train")
 app.add_typer(models.app, name="models", rich_help_panel="Measure")
 
 
-#: What a sign is printed as where the output's encoding does not have it; any other sign is a question mark.
-_PLAIN = {"±": "+-"}
+#: What replaces a sign that the output's encoding lacks; any other sign becomes a question mark.
+_REPLACEMENTS = {"±": "+-"}
 
 
 def _plain_signs(error: UnicodeError) -> tuple[str, int]:
-    """The replacement for signs that cannot be encoded, and where to go on, as `codecs` wants them."""
+    """The replacement for signs that cannot be encoded, and where to continue: an error handler of `codecs`."""
     assert isinstance(error, UnicodeEncodeError)
-    return "".join(_PLAIN.get(sign, "?") for sign in error.object[error.start : error.end]), error.end
+    return "".join(_REPLACEMENTS.get(sign, "?") for sign in error.object[error.start : error.end]), error.end
 
 
 def _print_plainly() -> None:
-    """Have a sign that stdout cannot show cost a sign, and not the results of the whole command."""
+    """Replace a sign that stdout cannot encode, which would otherwise end the command before its results."""
     codecs.register_error("plain", _plain_signs)
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
         sys.stdout.reconfigure(errors="plain")
 
 
 def run() -> None:
-    """The command that was typed."""
+    """Run the command that was typed."""
     completing = {"--install-completion", "--show-completion"} & set(sys.argv)
     app(prog_name=PROGRAM if completing else None)
 
 
-def makes_up_for(error: FileNotFoundError) -> bool:
-    """Whether what a command lacks is there now: the solved game, if the person wants it solved.
+def solves_missing_game(error: FileNotFoundError) -> bool:
+    """Offer to solve the game if a command needs it -> whether it is solved now, so that the command can run again.
 
-    Commands ask for it before they write anything, so that they can begin again.
+    Commands open the table before they write anything.
     """
     from engine.games.agents import MissingTable
     from mlx_train.data.solving import offer
@@ -164,7 +164,7 @@ def main() -> None:
         try:
             run()
         except FileNotFoundError as error:
-            if not makes_up_for(error):
+            if not solves_missing_game(error):
                 raise
             run()
     except KeyboardInterrupt:
@@ -174,6 +174,6 @@ def main() -> None:
     except EXPECTED as error:
         from mlx_train.training.ranks import joined
 
-        if not joined().has_lost_one():  # which has been said, and why this process failed too
+        if not joined().has_lost_one():  # that loss is reported already, and is why this process failed too
             tell(error)
         sys.exit(1)

@@ -1,3 +1,3 @@
-"""What every program needs and no game: progress, tables of text, signals, expected errors, files. MLX and the game
-do not belong here.
+"""What every program needs and no game: progress, tables of text, signals, expected errors, files, provenance. MLX and
+the game do not belong here.
 """

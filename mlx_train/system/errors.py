@@ -1,8 +1,8 @@
-"""What may go wrong without a fault in the program, and how a person is told: in one line."""
+"""Expected failures, which are no fault of the program, and the one line that reports them."""
 
 import sys
 
-#: The exceptions of expected failures; others are faults and keep their traceback.
+#: The exceptions of expected failures. Any other exception is a fault of the program and keeps its traceback.
 EXPECTED = (ValueError, OSError, FloatingPointError, RuntimeError, MemoryError)
 
 
@@ -12,5 +12,5 @@ def tell(error: BaseException) -> None:
     if isinstance(error, MemoryError):
         text = f"out of memory: {error}"
     elif isinstance(error, OSError) and error.filename is not None:
-        text = f"{error.filename}: {error.strerror}"  # without the number
+        text = f"{error.filename}: {error.strerror}"  # without the error's number
     print(f"error: {text}", file=sys.stderr, flush=True)

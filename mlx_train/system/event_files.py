@@ -1,32 +1,29 @@
-"""Event files for TensorBoard: the numbers of metrics.jsonl once more. Needs the extra `tensorboard`."""
+"""Event files for TensorBoard, with the numbers of metrics.jsonl. They need the extra `tensorboard`."""
 
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-MISSING = "TensorBoard is not installed here: pip install 'mlx-ur[tensorboard]', or leave out --tensorboard"
+_MISSING = "TensorBoard is not installed here: pip install 'mlx-ur[tensorboard]', or leave out --tensorboard"
 
 
 def require() -> Any:
-    """TensorBoard's writer of event files. Raises RuntimeError, saying how to install it, where it is missing."""
+    """TensorBoard's class that writes event files. Raises RuntimeError, with how to install it, if it is missing."""
     try:
         from tensorboard.summary import Writer
     except ImportError:
-        raise RuntimeError(MISSING) from None
+        raise RuntimeError(_MISSING) from None
     return Writer
 
 
 class Events:
-    """Writes one event file into a folder; the numbers of an epoch stand at its step. Use it in a `with` statement.
-
-    Raises RuntimeError where TensorBoard is missing.
-    """
+    """Writes one event file into a folder, in a `with` statement. Raises RuntimeError where TensorBoard is missing."""
 
     def __init__(self, folder: Path):
         self._writer = require()(str(folder))
 
     def add(self, metrics: dict[str, Any]) -> None:
-        """Add one epoch: `metrics` as in metrics.jsonl, with its "step"."""
+        """Add the numbers of one epoch at its step: `metrics` as in metrics.jsonl."""
         for name, value in metrics.items():
             if name != "step":
                 self._writer.add_scalar(tag(name), value, metrics["step"])
@@ -42,7 +39,7 @@ class Events:
 
 
 def tag(name: str) -> str:
-    """Where TensorBoard shows a number, losses of one network in one group: train_value_loss -> value/train_loss."""
+    """The tag that TensorBoard shows a number under; it groups by network: train_value_loss -> value/train_loss."""
     for network in ("value", "policy"):
         if f"_{network}_" in name:
             return f"{network}/{name.replace(f'_{network}_', '_')}"

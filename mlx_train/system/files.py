@@ -1,4 +1,4 @@
-"""Texts and JSON, written so that nobody meets half of one."""
+"""Writing texts and JSON: a file is there whole, or not at all."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: raised at once, or held back until the work can be saved."""
+"""Ctrl-C and SIGTERM: raised at once, or held back until the work is saved."""
 
 import signal
 import threading
@@ -19,40 +19,40 @@ def _raise(number: int, frame: FrameType | None) -> None:
 
 
 def raise_on_termination() -> None:
-    """Have SIGTERM and SIGHUP raise KeyboardInterrupt, as Ctrl-C does. For the main thread of a program."""
+    """Have SIGTERM and SIGHUP raise KeyboardInterrupt, as Ctrl-C does. To be called in a program's main thread."""
     for number in ENDING:
-        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
             signal.signal(number, _raise)
 
 
 def exit_code() -> int:
-    """What a shell expects of a program that ended by the last of these signals: 130 for Ctrl-C."""
+    """The exit code of a program that the last of these signals ended: 130 for Ctrl-C."""
     return 128 + _received
 
 
 @contextmanager
 def held_back() -> Iterator[Callable[[], bool]]:
-    """Hold Ctrl-C and SIGTERM back -> `asked()`: whether one has come. The caller ends at a place of its own choice.
+    """Hold Ctrl-C and SIGTERM back -> `stop_requested()`: whether one has come. The caller ends where it can.
 
-    A second one is raised at once. Outside the main thread, which alone gets signals, nothing is held.
+    A second signal is raised at once. Outside the main thread, which alone receives signals, nothing is held back.
     """
-    asked = False
+    stop_requested = False
     former: dict[signal.Signals, object] = {}
 
-    def note(number: int, frame: FrameType | None) -> None:
-        nonlocal asked
+    def request_stop(number: int, frame: FrameType | None) -> None:
+        nonlocal stop_requested
         global _received
         _received = signal.Signals(number)
-        if asked:
+        if stop_requested:
             raise KeyboardInterrupt
-        asked = True
+        stop_requested = True
 
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGINT, *ENDING):
             if signal.getsignal(number) is not signal.SIG_IGN:
-                former[number] = signal.signal(number, note)
+                former[number] = signal.signal(number, request_stop)
     try:
-        yield lambda: asked
+        yield lambda: stop_requested
     finally:
         for number, handler in former.items():
             signal.signal(number, handler)  # type: ignore[arg-type]

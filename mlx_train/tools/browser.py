@@ -21,12 +21,12 @@ _MACOS = Path("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome")
 
 def find_chromium() -> str | None:
     """The path of an installed Chromium, or None."""
-    found = next(filter(None, map(shutil.which, _NAMES)), None)
-    return found or (str(_MACOS) if _MACOS.exists() else None)
+    program = next(filter(None, map(shutil.which, _NAMES)), None)
+    return program or (str(_MACOS) if _MACOS.exists() else None)
 
 
 def missing() -> str | None:
-    """What a browser test lacks here, as a reason to skip it; None where nothing is missing."""
+    """The reason to skip a test in a browser: what it lacks here. None where nothing is missing."""
     if find_spec("playwright") is None:
         return "no Playwright: pip install playwright"
     return None if find_chromium() else "no Chromium: apt install chromium"
@@ -34,7 +34,7 @@ def missing() -> str | None:
 
 @contextmanager
 def chromium() -> Iterator["Browser"]:
-    """A headless Chromium. Raises RuntimeError where something is missing."""
+    """A headless Chromium. Raises RuntimeError, with what is missing, where there is none."""
     reason = missing()
     if reason:
         raise RuntimeError(reason)
@@ -48,7 +48,7 @@ def chromium() -> Iterator["Browser"]:
             browser.close()
 
 
-# Dice that fall the same way every time, and a person who takes every hint; the speed leaves nothing in motion.
+# The same dice every time, and no animation; `_TAKE_HINTS` plays the person, who takes every hint.
 _SEEDED = """
     let state = 7;
     crypto.getRandomValues = (array) => {
@@ -79,7 +79,7 @@ _PICTURES: dict[str, tuple[int, int, Literal["dark", "light"]]] = {
 
 
 def take_pictures(folder: Path) -> list[Path]:
-    """Writes pictures of the page in the middle of a game, the same one every time. Raises RuntimeError, OSError."""
+    """Write pictures of the page in the middle of one game, the same each time. Raises RuntimeError, OSError."""
     from mlx_train.playing.server import Server, locate
 
     paths = []

@@ -10,13 +10,13 @@ import numpy as np
 from engine.machine.cores import detect
 from mlx_train.config import Config
 from mlx_train.pictures.report import markdown_table
-from mlx_train.runs.run_folder import provenance
+from mlx_train.system.provenance import provenance
 
 _STEPS = 30
 
 
 def examine() -> dict[str, Any]:
-    """Plain JSON values: provenance, compiler, BLAS, cores, and the training speed on every device found."""
+    """What works here, as plain JSON values: provenance, compiler, BLAS, cores, training speed on every device."""
     from mlx_train.device import blas
     from mlx_train.device.backend import available_devices
 
@@ -70,10 +70,10 @@ def training_speed(device: str, batch_size: int = Config.batch_size) -> float:
 
 
 def table(result: dict[str, Any]) -> str:
-    """The findings for a person, what is missing included."""
+    """The table of what `examine` found, with what is missing and why."""
     blas = result["blas"]
     cores = result["cores"]
-    rows = [(name, found or "not installed") for name, found in result["versions"].items()]
+    rows = [(name, version or "not installed") for name, version in result["versions"].items()]
     rows += [
         ("system", f"{result['system']} ({result['machine']})"),
         ("feature set", result["feature_set"]),

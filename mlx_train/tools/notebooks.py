@@ -2,7 +2,7 @@
 
     python -m mlx_train.tools.notebooks [FILE ...]           run in full; the results go to runs/notebooks
     python -m mlx_train.tools.notebooks --strip [FILE ...]   take outputs and counts out of the files
-    python -m mlx_train.tools.notebooks --check [FILE ...]   fail where a file has some; what pre-commit does
+    python -m mlx_train.tools.notebooks --check [FILE ...]   fail if a file has some, as pre-commit does
 
 A notebook's sizes stand in its one cell tagged `parameters`; `execute` can put other values after it.
 """
@@ -17,7 +17,7 @@ from typing import Any
 from mlx_train.system.files import write_text
 from mlx_train.system.progress import duration, say
 
-#: Where the notebooks are, and where the results of a run go, from the checkout's root.
+#: The notebooks' folder, and the folder of the results of a run, from the checkout's root.
 NOTEBOOKS, RESULTS = Path("notebooks"), Path("runs/notebooks")
 
 #: The tag of the cell with a notebook's sizes.
@@ -25,7 +25,7 @@ PARAMETERS = "parameters"
 
 _CELL_SECONDS = 1800  # that one cell may take
 
-# What a notebook says of itself besides its cells; editors add versions and more, which differ from machine to machine.
+# A notebook's metadata in git. Editors add versions and more, which differ from machine to machine.
 _METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
@@ -33,7 +33,7 @@ _METADATA = {
 
 
 def stripped(text: str) -> str:
-    """A notebook's text without outputs, counts and what editors leave behind; only tags stay. Raises ValueError."""
+    """A notebook's text without outputs, counts and metadata except tags. Raises ValueError for what is no JSON."""
     document = json.loads(text)
     for cell in document["cells"]:
         cell["metadata"] = {key: value for key, value in cell["metadata"].items() if key == "tags"}
@@ -45,17 +45,17 @@ def stripped(text: str) -> str:
 
 def parameter_cell(document: Mapping[str, Any]) -> int:
     """The number of the cell tagged `parameters`. Raises ValueError unless there is exactly one."""
-    found = [i for i, cell in enumerate(document["cells"]) if PARAMETERS in cell["metadata"].get("tags", ())]
-    if len(found) != 1:
-        raise ValueError(f"a notebook has one cell tagged {PARAMETERS!r}, not {len(found)}")
-    return found[0]
+    numbers = [i for i, cell in enumerate(document["cells"]) if PARAMETERS in cell["metadata"].get("tags", ())]
+    if len(numbers) != 1:
+        raise ValueError(f"a notebook has one cell tagged {PARAMETERS!r}, not {len(numbers)}")
+    return numbers[0]
 
 
 def execute(path: Path, parameters: Mapping[str, Any] | None = None) -> Any:
-    """Run a notebook where it stands -> the notebook with its outputs; the file stays as it is.
+    """Run a notebook in its folder -> the notebook with its outputs; the file is not changed.
 
-    parameters: values by name that take the place of those in the parameter cell. Raises ValueError for a name that
-    is not assigned there, nbclient's CellExecutionError for a cell that fails.
+    parameters: values by name, which replace those of the parameter cell. Raises ValueError for a name that the
+    parameter cell does not assign, nbclient's CellExecutionError for a cell that fails.
     """
     import nbformat
     from nbclient import NotebookClient
@@ -74,7 +74,7 @@ def execute(path: Path, parameters: Mapping[str, Any] | None = None) -> Any:
         timeout=_CELL_SECONDS,
         kernel_name="python3",
         resources={"metadata": {"path": str(path.parent)}},
-        extra_arguments=["--log-level=ERROR"],  # kernels warn of sockets that are not encrypted, which are local
+        extra_arguments=["--log-level=ERROR"],  # kernels warn of sockets without encryption, which are local
     )
     client.execute()
     return notebook
