@@ -31,6 +31,7 @@ from mlx_train.commands import (
 )
 from mlx_train.commands.options import AGENTS_HELP
 from mlx_train.system.errors import EXPECTED, tell
+from mlx_train.system.progress import duration, say
 from mlx_train.system.signals import exit_code, raise_on_termination
 
 STARTED = time.perf_counter()
@@ -78,8 +79,6 @@ def summary(files: dict[str, Path] | None, **_: object) -> None:
 
     Typer passes the options of the program itself, too; they change nothing here.
     """
-    from mlx_train.system.progress import duration, say
-
     sys.stdout.flush()  # the results come first, also where both go to one file
     say(f"\ndone in {duration(time.perf_counter() - STARTED)}")
     for what, path in (files or {}).items():
@@ -145,17 +144,6 @@ def run() -> None:
     app(prog_name=PROGRAM if completing else None)
 
 
-def solves_missing_game(error: FileNotFoundError) -> bool:
-    """Offer to solve the game if a command needs it -> whether it is solved now, so that the command can run again.
-
-    Commands open the table before they write anything.
-    """
-    from engine.games.agents import MissingTable
-    from mlx_train.data.solving import offer
-
-    return isinstance(error, MissingTable) and offer(error)
-
-
 def main() -> None:
     """Run the command line; expected failures become one line on stderr."""
     _print_plainly()
@@ -164,7 +152,9 @@ def main() -> None:
         try:
             run()
         except FileNotFoundError as error:
-            if not solves_missing_game(error):
+            from mlx_train.data.solving import offer
+
+            if not offer(error):  # commands open the table before they write anything, so that they can run again
                 raise
             run()
     except KeyboardInterrupt:

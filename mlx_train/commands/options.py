@@ -4,7 +4,7 @@ import dataclasses
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import wraps
+from functools import cache, wraps
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -127,14 +127,14 @@ def config_options(
             with usage():
                 if typed.get("resume") is None:
                     config = resolve_as(kind, preset or DEFAULT_PRESET, given, settings_file)
-                elif preset is not None or settings_file is not None:
-                    raise ValueError("--resume continues with the run's own settings: leave --preset and --config out")
-                else:
+                elif preset is None and settings_file is None:
                     config = _resumed(typed["resume"], command.__name__, given, kind)
+                else:
+                    raise ValueError("--resume continues with the run's own settings: leave --preset and --config out")
             return command(config, preset or DEFAULT_PRESET, **typed)
 
         options = {"preset": _preset_option(kind), "settings_file": SettingsFile}
-        options |= {field.name: setting_option(field, kind) for field in fields}
+        options |= {field.name: setting_option(field, kind) for field in fields}  # type: ignore[arg-type]
         _replace_first_two(with_settings, options)
         return with_settings
 
@@ -162,6 +162,7 @@ def _preset_option(kind: type[Settings]) -> Any:
     return Annotated[str | None, option]
 
 
+@cache
 def setting_option(field: Field, kind: type[Settings]) -> Any:
     """The option of a setting, as an annotation: type, choices, help, default and panel come from the field."""
     metadata = field.metadata

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from mlx_train.commands.options import Files, JsonFlag, Workers, usage
+from mlx_train.commands.options import Files, JsonFlag, Workers, one_of, usage
 
 
 def solve(
@@ -16,7 +16,7 @@ def solve(
     ] = "1e-12",
     workers: Workers = None,
     device: Annotated[
-        str, typer.Option(help="Where to begin: cpu; gpu, in float32, which the CPU then makes exact; or auto.")
+        str, one_of(("cpu", "gpu", "auto"), "Where to begin; from a GPU's float32 the CPU goes on to exact values.")
     ] = "cpu",
     output: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The table to write; by default in the user's cache folder.")

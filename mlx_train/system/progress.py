@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 
 _LOG_SECONDS = 10.0  # between the lines of a log
 _CELL_SECONDS = 0.5  # between the changes of a line in a notebook
@@ -57,16 +56,13 @@ def shortened(text: str, room: int) -> str:
     return f"{text[: room - 1]}…" if room > 8 else ""
 
 
-@dataclass
 class _Work:
-    """Some work whose progress is shown: how many units it has, and when it began."""
+    """Some work whose progress is shown: how many units it has, and since when it runs."""
 
-    title: str
-    total: int  # 0 where nobody knows
-    unit: str
-    begun: int  # units that an earlier process did
-    start: float = field(default_factory=lambda: time.perf_counter())
-    shown: float = field(default_factory=lambda: time.perf_counter())  # when it was shown last
+    def __init__(self, title: str, total: int, unit: str, begun: int) -> None:
+        """total: 0 where nobody knows; begun: the units that an earlier process did."""
+        self.title, self.total, self.unit, self.begun = title, total, unit, begun
+        self.start = self.shown = time.perf_counter()
 
     def is_due(self, seconds: float) -> bool:
         """Whether so many seconds have passed since it was shown last; if so, it counts as shown now."""

@@ -9,6 +9,8 @@ import numpy as np
 
 from engine.machine.cores import detect
 from mlx_train.config import Config
+from mlx_train.device import blas
+from mlx_train.device.backend import available_devices
 from mlx_train.pictures.report import markdown_table
 from mlx_train.system.provenance import provenance
 
@@ -17,9 +19,6 @@ _STEPS = 30
 
 def examine() -> dict[str, Any]:
     """What works here, as plain JSON values: provenance, compiler, BLAS, cores, training speed on every device."""
-    from mlx_train.device import blas
-    from mlx_train.device.backend import available_devices
-
     status = blas.prefer_openblas()
     cores = detect()
     speeds = {device: training_speed(device) for device in available_devices()}
@@ -71,8 +70,7 @@ def training_speed(device: str, batch_size: int = Config.batch_size) -> float:
 
 def table(result: dict[str, Any]) -> str:
     """The table of what `examine` found, with what is missing and why."""
-    blas = result["blas"]
-    cores = result["cores"]
+    fast_blas, cores = result["blas"], result["cores"]
     rows = [(name, version or "not installed") for name, version in result["versions"].items()]
     rows += [
         ("system", f"{result['system']} ({result['machine']})"),
@@ -82,7 +80,7 @@ def table(result: dict[str, Any]) -> str:
             "C compiler",
             result["compiler"] or "none: the engine can't be built, and MLX's CPU kernels stay unfused",
         ),
-        ("fast BLAS", f"{'yes' if blas['fast'] else 'no'}: {blas['reason']}"),
+        ("fast BLAS", f"{'yes' if fast_blas['fast'] else 'no'}: {fast_blas['reason']}"),
         ("cores", f"{cores['performance']} of {cores['total']} used ({cores['reason']})"),
     ]
     for device, speed in result["training_samples_per_second"].items():
