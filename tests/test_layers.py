@@ -1,7 +1,7 @@
 """Packages import in one direction, and no module imports itself by a detour.
 
-import-linter holds Python to the same order (pyproject.toml); it can't read Cython, and late imports between modules of one
-package are nobody else's to find.
+import-linter holds Python to the same order (pyproject.toml). It can't read Cython, and it finds no circles between the
+modules of one package.
 """
 
 import ast

@@ -1,7 +1,7 @@
 """The commands and Python programs that stand in the documents, with their marks.
 
-tests/document_marks.toml lists the commands that no test runs: by document (`"*"` is every document), then by reason, the
-beginnings of commands. `"*"` for a command is the whole document, "```python" its blocks of Python.
+tests/document_marks.toml lists the commands that no test runs: by document (`"*"` is every document), then by reason,
+the beginnings of commands. `"*"` for a command is the whole document, "```python" its blocks of Python.
 """
 
 import re
