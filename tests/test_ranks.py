@@ -49,6 +49,46 @@ except RuntimeError:
     print("an error")
 """
 
+#: Processes that take the arrays of the first one, which then reads them alone.
+FIRST_ARRAYS = """
+import numpy as np
+from mlx_train.backend import mx
+from mlx_train.ranks import join
+
+mx.set_default_device(mx.cpu)
+ranks = join()
+arrays = ranks.first_arrays({"weights": mx.full((3,), 5.0 + ranks.share.rank)})
+if ranks.leads:
+    np.array(arrays["weights"])
+ranks.gather(None)
+print(np.array(arrays["weights"]).tolist())
+ranks.leave()
+"""
+
+#: Processes that make steps and keep their losses, as an epoch does.
+KEPT_LOSSES = """
+import numpy as np
+from mlx_train.backend import mx
+from mlx_train.config import Config
+from mlx_train.dataset import Batch
+from mlx_train.ranks import join
+from mlx_train.trainer import Trainer
+
+mx.set_default_device(mx.cpu)
+ranks = join()
+config = Config(batch_size=16, networks="value")
+trainer = Trainer(config, 100, ranks)
+batch = Batch(np.ones((8, 150), dtype=np.uint8), np.ones(8, dtype=np.float32))
+losses = []
+for step in range(30):
+    losses.append(trainer.step(batch, 16))
+    mx.eval(losses[-1])
+    if step == 9:
+        before = mx.get_active_memory()
+print(mx.get_active_memory() - before)
+ranks.leave()
+"""
+
 
 def start(size, arguments, folder, others=(), program=("-m", "mlx_train")):
     """Processes of a ring -> a list of Popen; `others`: arguments that the last of them has besides."""
@@ -196,6 +236,25 @@ def test_what_is_gathered_is_whole_or_an_error(tmp_path):
     for _ in range(3):
         (_, output, errors), _ = finish(start(2, [], tmp_path, program=("-c", GATHER)))
         assert output == "an error\n", errors
+
+
+def test_the_arrays_of_the_first_process_are_there_when_one_reads_them_alone(tmp_path):
+    for code, output, errors in finish(start(2, [], tmp_path, program=("-c", FIRST_ARRAYS))):
+        assert (code, output) == (0, "[5.0, 5.0, 5.0]\n"), errors
+
+
+def test_losses_that_are_kept_hold_no_gradients(tmp_path):
+    for code, output, errors in finish(start(2, [], tmp_path, program=("-c", KEPT_LOSSES))):
+        assert code == 0, errors
+        assert int(output) < 100_000  # the gradients of twenty steps take 6.5 MB
+
+
+@pytest.mark.slow
+def test_one_network_is_trained_and_saved(tmp_path):
+    settings = [*SETTINGS, "--networks", "policy", "--checkpoint-seconds", "0"]
+    for code, _, errors in finish(start(2, ["run", *settings, "--output", tmp_path / "run"], tmp_path)):
+        assert code == 0, errors
+    assert len(checkpoints(tmp_path / "run" / "checkpoints")) == 2
 
 
 @pytest.mark.slow
