@@ -21,6 +21,7 @@ from engine.network import read_document
 from mlx_train.checkpoint import checkpoints
 from mlx_train.config import Config
 from mlx_train.dataset import Decisions, Share
+from mlx_train.exact import ExactSource
 from mlx_train.pipeline import exact_data, generate
 from mlx_train.ranks import ALONE, Ranks, backend, first_host
 from mlx_train.runs import Run
@@ -170,6 +171,12 @@ def test_processes_of_one_machine_divide_its_cores(table, monkeypatch):
         ranks.local_size = size
         source, _ = exact_data(Config(teacher="exact", workers=workers), ranks)
         assert source.config.workers == own
+
+
+def test_as_many_rows_cross_to_a_gpu_at_once_for_any_number_of_processes(table, monkeypatch):
+    monkeypatch.setattr("mlx_train.device_kernels.available", lambda: True)
+    config = Config(teacher="exact", batch_size=131_072, workers=32)
+    assert [ExactSource(config, table, Share(0, size)).together for size in (1, 2, 4)] == [4, 8, 16]
 
 
 def test_what_the_launcher_says(monkeypatch, tmp_path):
