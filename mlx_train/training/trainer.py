@@ -330,7 +330,9 @@ class Trainer:
         shaped = [one.reshape(array.shape) for one, array in zip(summed, arrays, strict=True)]
         rest = iter(shaped)
         slopes = [tree_unflatten([(name, next(rest)) for name, _ in tree]) for tree in trees]
-        return [*rest, stops], slopes
+        # Copies: a part of the sum would keep all gradients of the step in memory, and under CUDA bring them all to
+        # the host when its one number is read.
+        return [mx.contiguous(part) for part in (*rest, stops)], slopes
 
     def train_epoch(
         self,
