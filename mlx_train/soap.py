@@ -6,14 +6,17 @@ moments stay in that basis, and the first one is turned with it whenever the eig
 of one row or one column, are Adam's alone.
 
 Eigenvectors cost far more than a step, so they are renewed at fixed steps only: by `eigh` at the first, by one power
-iteration and a QR decomposition later. They are computed on streams of the processor while the steps go on with the
-former ones, and are swapped in a fixed number of steps later. All depends on the number of the step, never on a clock:
-a resumed run is the undisturbed one, and every rank has the same eigenvectors.
+iteration and a QR decomposition later. A thread computes them in float64 while the steps go on with the former ones,
+and they are swapped in a fixed number of steps later. All depends on the number of the step, never on a clock: a
+resumed run is the undisturbed one, and every rank has the same eigenvectors.
 """
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from typing import Any
+
+import numpy as np
 
 from mlx_train.backend import mx, optim
 
@@ -27,7 +30,8 @@ _INTERVALS = ((2000, 100), (8000, 250), (1 << 62, 1000))
 #: Steps between two updates of the preconditioners, which change slowly.
 GATHERING = 10
 
-_STREAMS = 4
+#: The two preconditioners of a matrix as they were when new eigenvectors were begun, each with its former eigenvectors.
+_Sides = list[tuple[np.ndarray, np.ndarray]]
 
 _SIDES = ("left", "right")
 
@@ -63,7 +67,7 @@ class Soap(optim.Optimizer):
         self._maybe_schedule("learning_rate", learning_rate)
         self.betas, self.eps, self.decay = betas, eps, decay
         self.gathering = True
-        self._coming: list[list[mx.array]] | None = None
+        self._coming: Future[list[list[np.ndarray]]] | None = None
 
     def init_single(self, parameter: mx.array, state: dict[str, Any]) -> None:
         """Moments of zero; for a matrix, of either side: preconditioner, its copy at the last renewal, eigenvectors."""
@@ -97,24 +101,23 @@ class Soap(optim.Optimizer):
         if renews(step):
             for state in self._matrices():
                 state |= {f"{side}_begun": state[side] for side in _SIDES}
-            self._coming = self._eigenvectors(step)
-            mx.async_eval(self._coming)
+            self._coming = _thread().submit(_eigenvectors, self._begun(), first=step == 1)
         elif renews(step - DELAY):
-            coming = self._coming or self._eigenvectors(step - DELAY)  # none after a resume
+            first = step - DELAY == 1
+            coming = self._coming.result() if self._coming else _eigenvectors(self._begun(), first=first)  # resumed
             for state, bases in zip(self._matrices(), coming, strict=True):
-                left, right = (new.T @ state[f"{side}_basis"] for side, new in zip(_SIDES, bases, strict=True))
+                former = [state[f"{side}_basis"] for side in _SIDES]
+                state |= {f"{side}_basis": mx.array(basis) for side, basis in zip(_SIDES, bases, strict=True)}
+                left, right = (state[f"{side}_basis"].T @ old for side, old in zip(_SIDES, former, strict=True))
                 state["mean"] = left @ state["mean"] @ right.T
-                state |= {f"{side}_basis": new for side, new in zip(_SIDES, bases, strict=True)}
             self._coming = None
 
-    def _eigenvectors(self, step: int) -> list[list[mx.array]]:
-        """For each matrix, the eigenvectors of its two preconditioners as they were after the step."""
-        bases = []
-        for number, state in enumerate(self._matrices()):
-            with mx.stream(_streams()[number % _STREAMS]):
-                pairs = [(state[f"{side}_begun"], state[f"{side}_basis"]) for side in _SIDES]
-                bases.append([_first_basis(pair[0]) if step == 1 else _next_basis(*pair) for pair in pairs])
-        return bases
+    def _begun(self) -> list[_Sides]:
+        """For each matrix, what its next eigenvectors follow from."""
+        return [
+            [(np.array(state[f"{side}_begun"]), np.array(state[f"{side}_basis"])) for side in _SIDES]
+            for state in self._matrices()
+        ]
 
     def _matrices(self) -> Iterator[dict[str, Any]]:
         """The states of the matrices that have preconditioners, always in the same order."""
@@ -128,18 +131,20 @@ class Soap(optim.Optimizer):
 
 
 @cache
-def _streams() -> list[mx.Stream]:
-    """Streams of the processor, on which decompositions run beside the steps."""
-    return [mx.new_stream(mx.cpu) for _ in range(_STREAMS)]
+def _thread() -> ThreadPoolExecutor:
+    """The thread on which eigenvectors are computed, one optimizer's after another's."""
+    return ThreadPoolExecutor(1, thread_name_prefix="eigenvectors")
 
 
-def _first_basis(matrix: mx.array) -> mx.array:
-    """The eigenvectors of a symmetric matrix, that of the largest eigenvalue first."""
-    vectors = mx.linalg.eigh(matrix.astype(mx.float64))[1]
-    return mx.contiguous(vectors.astype(mx.float32)[:, ::-1])
+def _eigenvectors(matrices: list[_Sides], *, first: bool) -> list[list[np.ndarray]]:
+    """New eigenvectors of both sides of each matrix, as columns in float32.
 
+    first: whether these are the first ones; later ones are one power iteration away from the former ones.
+    """
 
-def _next_basis(matrix: mx.array, basis: mx.array) -> mx.array:
-    """The eigenvectors after one power iteration from `basis`, the former ones."""
-    vectors = mx.linalg.qr(matrix.astype(mx.float64) @ basis.astype(mx.float64))[0]
-    return mx.contiguous(vectors.astype(mx.float32))  # the order in memory decides the last bit of a product
+    def of(matrix: np.ndarray, former: np.ndarray) -> np.ndarray:
+        wide = matrix.astype(np.float64)
+        vectors = np.linalg.eigh(wide)[1][:, ::-1] if first else np.linalg.qr(wide @ former)[0]
+        return vectors.astype(np.float32, order="C")  # the order in memory decides the last bits of a product
+
+    return [[of(*side) for side in sides] for sides in matrices]
