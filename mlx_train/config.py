@@ -20,7 +20,9 @@ TEACHERS = ("search", "exact", "outcome")
 
 #: What a teacher's labels ask for in place of the defaults. Labels without noise bear larger steps, and an absolute
 #: error lowers the squared one too (docs/experiments.md).
-TEACHER_SETTINGS: dict[str, dict[str, Any]] = {"exact": {"learning_rate": 0.003, "value_loss": "absolute"}}
+TEACHER_SETTINGS: dict[str, dict[str, Any]] = {
+    "exact": {"learning_rate": 0.003, "value_loss": "absolute", "optimizer": "soap"}
+}
 
 
 def _evaluation_weights() -> Iterable[str]:
@@ -133,9 +135,15 @@ class Config(Settings):
     pieces: int = setting(
         0, "Parts of a batch whose gradients are summed. 0: 2 on the CPU, so that two processes equal one; 1 on a GPU."
     )
+    optimizer: str = setting(
+        "adam",
+        "How gradients become steps: adam, or soap (Adam in an eigenbasis of the gradients); with the exact teacher "
+        f"{TEACHER_SETTINGS['exact']['optimizer']} unless told.",
+        choices=("adam", "soap"),
+    )
     learning_rate: float = setting(
         0.001,
-        "Adam's rate after the warm-up; a cosine takes it to zero; with the exact teacher "
+        "The optimizer's rate after the warm-up; a cosine takes it to zero; with the exact teacher "
         f"{TEACHER_SETTINGS['exact']['learning_rate']} unless told.",
     )
     warmup: float = setting(0.02, "Share of the steps over which the learning rate rises from zero.")
