@@ -171,7 +171,9 @@ class Config(Settings):
         "production": {"evaluation_games": 10_000},
     }
     # Labels without noise bear larger steps, and an absolute error lowers the squared one too (docs/experiments.md).
-    TEACHER_DEFAULTS: ClassVar[Changes] = {"exact": {"learning_rate": 0.003, "value_loss": "absolute"}}
+    TEACHER_DEFAULTS: ClassVar[Changes] = {
+        "exact": {"learning_rate": 0.003, "value_loss": "absolute", "optimizer": "soap"}
+    }
 
     # Read by the training until it has no buffer and no number of chunks to set; then these two lines go.
     reuse: ClassVar[int] = 1
@@ -219,7 +221,13 @@ class Config(Settings):
         512, "Decisions a step, of all processes together; auto: what suits the device.", Group.TRAINING,
         between=(1, 1 << 22), words={"auto": AUTO},
     )  # fmt: skip
-    learning_rate: float = setting(0.001, "Adam's rate after the warm-up; a cosine takes it to zero.", Group.TRAINING)
+    optimizer: str = setting(
+        "adam", "How gradients become steps; soap is Adam in an eigenbasis of the gradients.", Group.TRAINING,
+        choices=("adam", "soap"),
+    )  # fmt: skip
+    learning_rate: float = setting(
+        0.001, "The optimizer's rate after the warm-up; a cosine takes it to zero.", Group.TRAINING
+    )
     warmup: float = setting(
         0.02, "Share of the steps over which the learning rate rises from zero.", Group.TRAINING, between=_SHARE
     )

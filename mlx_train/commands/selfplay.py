@@ -25,6 +25,7 @@ def selfplay(
     table: TableFile = None,
 ) -> Files:
     """Learn from nothing: a value network that plays itself, without a teacher."""
+    from mlx_train.device.gpus import named
     from mlx_train.device.memory import check, explained, peak_line, prepare, smaller_batch
     from mlx_train.runs.run_folder import Run
     from mlx_train.system.progress import progress, say
@@ -43,7 +44,7 @@ def selfplay(
     if resume is not None:
         journal.resume()
         say(f"going on after round {learner.rounds:,} of {config.rounds:,}")
-    say(f"learning on the {learner.device}: {config.rounds * config.games:,} games in {config.rounds:,} rounds")
+    say(f"learning on the {named(learner.device)}: {config.rounds * config.games:,} games in {config.rounds:,} rounds")
     with progress("rounds", config.rounds, "rounds", learner.rounds) as update:
 
         def on_round(metrics: "RoundMetrics") -> None:

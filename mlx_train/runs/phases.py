@@ -300,6 +300,7 @@ def train(
     KeyboardInterrupt.
     """
     from mlx_train.device.backend import peak_memory, use_device
+    from mlx_train.device.gpus import named
     from mlx_train.system.event_files import Events
     from mlx_train.training.checkpoint import restore, resume_from, save_checkpoint
     from mlx_train.training.trainer import Trainer
@@ -319,7 +320,7 @@ def train(
         say(f"going on from {name}: epoch {position.epoch}, {position.step:,} of {source.steps_per_epoch:,} batches")
     if ranks.leads:
         run.write_metrics([metrics.to_dict() for metrics in position.history])
-    say(f"training on the {device}: up to {steps:,} steps of {source.batch_size:,} samples")
+    say(f"training on the {named(device)}: up to {steps:,} steps of {source.batch_size:,} samples")
     before = position.seconds
     start = saved = time.perf_counter()
 

@@ -109,7 +109,11 @@ class Ranks:
         """A tree of arrays of rank 0 in place of this process's, which has the same shapes."""
         from mlx.utils import tree_map
 
-        return tree_map(lambda array: self.sum(array if self.leads else array * 0), tree)
+        from mlx_train.device.backend import mx
+
+        sums = tree_map(lambda array: self.sum(array if self.leads else array * 0), tree)
+        mx.eval(sums)  # now, by all: a sum that is put off may be asked for by one process alone, which waits for ever
+        return sums
 
     def gather(self, value: Any) -> list[Any]:
         """A JSON value of every process, in order of the ranks."""

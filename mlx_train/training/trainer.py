@@ -23,6 +23,7 @@ from mlx_train.networks.mlp import MLP, Networks, log_policies, values
 from mlx_train.networks.weights import load_into
 from mlx_train.system.kill_points import moment
 from mlx_train.training.ranks import ALONE, Ranks
+from mlx_train.training.soap import Soap, gathers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +56,13 @@ def learning_rate_schedule(config: Config, steps: int) -> Callable[[mx.array], m
     rise = optim.linear_schedule(0.0, config.learning_rate, warmup)
     fall = optim.cosine_decay(config.learning_rate, max(1, steps - warmup))
     return optim.join_schedules([rise, fall], [warmup])
+
+
+def make_optimizer(config: Config, schedule: Callable[[mx.array], mx.array]) -> optim.Optimizer:
+    """The optimizer of one network."""
+    if config.optimizer == "soap":
+        return Soap(schedule)
+    return optim.Adam(learning_rate=schedule, bias_correction=True)
 
 
 def value_loss(
@@ -207,14 +215,14 @@ class Trainer:
         if ranks.share.size > 1:  # the random numbers of one device are not quite those of another
             self.model.update(ranks.first_arrays(self.model.parameters()))
         schedule = learning_rate_schedule(config, steps)
-        self.value_optimizer = optim.Adam(learning_rate=schedule, bias_correction=True)
-        self.policy_optimizer = optim.Adam(learning_rate=schedule, bias_correction=True)
+        self.value_optimizer = make_optimizer(config, schedule)
+        self.policy_optimizer = make_optimizer(config, schedule)
         self.value_optimizer.init(self.model.value.trainable_parameters())
         self.policy_optimizer.init(self.model.policy.trainable_parameters())
         # Everything that a step changes. The compiled step has it as input and as output: what is left out there
         # would silently stay as it is.
-        optimizers = {"value": self.value_optimizer, "policy": self.policy_optimizer}
-        self.state = [(self.model[name].state, optimizers[name].state) for name in TRAINED[config.networks]]
+        self.optimizers = {"value": self.value_optimizer, "policy": self.policy_optimizer}
+        self.state = [(self.model[name].state, self.optimizers[name].state) for name in TRAINED[config.networks]]
         self.position = Position(loss_sums=[0.0] * len(TRAINED[config.networks]))
         #: The weights of each network's best epoch so far.
         self.best: dict[str, Any] = {}
@@ -224,7 +232,7 @@ class Trainer:
 
     @property
     def learning_rate(self) -> float:
-        """Adam's learning rate at the last step."""
+        """The optimizer's learning rate at the last step."""
         optimizer = self.policy_optimizer if self.config.networks == "policy" else self.value_optimizer
         return optimizer.learning_rate.item()
 
@@ -245,9 +253,13 @@ class Trainer:
         if self.config.dropout:
             key = mx.random.key((self.config.seed * 1_000_003 + self.position.updates) % 2**63)
         flag = mx.array([float(stop)]) if self.ranks.share.size > 1 else None
-        results = self._step(arrays, rows or len(arrays[0][0]), key, flag)
+        gathering = self.config.optimizer == "soap" and gathers(self.position.updates + 1)
+        results = self._step(arrays, rows or len(arrays[0][0]), key, flag, gathering)
         self.position.updates += 1
         mx.async_eval(results, self.state)
+        for name in TRAINED[self.config.networks]:
+            if isinstance(optimizer := self.optimizers[name], Soap):
+                optimizer.renew(self.position.updates)
         return results
 
     def _compile(self) -> Callable[..., list[mx.array]]:
@@ -269,7 +281,11 @@ class Trainer:
 
         @partial(mx.compile, inputs=self.state, outputs=self.state)
         def step(
-            batches: list[list[mx.array]], rows: int, key: mx.array | None, stop: mx.array | None
+            batches: list[list[mx.array]],
+            rows: int,
+            key: mx.array | None,
+            stop: mx.array | None,
+            gathering: bool,
         ) -> list[mx.array]:
             losses, slopes = [], []
             for (stream, _, _, gradient), arrays, keys in zip(parts, batches, self._keys(rows, key), strict=True):
@@ -281,6 +297,8 @@ class Trainer:
             if stop is not None:
                 results, slopes = self._over_all_ranks(losses, slopes, stop)
             for (stream, network, optimizer, _), slope in zip(parts, slopes, strict=True):
+                if isinstance(optimizer, Soap):
+                    optimizer.gathering = gathering
                 with mx.stream(stream):
                     optimizer.update(network, slope)
             return results
@@ -330,7 +348,9 @@ class Trainer:
         shaped = [one.reshape(array.shape) for one, array in zip(summed, arrays, strict=True)]
         rest = iter(shaped)
         slopes = [tree_unflatten([(name, next(rest)) for name, _ in tree]) for tree in trees]
-        return [*rest, stops], slopes
+        # Copies: a part of the sum would keep all gradients of the step in memory, and under CUDA bring them all to
+        # the host when its one number is read.
+        return [mx.contiguous(part) for part in (*rest, stops)], slopes
 
     def train_epoch(
         self,
