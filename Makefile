@@ -68,15 +68,17 @@ bench: $(INSTALLED) $(DEVELOP) web/ur.wasm
 debug-test: $(INSTALLED) $(DEVELOP) $(DEBUG)/.built
 	@rm -rf $(DEBUG)/tests && cp -R tests $(DEBUG)/tests
 	@for folder in weights docs; do ln -sfn ../../$$folder $(DEBUG)/$$folder; done
-	@cp engine/*.py $(DEBUG)/engine/ && cp -R mlx_train/. $(DEBUG)/mlx_train && cp pyproject.toml $(DEBUG)/
+	@find engine -name '*.py' | tar cf - -T - | tar xf - -C $(DEBUG)
+	@cp -R mlx_train/. $(DEBUG)/mlx_train && cp pyproject.toml $(DEBUG)/
 	@cd $(DEBUG) && ../../$(PY) -c 'import engine; assert "$(DEBUG)" in engine.__file__, engine.__file__'
 	cd $(DEBUG) && ../../$(PY) -m pytest $(ENGINE_TESTS) $(ARGS)
 
 $(DEBUG)/.built: $(ENGINE_SOURCES) | $(BUILDER)
 	@echo 'Compiling the engine with checks'
-	@rm -rf $(DEBUG) && mkdir -p $(DEBUG)/mlx_train
-	@cp -R engine $(DEBUG)/engine && rm -f $(DEBUG)/engine/*.so $(DEBUG)/engine/*.c
-	@cp setup.py pyproject.toml README.md LICENSE $(DEBUG)/ && cp $(SHIM_SOURCE) mlx_train/*.py $(DEBUG)/mlx_train/
+	@rm -rf $(DEBUG) && mkdir -p $(DEBUG)/mlx_train/device
+	@cp -R engine $(DEBUG)/engine && rm -f $(DEBUG)/engine/*/*.so $(DEBUG)/engine/*/*.c
+	@cp setup.py pyproject.toml README.md LICENSE $(DEBUG)/ && cp mlx_train/*.py $(DEBUG)/mlx_train/
+	@cp $(SHIM_SOURCE) mlx_train/device/*.py $(DEBUG)/mlx_train/device/
 	@cd $(DEBUG) && UR_DEBUG=1 ../../$(PY) setup.py -q build_ext --inplace
 	@touch $@
 
