@@ -152,9 +152,12 @@ def main() -> None:
         try:
             run()
         except FileNotFoundError as error:
+            from engine.games.agents import MissingTable
             from mlx_train.data.solving import offer
 
-            if not offer(error):  # commands open the table before they write anything, so that they can run again
+            if not (
+                isinstance(error, MissingTable) and offer(error)
+            ):  # commands open the table before they write anything, so that they can run again
                 raise
             run()
     except KeyboardInterrupt:

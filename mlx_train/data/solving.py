@@ -64,14 +64,14 @@ def _tolerance_of(path: Path, least: float) -> float | None:
     return None
 
 
-def offer(error: FileNotFoundError) -> bool:
-    """If the solved game is what is missing, ask the person at the terminal whether to solve it, and do so.
+def offer(error: MissingTable) -> bool:
+    """Ask the person at the terminal whether to solve the game that is missing at its usual place, and do it.
 
     Returns whether it is solved now.
     """
     import typer
 
-    if not (isinstance(error, MissingTable) and error.default and sys.stdin.isatty() and sys.stderr.isatty()):
+    if not (error.default and sys.stdin.isatty() and sys.stderr.isatty()):
         return False
     question = f"The solved game is not there yet. Solve it now, in about a minute, into {error.path} (1.1 GB)?"
     try:
