@@ -155,9 +155,8 @@ def main() -> None:
             from engine.games.agents import MissingTable
             from mlx_train.data.solving import offer
 
-            if not (
-                isinstance(error, MissingTable) and offer(error)
-            ):  # commands open the table before they write anything, so that they can run again
+            # A command opens the table before it writes anything, so it can run again.
+            if not (isinstance(error, MissingTable) and offer(error)):
                 raise
             run()
     except KeyboardInterrupt:
