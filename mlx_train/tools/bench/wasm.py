@@ -22,11 +22,10 @@ _CHOICES = 20_000
 # Reads a JSON object of inputs, and prints the microseconds of each choice and the engine's memory in bytes.
 _PROGRAM = """
 import { readFileSync } from "node:fs";
-import { gunzipSync } from "node:zlib";
 const inputs = JSON.parse(readFileSync(0, "utf8"));
 const { Ur } = await import(inputs.engine);
 const ur = await Ur.load(readFileSync(inputs.wasm));
-const net = ur.loadNetwork(JSON.parse(gunzipSync(readFileSync(inputs.network))));
+const net = ur.loadNetwork(inputs.network);
 const positions = inputs.positions.map((packed) => {
   const [low, high] = [packed % 2 ** 32, Math.floor(packed / 2 ** 32)];
   return { own: low & 0xffff, opp: low >>> 16, ownOff: high & 0xff, oppOff: high >>> 8 };
@@ -73,11 +72,12 @@ def _under_node(site: Site, wasm: Path) -> list[Row]:
     node = shutil.which("node")
     if node is None:
         return [Row("a choice in WebAssembly", "not measured: no Node")]
+    _, document = site.file(f"/weights/{MODEL}.json") or ("", b"{}")
     positions, rolls = sample_decisions(_CHOICES, 1, Agent.parse("emm:2"))
     inputs = {
         "engine": (site.page / "ur.js").as_uri(),
         "wasm": str(wasm),
-        "network": str(site.weights / f"{MODEL}.json.gz"),
+        "network": json.loads(document),
         "positions": positions.tolist(),
         "rolls": rolls.tolist(),
     }
