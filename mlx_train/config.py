@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar
 
@@ -51,41 +52,39 @@ class Group(StrEnum):
 
 
 def setting(
-    default: Any,
-    text: str,
     group: Group,
+    default: Any,
+    allowed: tuple[Any, ...],
+    text: str,
     *,
-    between: tuple[float, float] | None = None,
-    choices: tuple[str, ...] = (),
     words: Mapping[str, int] | None = None,
     teachers: tuple[str, ...] = (),
 ) -> Any:
     """A field of `Settings`.
 
-    text: the help text, with the unit. between: the smallest and the largest value; without it a float is any positive
-    number. choices: the texts that it may be, if not all. words: numbers that the command line spells as a word, which
-    are valid beside the range. teachers: the teachers that read the setting, if not all do.
+    allowed: the words that it may be; or the smallest and the largest number; or nothing, then a float is any positive
+    number. text: the help text, with the unit. words: numbers beside the range that the command line spells as a word.
+    teachers: the teachers that read the setting, if not all do.
     """
-    metadata = {
-        "help": text,
-        "group": group,
-        "between": between,
-        "choices": choices,
-        "words": words or {},
-        "teachers": teachers,
-    }
-    return dataclasses.field(default=default, metadata=metadata)
+    choices = allowed if allowed and isinstance(allowed[0], str) else ()
+    metadata = {"group": group, "help": text, "choices": choices, "between": () if choices else allowed}
+    return dataclasses.field(default=default, metadata=metadata | {"words": words or {}, "teachers": teachers})
 
 
-def checkpoint_setting(default: float) -> Any:
-    """The setting of how often a checkpoint is written."""
-    text = "Seconds between checkpoints: the most work that a kill costs."
-    return setting(default, text, Group.MACHINE, between=(0, 86_400))
+_ANY = ()
+_SHARE = (0, 1)
+_OF_GAMES = ("search", "outcome")  # the teachers whose labels come from games of the search
+_OF_SEARCH = ("search",)  # the teacher whose labels are the search's values and played-out results
+
+# What the settings have in common of which each kind of training has its own default or text.
+_batch_size = partial(setting, Group.TRAINING, 512, (1, 1 << 22), words={"auto": AUTO})
+_WARMUP = "Share of the steps over which the learning rate rises from zero."
+_CHECKPOINTS = "Seconds between checkpoints: the most work that a kill costs."
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """The settings that every training has. Raises ValueError for a value out of its range or not among its choices."""
+    """The settings that every training has. Raises ValueError for a value that a setting does not allow."""
 
     #: The presets of `--preset`, by name: the settings that each changes.
     PRESETS: ClassVar[Changes]
@@ -93,19 +92,19 @@ class Settings:
     TEACHER_DEFAULTS: ClassVar[Changes] = {}
 
     hidden_sizes: tuple[int, ...] = setting(
-        (256, 128, 64, 32), "Units of the hidden layers.", Group.NETWORKS, between=(1, 2048)
+        Group.NETWORKS, (256, 128, 64, 32), (1, 2048), "Units of the hidden layers."
     )
-    activation: str = setting("relu", "Activation of the hidden layers.", Group.NETWORKS, choices=("relu", "silu"))
-    device: str = setting("auto", "Where to train.", Group.MACHINE, choices=("auto", "cpu", "gpu"))
+    activation: str = setting(Group.NETWORKS, "relu", ("relu", "silu"), "Activation of the hidden layers.")
+    device: str = setting(Group.MACHINE, "auto", ("auto", "cpu", "gpu"), "Where to train.")
     memory_limit: float = setting(
-        0.0, "GiB that MLX may hold at one time; 0: as much as the device has.", Group.MACHINE, between=(0, 1 << 20)
+        Group.MACHINE, 0.0, (0, 1 << 20), "GiB that MLX may hold at one time; 0: as much as the device has."
     )
     workers: int | None = setting(
-        None, "Worker threads of the engine; by default one for each performance core.", Group.MACHINE
+        Group.MACHINE, None, _ANY, "Worker threads of the engine; by default one for each performance core."
     )
-    checkpoint_seconds: float = checkpoint_setting(30.0)
+    checkpoint_seconds: float = setting(Group.MACHINE, 30.0, (0, 86_400), _CHECKPOINTS)
     seed: int = setting(
-        0, "Seed of games, initial weights, batches and whatever else is drawn.", Group.GENERAL, between=(0, MAX_SEED)
+        Group.GENERAL, 0, (0, MAX_SEED), "Seed of games, initial weights, batches and whatever else is drawn."
     )
 
     def __post_init__(self) -> None:
@@ -137,15 +136,14 @@ class Settings:
 
 
 def _check(field: "dataclasses.Field[Any]", value: Any) -> None:
-    """Raise ValueError, naming the setting, for a value that it can't have."""
-    metadata = field.metadata
-    if metadata["choices"]:
-        check_choice(field.name, value, metadata["choices"])
-    elif metadata["between"] and value not in metadata["words"].values():
-        low, high = metadata["between"]
-        if not all(low <= number <= high for number in (value if isinstance(value, tuple) else (value,))):
-            raise ValueError(f"{field.name} must be between {low} and {high}, got {value}")
-    elif isinstance(field.default, float) and not metadata["between"] and not (math.isfinite(value) and value > 0):
+    """Raise ValueError, naming the setting, for a value that it does not allow."""
+    choices, between = field.metadata["choices"], field.metadata["between"]
+    if choices:
+        check_choice(field.name, value, choices)
+    elif between and value not in field.metadata["words"].values():
+        if not all(between[0] <= number <= between[1] for number in (value if isinstance(value, tuple) else (value,))):
+            raise ValueError(f"{field.name} must be between {between[0]} and {between[1]}, got {value}")
+    elif isinstance(field.default, float) and not between and not (math.isfinite(value) and value > 0):
         raise ValueError(f"{field.name} must be a positive number, got {value}")
 
 
@@ -154,11 +152,6 @@ def check_workers(workers: int | None) -> None:
     from engine.machine.cores import worker_count  # --help must not load the engine
 
     worker_count(workers)
-
-
-_SHARE = (0, 1)
-_OF_GAMES = ("search", "outcome")  # the teachers whose labels come from games of the search
-_OF_SEARCH = ("search",)  # the teacher whose labels are the search's values and played-out results
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,89 +175,76 @@ class Config(Settings):
     #: No running average of the weights is trained.
     averaging: ClassVar[float] = 0.0
 
-    teacher: str = setting("search", "Where the labels come from.", Group.GENERAL, choices=TEACHERS)
+    teacher: str = setting(Group.GENERAL, "search", TEACHERS, "Where the labels come from.")
 
-    games: int = setting(
-        5000, "Games of the search against itself.", Group.GAMES, between=(2, 10_000_000), teachers=_OF_GAMES
-    )
+    games: int = setting(Group.GAMES, 5000, (2, 10_000_000), "Games of the search against itself.", teachers=_OF_GAMES)
     depth: int = setting(
-        4, "Turns of look-ahead of the search that plays and labels the games.", Group.GAMES, between=(1, 8),
-        teachers=_OF_GAMES,
-    )  # fmt: skip
-    weights: str = setting(
-        "evolved", "The search's evaluation weights.", Group.GAMES, choices=("default", "evolved"),
-        teachers=_OF_GAMES,
-    )  # fmt: skip
-    exploration: float = setting(
-        0.05, "Share of decisions at which a random move is played.", Group.GAMES, between=_SHARE
+        Group.GAMES, 4, (1, 8), "Turns of look-ahead of the search that plays and labels games.", teachers=_OF_GAMES
     )
+    weights: str = setting(
+        Group.GAMES, "evolved", ("default", "evolved"), "The search's evaluation weights.", teachers=_OF_GAMES
+    )
+    exploration: float = setting(Group.GAMES, 0.05, _SHARE, "Share of decisions at which a random move is played.")
     playouts: int = setting(
-        3, "Times that every legal move of every decision is played out.", Group.GAMES, between=(0, 127),
-        teachers=_OF_SEARCH,
-    )  # fmt: skip
+        Group.GAMES, 3, (0, 127), "Times that each legal move of a decision is played out.", teachers=_OF_SEARCH
+    )
 
     steps: int = setting(
-        30_000, "Training steps in all; their positions are drawn afresh.", Group.EXACT, between=(1, 100_000_000)
+        Group.EXACT, 30_000, (1, 100_000_000), "Training steps in all; their positions are drawn afresh."
     )
     play_share: float = setting(
-        0.5, "Share of the positions that are met in optimal play; the rest is uniform.", Group.EXACT, between=_SHARE
+        Group.EXACT, 0.5, _SHARE, "Share of the positions that are met in optimal play; the rest is uniform."
     )
     temperature: float = setting(
-        0.01, "Win probability that makes a move e times as probable in the policy target.", Group.EXACT
+        Group.EXACT, 0.01, _ANY, "Win probability that makes a move e times as probable in the policy target."
     )
 
     epochs: int = setting(
-        100, "Passes over the training decisions; with the teacher exact, equal parts of the steps.", Group.TRAINING,
-        between=(1, 1_000_000),
+        Group.TRAINING, 100, (1, 1_000_000),
+        "Passes over the training decisions; with the teacher exact, equal parts of the steps.",
     )  # fmt: skip
-    batch_size: int = setting(
-        512, "Decisions a step, of all processes together; auto: what suits the device.", Group.TRAINING,
-        between=(1, 1 << 22), words={"auto": AUTO},
-    )  # fmt: skip
+    batch_size: int = _batch_size("Decisions a step, of all processes together; auto: what suits the device.")
     optimizer: str = setting(
-        "adam", "How gradients become steps; soap is Adam in an eigenbasis of the gradients.", Group.TRAINING,
-        choices=("adam", "soap"),
+        Group.TRAINING, "adam", ("adam", "soap"),
+        "How gradients become steps; soap is Adam in an eigenbasis of the gradients.",
     )  # fmt: skip
     learning_rate: float = setting(
-        0.001, "The optimizer's rate after the warm-up; a cosine takes it to zero.", Group.TRAINING
+        Group.TRAINING, 0.001, _ANY, "The optimizer's rate after the warm-up; a cosine takes it to zero."
     )
-    warmup: float = setting(
-        0.02, "Share of the steps over which the learning rate rises from zero.", Group.TRAINING, between=_SHARE
-    )
+    warmup: float = setting(Group.TRAINING, 0.02, _SHARE, _WARMUP)
     value_loss: str = setting(
-        "squared", "What the value network minimises, of the error of 2p - 1.", Group.TRAINING,
-        choices=("squared", "absolute"),
+        Group.TRAINING, "squared", ("squared", "absolute"),
+        "What the value network minimises, of the error of 2p - 1.",
     )  # fmt: skip
     validation_split: float = setting(
-        0.2, "Share of the games that is kept for validation.", Group.TRAINING, between=(0.001, 0.9),
-        teachers=_OF_GAMES,
-    )  # fmt: skip
+        Group.TRAINING, 0.2, (0.001, 0.9), "Share of the games that is kept for validation.", teachers=_OF_GAMES
+    )
     patience: int = setting(
-        20, "Epochs without a lower validation loss until training stops; 0: never.", Group.TRAINING,
-        between=(0, 1_000_000),
-    )  # fmt: skip
+        Group.TRAINING, 20, (0, 1_000_000), "Epochs without a lower validation loss until training stops; 0: never."
+    )
     outcome_blend: float = setting(
-        0.8, "Weight, 0 to 1, of the played-out results in the value target; the search's value has the rest.",
-        Group.TRAINING, between=_SHARE, teachers=_OF_SEARCH,
+        Group.TRAINING, 0.8, _SHARE,
+        "Weight, 0 to 1, of the played-out results in the value target; the search's value has the rest.",
+        teachers=_OF_SEARCH,
     )  # fmt: skip
     value_points: float = setting(
-        2000.0, "Evaluation units that stand for a value target of tanh(1).", Group.TRAINING, teachers=_OF_SEARCH
+        Group.TRAINING, 2000.0, _ANY, "Evaluation units that stand for a value target of tanh(1).", teachers=_OF_SEARCH
     )
     policy_points: float = setting(
-        100.0, "Evaluation units that make a move e times as probable in the policy target.", Group.TRAINING,
+        Group.TRAINING, 100.0, _ANY, "Evaluation units that make a move e times as probable in the policy target.",
         teachers=_OF_SEARCH,
     )  # fmt: skip
 
-    networks: str = setting("both", "Networks to train.", Group.NETWORKS, choices=NETWORKS)
+    networks: str = setting(Group.NETWORKS, "both", NETWORKS, "Networks to train.")
     dropout: float = setting(
-        0.0, "Share of the hidden units that a training step leaves out.", Group.NETWORKS, between=(0, 0.95)
+        Group.NETWORKS, 0.0, (0, 0.95), "Share of the hidden units that a training step leaves out."
     )
     init: str = setting(
-        "", "Weights file (JSON) to start from; by default fresh weights from the seed.", Group.NETWORKS
+        Group.NETWORKS, "", _ANY, "Weights file (JSON) to start from; by default fresh weights from the seed."
     )
 
     evaluation_games: int = setting(
-        2000, "Games against each opponent in the final table.", Group.MEASURING, between=(1, 10_000_000)
+        Group.MEASURING, 2000, (1, 10_000_000), "Games against each opponent in the final table."
     )
 
 
@@ -282,47 +262,37 @@ class SelfplayConfig(Settings):
     init: ClassVar[str] = ""
     patience: ClassVar[int] = 0
 
-    rounds: int = setting(1000, "Rounds of games and training steps.", Group.GENERAL, between=(1, 10_000_000))
+    rounds: int = setting(Group.GENERAL, 1000, (1, 10_000_000), "Rounds of games and training steps.")
 
-    games: int = setting(128, "Games a round.", Group.GAMES, between=(1, 1_000_000))
+    games: int = setting(Group.GAMES, 128, (1, 1_000_000), "Games a round.")
     depth: int = setting(
-        1,
-        "Turns of a backup; 0: no expectation over the rolls, the turn's own roll alone.",
-        Group.GAMES,
-        between=(0, 4),
+        Group.GAMES, 1, (0, 4), "Turns of a backup; 0: no expectation over the rolls, the turn's own roll alone."
     )
-    exploration: float = setting(
-        0.1, "Share of decisions at which a random move is played.", Group.GAMES, between=_SHARE
-    )
+    exploration: float = setting(Group.GAMES, 0.1, _SHARE, "Share of decisions at which a random move is played.")
     trace_decay: float = setting(
-        1.0, "Lambda of the first round's returns: 0 learns from backups alone, 1 from whole games.", Group.GAMES,
-        between=_SHARE,
-    )  # fmt: skip
+        Group.GAMES,
+        1.0,
+        _SHARE,
+        "Lambda of the first round's returns: 0 learns from backups alone, 1 from whole games.",
+    )
     final_trace_decay: float = setting(
-        0.9, "Lambda of the last round's returns; it changes in equal steps.", Group.GAMES, between=_SHARE
+        Group.GAMES, 0.9, _SHARE, "Lambda of the last round's returns; it changes in equal steps."
     )
     siblings: float = setting(
-        0.5, "Share of decisions of which a successor that was not played is learnt too.", Group.GAMES, between=_SHARE
+        Group.GAMES, 0.5, _SHARE, "Share of decisions of which a successor that was not played is learnt too."
     )
 
-    steps: int = setting(200, "Training steps a round.", Group.TRAINING, between=(1, 1_000_000))
-    window: int = setting(4, "Rounds whose positions are trained on.", Group.TRAINING, between=(1, 10_000))
-    batch_size: int = setting(
-        512,
-        "Positions a step; auto: what suits the device.",
-        Group.TRAINING,
-        between=(1, 1 << 22),
-        words={"auto": AUTO},
+    steps: int = setting(Group.TRAINING, 200, (1, 1_000_000), "Training steps a round.")
+    window: int = setting(Group.TRAINING, 4, (1, 10_000), "Rounds whose positions are trained on.")
+    batch_size: int = _batch_size("Positions a step; auto: what suits the device.")
+    learning_rate: float = setting(
+        Group.TRAINING, 0.004, _ANY, "Adam's rate after the warm-up; a cosine takes it to zero."
     )
-    learning_rate: float = setting(0.004, "Adam's rate after the warm-up; a cosine takes it to zero.", Group.TRAINING)
-    warmup: float = setting(
-        0.01, "Share of the steps over which the learning rate rises from zero.", Group.TRAINING, between=_SHARE
-    )
+    warmup: float = setting(Group.TRAINING, 0.01, _SHARE, _WARMUP)
     averaging: float = setting(
-        0.998, "Decay a step of the running average of the weights, which plays and is written.", Group.TRAINING,
-        between=(0, 1 - 1e-9),
-    )  # fmt: skip
-    checkpoint_seconds: float = checkpoint_setting(60.0)
+        Group.TRAINING, 0.998, (0, 1 - 1e-9), "Decay a step of the average of the weights, which plays and is written."
+    )
+    checkpoint_seconds: float = setting(Group.MACHINE, 60.0, (0, 86_400), _CHECKPOINTS)
 
     @property
     def epochs(self) -> int:

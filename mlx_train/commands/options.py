@@ -183,13 +183,24 @@ def setting_option(field: Field, kind: type[Settings]) -> Any:
 
 def typed_settings(fields: Sequence[Field], typed: Mapping[str, Any]) -> dict[str, Any]:
     """The settings that were typed, by name, with the types of Config. Raises wrong usage for what is no number."""
-    given = {field.name: typed[field.name] for field in fields if typed[field.name] is not None}
-    for field in fields:
-        if field.name in given and isinstance(field.default, tuple):
-            given[field.name] = parse_sizes(given[field.name])
-        elif field.name in given and field.metadata["words"]:
-            given[field.name] = parse_number(field, given[field.name])
-    return given
+    return {field.name: _parsed(field, typed[field.name]) for field in fields if typed[field.name] is not None}
+
+
+def _parsed(field: Field, typed: Any) -> Any:
+    """What was typed for a setting, with its type in Config."""
+    words = field.metadata["words"]
+    takes = f"a whole number or {', '.join(words)}"
+    try:
+        if isinstance(field.default, tuple):
+            takes = "a list of whole numbers joined by commas"
+            return tuple(int(part) for part in typed.split(","))
+        if not words or typed in words:
+            return words.get(typed, typed)
+        if int(typed) not in words.values():
+            return int(typed)
+    except ValueError:
+        pass
+    raise typer.BadParameter(f"{field.name} is {takes}, got {typed!r}")
 
 
 def default_text(field: Field, kind: type[Settings]) -> str | bool:
@@ -211,23 +222,3 @@ def _resumed(folder: Path, command: str, given: dict[str, Any], kind: type[Setti
     from mlx_train.training.ranks import join
 
     return kind.from_dict(join().first(lambda: resumed_config(folder, command, given, kind).to_dict()))
-
-
-def parse_number(field: Field, text: str) -> int:
-    """A whole number, or a word of a setting. Raises wrong usage for anything else."""
-    words = field.metadata["words"]
-    try:
-        number = words[text] if text in words else int(text)
-        if text not in words and number in words.values():
-            raise ValueError
-        return number
-    except ValueError:
-        raise typer.BadParameter(f"{field.name} is a whole number or {', '.join(words)}, got {text!r}") from None
-
-
-def parse_sizes(text: str) -> tuple[int, ...]:
-    """The numbers of a list such as 256,128. Raises wrong usage for anything else."""
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError:
-        raise typer.BadParameter(f"hidden sizes are whole numbers joined by commas, got {text!r}") from None

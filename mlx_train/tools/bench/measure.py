@@ -12,19 +12,12 @@ CALLS = 5
 
 
 class Row(NamedTuple):
-    """A line of the table.
+    """A line of the table."""
 
-    Attributes:
-        what: the work, or the thing that is measured.
-        figure: what was measured, with its unit.
-        peer: what another program, or another way, took in the same session; empty where there is none.
-        how: the function, or the command, that does the work.
-    """
-
-    what: str
-    figure: str
-    how: str = ""
-    peer: str = ""
+    what: str  # the work, or the thing that is measured
+    figure: str  # what was measured, with its unit
+    how: str = ""  # the function, or the command, that does the work
+    peer: str = ""  # what another program, or another way, took in the same session
 
 
 def timed(work: Callable[[], T]) -> tuple[float, T]:
