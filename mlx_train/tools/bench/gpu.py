@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -34,8 +34,7 @@ def rows() -> list[Row]:
     use_device("gpu")
     return [
         *_solving(),
-        *_rows_made(),
-        *_rows_carried(),
+        *_making_rows(),
         *_training(),
         Row("MLX's peak memory", f"{peak_memory() / 2**30:.2f} GiB", "mx.get_peak_memory"),
     ]
@@ -67,60 +66,39 @@ def _solving() -> list[Row]:
     ]
 
 
-class _Inputs(NamedTuple):
-    """A million inputs of training, as they can cross to the GPU."""
-
-    entries: np.ndarray  # (n,) places in the table
-    packed: np.ndarray  # (n, 2) uint32, position and roll
-    features: np.ndarray  # (n, 150) uint8, of `packed`
-
-
-def _inputs(table: Tablebase) -> _Inputs:
+def _making_rows() -> list[Row]:
+    """Rows for training: made on the GPU, compared with the engine's, and carried to the GPU."""
     positions, rolls = sample_decisions(_DECISIONS)
     packed = (positions | rolls.astype(np.uint64) << np.uint64(48)).view(np.uint32).reshape(-1, 2)
-    entries = entry_batch(table, _DECISIONS, 0, 0, play_share=0.5)
-    return _Inputs(entries, packed, extract_features_bytes(positions, rolls))
-
-
-def _rows_made() -> list[Row]:
-    """Training rows that the GPU makes: how many a second, and how many numbers differ from the engine's."""
+    features = extract_features_bytes(positions, rolls)
     table = open_table()
-    inputs = _inputs(table)
+    entries = entry_batch(table, _DECISIONS, 0, 0, play_share=0.5)
     labelled = value_batch(table, _DECISIONS, 0, 0, play_share=0.5)
-    makers: list[tuple[str, np.ndarray, Callable[[mx.array], list[mx.array]], Sequence[np.ndarray]]] = [
-        (
-            "features of packed positions",
-            inputs.packed,
-            lambda packed: [feature_kernel.feature_bytes(packed)],
-            [inputs.features],
+    rows = [
+        *_made(
+            "features of packed positions", packed, lambda inputs: [feature_kernel.feature_bytes(inputs)], [features]
         ),
-        ("rows of places in the table", inputs.entries, DeviceTable(table).rows, labelled),
+        *_made("rows of places in the table", entries, DeviceTable(table).rows, labelled),
     ]
-    rows = []
-    for what, array, make, expected in makers:
-        on_device = mx.array(array)
-        pairs = zip(make(on_device), expected, strict=True)
-        different = sum(int((np.array(one) != other).sum()) for one, other in pairs)
-        rows.append(Row(f"{what}, numbers that differ from the engine's", f"{different:,}", "of a million rows"))
-        seconds = median_seconds(partial(_ten_times, make, on_device)) / 10
-        rows.append(Row(f"{what}, made on the GPU", millions(_DECISIONS, seconds, "rows")))
+    for what, array in (("places", entries), ("packed", packed), ("features", features)):
+        seconds = median_seconds(lambda part=array[:_BATCH]: mx.eval(mx.array(part).sum()))  # type: ignore[misc]
+        figure = f"{1e3 * seconds:.2f} ms"
+        rows.append(Row(f"{_BATCH:,} rows to the GPU, {what}", figure, "mx.eval(mx.array(rows).sum())"))
     return rows
 
 
-def _ten_times(make: Callable[[mx.array], list[mx.array]], inputs: mx.array) -> None:
-    mx.eval([make(inputs) for _ in range(10)])
-
-
-def _rows_carried() -> list[Row]:
-    """The time that a batch takes to the GPU."""
-    rows = []
-    for what, array in _inputs(open_table())._asdict().items():
-        part = array[:_BATCH]
-        seconds = median_seconds(lambda part=part: mx.eval(mx.array(part).sum()))  # type: ignore[misc]
-        rows.append(
-            Row(f"{_BATCH:,} rows to the GPU, {what}", f"{1e3 * seconds:.2f} ms", "mx.eval(mx.array(rows).sum())")
-        )
-    return rows
+def _made(
+    what: str, inputs: np.ndarray, make: Callable[[mx.array], list[mx.array]], expected: Sequence[np.ndarray]
+) -> list[Row]:
+    """What a kernel makes of inputs: how many numbers differ from the expected ones, and how many rows a second."""
+    on_device = mx.array(inputs)
+    pairs = zip(make(on_device), expected, strict=True)
+    different = sum(int((np.array(one) != other).sum()) for one, other in pairs)
+    seconds = median_seconds(lambda: mx.eval([make(on_device) for _ in range(10)])) / 10
+    return [
+        Row(f"{what}, numbers that differ from the engine's", f"{different:,}", "of a million rows"),
+        Row(f"{what}, made on the GPU", millions(_DECISIONS, seconds, "rows")),
+    ]
 
 
 def _training() -> list[Row]:
