@@ -147,7 +147,7 @@ def makes_up_for(error: FileNotFoundError) -> bool:
     Commands ask for it before they write anything, so that they can begin again.
     """
     from engine.games.agents import MissingTable
-    from mlx_train.data.solving import offer
+    from mlx_train.tools.solution import offer
 
     return isinstance(error, MissingTable) and offer(error)
 

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 #: A number that is still to be chosen by the device.
 AUTO = -1
@@ -117,7 +117,6 @@ class Config(Settings):
 
     epochs: int = setting(100, "Passes over the training decisions; with the exact teacher, parts of the steps.")
     steps: int = setting(30_000, "Steps of the exact teacher, whose positions are drawn afresh.")
-    reuse: int = setting(1, "Steps for each batch: more than 1 where a GPU is faster than the data.")
     play_share: float = setting(0.5, "Share of the exact teacher's positions met in optimal play; the rest is uniform.")
     temperature: float = setting(0.01, "Win probability that makes a move e times as probable for the exact teacher.")
     networks: str = setting("both", "Networks to train: both, value or policy.", choices=("both", "value", "policy"))
@@ -129,9 +128,6 @@ class Config(Settings):
     )
     batch_size: int = setting(
         512, "Decisions a step, of all processes together; auto: what suits the device.", words={"auto": AUTO}
-    )
-    pieces: int = setting(
-        0, "Parts of a batch whose gradients are summed. 0: 2 on the CPU, so that two processes equal one; 1 on a GPU."
     )
     learning_rate: float = setting(
         0.001,
@@ -161,6 +157,18 @@ class Config(Settings):
         None, "Worker threads of the engine; by default one for each performance core.", "all"
     )
 
+    #: No running average of the weights is trained.
+    averaging: ClassVar[float] = 0.0
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """The inverse of `to_dict`, for settings of older runs as well. Raises ValueError for unknown keys."""
+        values = dict(values)
+        values.pop("pieces", None)  # decided its weights' last bits alone
+        if values.pop("reuse", 1) != 1:
+            raise ValueError("reuse above 1 is a setting of older versions: batches are not trained on again any more")
+        return super().from_dict(values)
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "hidden_sizes", tuple(self.hidden_sizes))
         self._check_ranges(
@@ -171,14 +179,12 @@ class Config(Settings):
             ("playouts", 0, 127),
             ("seed", 0, MAX_SEED),
             ("batch_size", 1 if self.batch_size != AUTO else AUTO, 1 << 22),
-            ("pieces", 0, 1024),
             ("warmup", 0, 1),
             ("dropout", 0, 0.95),
             ("validation_split", 0.001, 0.9),
             ("patience", 0, 1_000_000),
             ("outcome_blend", 0, 1),
             ("steps", 1, 100_000_000),
-            ("reuse", 1, 100),
             ("play_share", 0, 1),
             ("evaluation_games", 1, 10_000_000),
             ("checkpoint_seconds", 0, 86_400),
@@ -225,6 +231,19 @@ class SelfplayConfig(Settings):
     checkpoint_seconds: float = setting(
         60.0, "Seconds of work that a kill may cost: the time between checkpoints.", "all"
     )
+
+    # What the trainer asks of every configuration, and self-play has no choice of.
+    teacher: ClassVar[str] = "self-play"
+    networks: ClassVar[str] = "value"
+    value_loss: ClassVar[str] = "squared"
+    dropout: ClassVar[float] = 0.0
+    init: ClassVar[str] = ""
+    patience: ClassVar[int] = 0
+
+    @property
+    def epochs(self) -> int:
+        """A round is an epoch of the trainer."""
+        return self.rounds
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hidden_sizes", tuple(self.hidden_sizes))

@@ -429,8 +429,9 @@ def _gpu_training() -> list[Row]:
     """The card's value network with data at hand and with fresh data."""
     from mlx_train.config import Config
     from mlx_train.data.exact import ExactSource
+    from mlx_train.data.transfer import to_mlx
     from mlx_train.device.backend import mx
-    from mlx_train.training.trainer import Trainer, to_mlx
+    from mlx_train.training.trainer import Trainer
 
     config = Config(
         teacher="exact", networks="value", batch_size=GPU_BATCH, device="gpu", epochs=1, steps=5 * _GPU_STEPS
@@ -438,11 +439,11 @@ def _gpu_training() -> list[Row]:
     trainer = Trainer(config, config.steps)
     source = ExactSource(config)
     arrays = to_mlx(source.batch(0, GPU_BATCH, 0), "value", source.device_table)
-    mx.eval(trainer._step_on([arrays]))
+    mx.eval(trainer.step_on([arrays]))
 
     def at_hand() -> None:
         for _ in range(_GPU_STEPS):
-            losses = trainer._step_on([arrays])
+            losses = trainer.step_on([arrays])
         mx.eval(losses)
 
     def half(dtype: mx.Dtype) -> None:
@@ -465,7 +466,7 @@ def _gpu_training() -> list[Row]:
         seconds = median_seconds(partial(half, dtype))
         rows.append((f"a plain step in {dtype}, compiling included", rate(count, seconds, "samples"), "", ""))
     for number in range(1, 4):
-        trainer.position.epoch, trainer.position.step = number, 0
+        trainer.state.epoch, trainer.state.step = number, 0
         measured = trainer.train_epoch(source)
     assert measured is not None  # nothing has stopped it
     rows.append(

@@ -71,3 +71,11 @@ def test_what_a_teacher_asks_for_stands_behind_everything_else(tmp_path):
     assert (found.learning_rate, found.value_loss) == (0.003, "squared")
     for teacher in ("search", "outcome", None):
         assert resolve("quick", teacher=teacher).learning_rate == 0.001
+
+
+def test_settings_of_older_runs_are_read_or_refused_in_one_line():
+    """Older versions had `pieces`, and `reuse`, of which anything but 1 trained on a batch again."""
+    old = resolve("quick").to_dict() | {"pieces": 2, "reuse": 1}
+    assert Config.from_dict(old) == resolve("quick")
+    with pytest.raises(ValueError, match="^reuse above 1 is a setting of older versions"):
+        Config.from_dict(old | {"reuse": 2})
