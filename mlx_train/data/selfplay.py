@@ -26,6 +26,9 @@ _GAMES_AT_A_TIME = 8
 #: Seconds between two looks at whether to stop while games are waited for.
 _POLL_SECONDS = 0.1
 
+#: The counts of a source, as a checkpoint has them.
+_COUNTS = ("rounds", "games", "positions", "turns")
+
 #: Packed positions, their returns (2 p - 1 for the side to move), and the turns that were played.
 Played = tuple[NDArray[np.uint64], NDArray[np.float32], int]
 
@@ -118,21 +121,12 @@ class SelfPlaySource(Source):
         self.turns = sum(turns for _, _, turns in parts)
 
     def state(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """-> (the window's arrays, the counts)."""
-        arrays = {
-            f"window.{i}.{name}": array
-            for i, pair in enumerate(self.window)
-            for name, array in zip(("packed", "returns"), pair, strict=True)
-        }
-        return arrays, {
-            "rounds": self.rounds, "games": self.games, "positions": self.positions, "turns": self.turns,
-            "window": len(self.window),
-        }  # fmt: skip
+        """-> (the window, the counts)."""
+        window = [{"packed": packed, "returns": returns} for packed, returns in self.window]
+        return {"window": window}, {name: getattr(self, name) for name in _COUNTS}
 
     def restore(self, arrays: dict[str, Any], values: dict[str, Any]) -> None:
-        """Take over what `state` gave. Raises KeyError for anything else."""
-        self.window.extend(
-            (arrays[f"window.{i}.packed"], arrays[f"window.{i}.returns"]) for i in range(values["window"])
-        )
-        self.rounds, self.games = values["rounds"], values["games"]
-        self.positions, self.turns = values["positions"], values["turns"]
+        """Take over what `state` gave."""
+        self.window.extend((part["packed"], part["returns"]) for part in arrays.get("window", []))
+        for name in _COUNTS:
+            setattr(self, name, values[name])

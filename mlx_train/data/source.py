@@ -50,7 +50,7 @@ class Source(ABC):
         return iter(())
 
     def state(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """-> (arrays by name, JSON values by name): what a checkpoint must hold for `restore`. By default nothing."""
+        """-> (a tree of arrays, JSON values by name): what a checkpoint must hold for `restore`. By default nothing."""
         return {}, {}
 
     def restore(self, arrays: dict[str, Any], values: dict[str, Any]) -> None:

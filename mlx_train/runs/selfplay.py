@@ -5,7 +5,6 @@ Beside the metrics and the checkpoints it leaves snapshots of the averaged weigh
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from mlx_train.config import SelfplayConfig
 from mlx_train.data.selfplay import SelfPlaySource
 from mlx_train.device.memory import peak_line
 from mlx_train.measuring.learning_curve import measure, read_metrics
-from mlx_train.networks.weights import save_document, to_document
+from mlx_train.networks.weights import save_document
 from mlx_train.pictures.report import learning_curve, markdown_table, save_figure
 from mlx_train.runs.run_folder import Run
 from mlx_train.runs.training import Session, weights_metadata
@@ -31,27 +30,6 @@ _SNAPSHOTS = 5.5
 
 #: Self-play computes a batch's gradient in one piece: no other process has to equal it.
 _CHUNKS = 1
-
-
-@dataclass(frozen=True, kw_only=True)
-class RoundMetrics:
-    """One round, as it is written to metrics.jsonl."""
-
-    round: int
-    games: int  # so far
-    positions: int  # learnt from so far
-    step: int
-    mean_turns: float  # of this round's games
-    learning_rate: float
-    loss: float | None  # mean squared error of 2 p - 1 against the returns; None before the first step
-    seconds: float  # so far, pauses left out
-    cpu_seconds: float  # so far, of all threads
-    peak_memory_bytes: int  # MLX's
-    process_peak_memory_bytes: int  # all that was resident
-
-    def to_dict(self) -> dict[str, float]:
-        """As plain JSON values; the loss is left out where there is none."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 class Learning:
@@ -89,14 +67,10 @@ class Learning:
             for path in self.run.snapshots.glob("round-*.json.gz")
         }
 
-    def document(self, metadata: dict[str, Any] | None = None) -> dict[str, Any]:
-        """The averaged weights as a JSON document; see `weights.to_document`."""
-        return to_document(self.trainer.averaged(), metadata or {}, self.config.networks)
-
-    def learn(self, on_round: Callable[[RoundMetrics], None] = lambda metrics: None) -> None:
+    def learn(self, on_round: Callable[[dict[str, Any]], None] = lambda row: None) -> None:
         """Play and train until the last round or until a stop is requested; the state is saved in both cases.
 
-        on_round: called after each round, once its metrics and its snapshot are written.
+        on_round: called with each round's row of metrics.jsonl, once that and a snapshot are written.
         """
 
         def on_epoch(metrics: EpochMetrics) -> None:
@@ -108,29 +82,30 @@ class Learning:
             self.session.metadata = self.session.metadata or self._metadata()
             self.session.save()
             moment("training saved")
-            save_document(self.run.weights, self.document(self.session.metadata))
+            save_document(self.run.weights, self.trainer.averaged_document(self.session.metadata))
 
-    def _write_round(self, epoch: EpochMetrics) -> RoundMetrics:
-        """Write a round's metrics, and a snapshot after some rounds and the last one."""
-        source, state = self.source, self.trainer.state
-        metrics = RoundMetrics(
-            round=epoch.epoch,
-            games=source.games,
-            positions=source.positions,
-            step=epoch.step,
-            mean_turns=source.turns / self.config.games,
-            learning_rate=epoch.learning_rate,
-            loss=epoch.train_value_loss,
-            seconds=round(state.seconds, 3),
-            cpu_seconds=round(state.cpu_seconds, 3),
-            peak_memory_bytes=epoch.peak_memory_bytes,
-            process_peak_memory_bytes=epoch.process_peak_memory_bytes,
-        )
-        self.run.append_metrics(metrics.to_dict())
-        if is_milestone(metrics.round) or metrics.round == self.config.rounds:
+    def _write_round(self, epoch: EpochMetrics) -> dict[str, Any]:
+        """Write a round's row of metrics, and a snapshot after some rounds and the last one -> the row."""
+        source, state, number = self.source, self.trainer.state, epoch.epoch
+        row = {
+            "round": number,
+            "games": source.games,
+            "positions": source.positions,
+            "step": epoch.step,
+            "mean_turns": source.turns / self.config.games,
+            "learning_rate": epoch.learning_rate,
+            "loss": epoch.train_value_loss,  # None before the first step
+            "seconds": round(state.seconds, 3),  # so far, pauses left out
+            "cpu_seconds": round(state.cpu_seconds, 3),  # so far, of all threads
+            "peak_memory_bytes": epoch.peak_memory_bytes,
+            "process_peak_memory_bytes": epoch.process_peak_memory_bytes,
+        }
+        row = {name: value for name, value in row.items() if value is not None}
+        self.run.append_metrics(row)
+        if is_milestone(number) or number == self.config.rounds:
             self.run.snapshots.mkdir(exist_ok=True)
-            save_document(self.run.snapshots / f"round-{metrics.round}.json.gz", self.document())
-        return metrics
+            save_document(self.run.snapshots / f"round-{number}.json.gz", self.trainer.averaged_document({}))
+        return row
 
     def _metadata(self) -> dict[str, Any]:
         """What the weights file says of the training."""
@@ -169,10 +144,11 @@ def learn_from_nothing(
         )
         with progress("rounds", config.rounds, "rounds", state.epoch - 1) as update:
 
-            def on_round(metrics: RoundMetrics) -> None:
-                loss = "" if metrics.loss is None else f"loss {metrics.loss:.5f}, "
-                note = f"{loss}{metrics.mean_turns:.0f} turns a game, {metrics.cpu_seconds:,.0f} s of cores"
-                update(metrics.round, note)
+            def on_round(row: dict[str, Any]) -> None:
+                loss = f"loss {row['loss']:.5f}, " if "loss" in row else ""
+                update(
+                    row["round"], f"{loss}{row['mean_turns']:.0f} turns a game, {row['cpu_seconds']:,.0f} s of cores"
+                )
 
             learning.learn(on_round)
         if not state.finished or stop_requested():
@@ -195,15 +171,8 @@ def _measure(run: Run, snapshots: dict[int, Path], table: Path | None, workers: 
     save_figure(learning_curve(points), run.learning_curve)
     header = ("round", "games", "minutes", "core minutes", "value error", "regret, points", "win % against perfect")
     rows = [
-        (
-            point.round,
-            f"{point.games:,}",
-            f"{point.seconds / 60:.1f}",
-            f"{point.cpu_seconds / 60:.1f}",
-            f"{point.value_error:.4f}",
-            f"{point.regret:.4f}",
-            f"{point.win_rate:.2f}",
-        )
+        (point.round, f"{point.games:,}", f"{point.seconds / 60:.1f}", f"{point.cpu_seconds / 60:.1f}",
+         f"{point.value_error:.4f}", f"{point.regret:.4f}", f"{point.win_rate:.2f}")
         for point in points
-    ]
+    ]  # fmt: skip
     print(markdown_table(header, rows))

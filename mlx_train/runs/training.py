@@ -212,11 +212,16 @@ def train(
             say(f"interrupted in epoch {min(state.epoch, config.epochs)}: go on with `{run.resume_command}`")
         ranks.leave()
         raise KeyboardInterrupt
+    return _summary(state, session.metadata)
+
+
+def _summary(state: TrainingState, metadata: dict[str, Any]) -> dict[str, Any]:
+    """What `train` prints and `run` takes its last lines from."""
     rows = [metrics.to_dict() for metrics in state.history]
     return {
         "epochs": len(rows),
-        "best_epoch": session.metadata.get("best_epoch"),
-        "best_validation_loss": session.metadata.get("best_validation_loss"),
+        "best_epoch": metadata.get("best_epoch"),
+        "best_validation_loss": metadata.get("best_validation_loss"),
         "training_seconds": state.seconds,
         **{name: mean_over_time(rows, name) for name in ("samples_per_second", "waiting")},
         "peak_memory_bytes": peaks(state.peak_memory_bytes),

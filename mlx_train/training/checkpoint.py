@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from mlx.utils import tree_flatten, tree_unflatten
+from mlx.utils import tree_flatten, tree_map, tree_unflatten
 
 from engine.machine.files import atomic_file
 from mlx_train.config import CHANGEABLE, Config, SelfplayConfig
@@ -52,7 +52,6 @@ class Checkpoint(NamedTuple):
     """What a file holds."""
 
     arrays: dict[str, Any]  # nested by the dots of the names
-    flat: dict[str, mx.array]  # the same by their whole names
     config: Config | SelfplayConfig
     position: dict[str, Any]
     source: dict[str, Any]
@@ -75,6 +74,7 @@ def save_checkpoint(
         "best": trainer.best,
         "average": trainer.average,
         "player": trainer.player,
+        "source": tree_map(mx.array, source_arrays),
     }
     metadata = {
         "version": str(CHECKPOINT_VERSION),
@@ -84,10 +84,8 @@ def save_checkpoint(
         "source": json.dumps(source_values),
         "run": json.dumps(run or {}),
     }
-    flat: dict[str, mx.array] = dict(tree_flatten(arrays))
-    flat |= {f"source.{name}": mx.array(array) for name, array in source_arrays.items()}
     buffer = io.BytesIO()
-    mx.save_safetensors(buffer, flat, metadata)
+    mx.save_safetensors(buffer, dict(tree_flatten(arrays)), metadata)
     path = _write(Path(folder), buffer.getbuffer())
     moment("checkpoint done")
     return path
@@ -167,7 +165,7 @@ def parse(data: bytes, name: object) -> Checkpoint:
         raise ValueError(f"{name}: checkpoint of version {version}, this is version {CHECKPOINT_VERSION}")
     config = _KINDS[metadata.get("kind", Config.__name__)].from_dict(json.loads(metadata["config"]))
     position, run = json.loads(metadata["position"]), json.loads(metadata["run"])
-    return Checkpoint(arrays, flat, config, position, json.loads(metadata.get("source", "{}")), run)
+    return Checkpoint(arrays, config, position, json.loads(metadata.get("source", "{}")), run)
 
 
 def load_model(source: str | Path) -> tuple[Networks, Config | SelfplayConfig, dict[str, Any]]:
@@ -212,13 +210,7 @@ def restore(trainer: Trainer, data: bytes, name: object = "checkpoint", source: 
     trainer.state = TrainingState.from_dict(checkpoint.position)
     mx.eval(trainer.arrays, trainer.best, trainer.player)
     if source is not None:
-        prefix = "source."
-        numbers = {
-            key.removeprefix(prefix): np.array(array)
-            for key, array in checkpoint.flat.items()
-            if key.startswith(prefix)
-        }
-        source.restore(numbers, checkpoint.source)
+        source.restore(tree_map(np.array, arrays.get("source", {})), checkpoint.source)
     return checkpoint.run
 
 

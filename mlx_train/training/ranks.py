@@ -53,6 +53,9 @@ class Ranks:
         self._watch: Watch | None = None
         if group is None:
             return
+        from mlx_train.device.backend import mx
+
+        self._mx = mx
         self.share = Share(group.rank(), group.size())
         if not self.leads:
             progress.silence()
@@ -69,9 +72,7 @@ class Ranks:
 
     def sum(self, array: "mx.array") -> "mx.array":
         """The sum over all processes, the same bits in each. May stand in a compiled function."""
-        from mlx_train.device.backend import mx
-
-        return array if self._group is None else mx.distributed.all_sum(array, group=self._group)
+        return array if self._group is None else self._mx.distributed.all_sum(array, group=self._group)
 
     def gather_bytes(self, data: bytes) -> list[bytes]:
         """Bytes of every process, in order of the ranks."""
@@ -90,26 +91,25 @@ class Ranks:
 
     def _rows(self, values: np.ndarray) -> np.ndarray:
         """Arrays of the same shape of every process -> one more axis, by rank."""
-        from mlx_train.device.backend import mx
+        return self._received(self._mx.distributed.all_gather(self._mx.array(values)[None], group=self._group))
 
-        return _received(mx.distributed.all_gather(mx.array(values)[None], group=self._group))
+    def _received(self, result: "mx.array") -> np.ndarray:
+        """The values of a collective operation. Raises RuntimeError where a process is lost."""
+        self._mx.eval(result)  # np.array alone hides a failure of MLX 0.32's ring, and returns no data
+        return np.array(result)
 
     def first_bytes(self, data: bytes) -> bytes:
         """Rank 0's bytes, in every process."""
         if self._group is None:
             return data
-        from mlx_train.device.backend import mx
-
         size = self.gather(len(data))[0]
         sent = np.frombuffer(data if self.leads else bytes(size), dtype=np.uint8)
-        blocks = [mx.array(sent[start : start + _BLOCK]) for start in range(0, size, _BLOCK)]
-        return b"".join(_received(self.sum(block)).tobytes() for block in blocks)
+        blocks = [self._mx.array(sent[start : start + _BLOCK]) for start in range(0, size, _BLOCK)]
+        return b"".join(self._received(self.sum(block)).tobytes() for block in blocks)
 
-    def first_arrays(self, tree: Any) -> Any:
-        """A tree of arrays of rank 0 in place of this process's, which has the same shapes."""
-        from mlx.utils import tree_map
-
-        return tree_map(lambda array: self.sum(array if self.leads else array * 0), tree)
+    def first_array(self, array: "mx.array") -> "mx.array":
+        """Rank 0's array, in place of this process's of the same shape."""
+        return self.sum(array if self.leads else array * 0)
 
     def gather(self, value: Any) -> list[Any]:
         """A JSON value of every process, in order of the ranks."""
@@ -155,14 +155,6 @@ class Ranks:
     def has_lost_one(self) -> bool:
         """Whether another process has died; the person has then been told. Waits a little for the news."""
         return self._watch is not None and self._watch.lost()
-
-
-def _received(result: "mx.array") -> np.ndarray:
-    """The values of a collective operation. Raises RuntimeError where a process is lost."""
-    from mlx_train.device.backend import mx
-
-    mx.eval(result)  # np.array alone keeps the failure of MLX 0.32's ring to itself, and returns what is no data
-    return np.array(result)
 
 
 #: The group of a process that works alone.

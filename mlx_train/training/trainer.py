@@ -83,7 +83,7 @@ class Trainer:
         if config.init and ranks.leads and not restored:
             load_into(self.model, config.init)
         if ranks.share.size > 1:  # the random numbers of one device are not quite those of another
-            self.model.update(ranks.first_arrays(self.model.parameters()))
+            self.model.update(tree_map(ranks.first_array, self.model.parameters()))
         self.optimizers = {name: make_optimizer(config, steps) for name in self.names}
         for name, optimizer in self.optimizers.items():
             optimizer.init(self.model[name].trainable_parameters())
@@ -338,16 +338,18 @@ class Trainer:
 
     # The averaged weights
 
-    def averaged(self, weights: dict[str, Any] | None = None) -> Networks:
-        """Networks with the running average of the weights, or with weights of `player` or `average`."""
-        networks = Networks(self.config.hidden_sizes, self.config.activation)
-        for name, tree in (weights or self.average).items():
-            networks[name].update(tree)
-        return networks
+    def averaged_document(self, metadata: dict[str, Any]) -> dict[str, Any]:
+        """The running average of the weights as a JSON document (`weights.to_document`)."""
+        return self._document(self.average, metadata)
 
     def playing_network(self) -> Network:
         """The network that plays during this epoch, as the engine's."""
-        return Network.from_document(to_document(self.averaged(self.player), {}, self.config.networks))
+        return Network.from_document(self._document(self.player, {}))
+
+    def _document(self, weights: dict[str, Any], metadata: dict[str, Any]) -> dict[str, Any]:
+        networks = Networks(self.config.hidden_sizes, self.config.activation)
+        networks.update(weights)
+        return to_document(networks, metadata, self.config.networks)
 
 
 def train(

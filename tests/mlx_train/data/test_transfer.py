@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mlx_train.config import resolve
-from mlx_train.data.batches import Batch
+from mlx_train.data.batches import Batch, TableEntries
 from mlx_train.data.games import Decisions
 from mlx_train.data.search import SearchSource
 from mlx_train.data.transfer import as_features, crossing, to_mlx

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mlx.utils import tree_flatten
 
 import engine
 from engine import Network, Tablebase
@@ -58,7 +59,8 @@ def learnt(folder, config, rounds=None):
 
 def arrays(folder):
     """All arrays of a run's newest checkpoint."""
-    return {name: np.array(array) for name, array in parse(newest(folder / "checkpoints")[1], folder).flat.items()}
+    checkpoint = parse(newest(folder / "checkpoints")[1], folder)
+    return {name: np.array(array) for name, array in tree_flatten(checkpoint.arrays)}
 
 
 def assert_same_bits(one, two):
@@ -135,7 +137,7 @@ def test_it_learns_what_positions_are_worth(table, tmp_path):
     )  # fmt: skip
     fresh = Learning(config, Run.create(config, "selfplay", tmp_path / "fresh"))
     errors = [
-        value_error(Network.from_document(learning.document()), table, 5000).mean
+        value_error(Network.from_document(learning.trainer.averaged_document({})), table, 5000).mean
         for learning in (fresh, learnt(tmp_path / "run", config))
     ]
     assert errors[1] < 0.5 * errors[0]
@@ -231,7 +233,7 @@ def test_a_checkpoint_becomes_a_weights_file(interrupted, tmp_path):
     convert(interrupted.checkpoints, tmp_path / "w.json")
     weights = Network.load(tmp_path / "w.json")
     position = engine.Position()
-    assert weights.value(position) == Network.from_document(learning.document()).value(position)
+    assert weights.value(position) == Network.from_document(learning.trainer.averaged_document({})).value(position)
     assert not weights.has_policy
 
 
