@@ -52,6 +52,7 @@ check: $(INSTALLED) $(DEVELOP)
 	$(PY) -m ruff check .
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cython-lint engine portable
 	$(PY) -m mypy
+	$(VENV)/bin/lint-imports --no-cache
 
 format: $(DEVELOP)
 	$(PY) -m ruff format .

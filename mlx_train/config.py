@@ -20,7 +20,9 @@ TEACHERS = ("search", "exact", "outcome")
 
 #: What a teacher's labels ask for in place of the defaults. Labels without noise bear larger steps, and an absolute
 #: error lowers the squared one too (docs/experiments.md).
-TEACHER_SETTINGS: dict[str, dict[str, Any]] = {"exact": {"learning_rate": 0.003, "value_loss": "absolute"}}
+TEACHER_SETTINGS: dict[str, dict[str, Any]] = {
+    "exact": {"learning_rate": 0.003, "value_loss": "absolute", "optimizer": "soap"}
+}
 
 
 def _evaluation_weights() -> Iterable[str]:
@@ -129,9 +131,15 @@ class Config(Settings):
     batch_size: int = setting(
         512, "Decisions a step, of all processes together; auto: what suits the device.", words={"auto": AUTO}
     )
+    optimizer: str = setting(
+        "adam",
+        "How gradients become steps: adam, or soap (Adam in an eigenbasis of the gradients); with the exact teacher "
+        f"{TEACHER_SETTINGS['exact']['optimizer']} unless told.",
+        choices=("adam", "soap"),
+    )
     learning_rate: float = setting(
         0.001,
-        "Adam's rate after the warm-up; a cosine takes it to zero; with the exact teacher "
+        "The optimizer's rate after the warm-up; a cosine takes it to zero; with the exact teacher "
         f"{TEACHER_SETTINGS['exact']['learning_rate']} unless told.",
     )
     warmup: float = setting(0.02, "Share of the steps over which the learning rate rises from zero.")
@@ -235,6 +243,7 @@ class SelfplayConfig(Settings):
     # What the trainer asks of every configuration, and self-play has no choice of.
     teacher: ClassVar[str] = "self-play"
     networks: ClassVar[str] = "value"
+    optimizer: ClassVar[str] = "adam"
     value_loss: ClassVar[str] = "squared"
     dropout: ClassVar[float] = 0.0
     init: ClassVar[str] = ""

@@ -13,11 +13,21 @@ from pathlib import Path
 
 import pytest
 from commandline import commands, parse
-from documents import DOCUMENTS, ROOT, Snippet, snippets
+from documents import DOCUMENTS, REASONS, ROOT, Snippet, read_marks, snippets
 from typer import Exit
 
-SNIPPETS = {document.relative_to(ROOT).as_posix(): snippets(document) for document in DOCUMENTS}
-ALL = [snippet for found in SNIPPETS.values() for snippet in found]
+MARKS = read_marks(ROOT / "tests" / "document_marks.toml")
+
+
+def marks_of(name):
+    """{reason: [beginnings of commands]} that hold in a document: its own, then those of every document."""
+    common = MARKS["*"]
+    return {reason: MARKS.get(name, {}).get(reason, []) + common.get(reason, []) for reason in REASONS}
+
+
+NAMES = {document.relative_to(ROOT).as_posix(): document for document in DOCUMENTS}
+SNIPPETS = {name: snippets(document, marks_of(name)) for name, document in NAMES.items()}
+ALL = [snippet for rows in SNIPPETS.values() for snippet in rows]
 
 
 def run_by_test(snippet: Snippet) -> bool:
@@ -95,7 +105,7 @@ def test_every_command_parses(snippet):
     check(snippet)
 
 
-@pytest.mark.parametrize("name", [name for name, found in SNIPPETS.items() if any(map(run_by_test, found))])
+@pytest.mark.parametrize("name", [name for name, rows in SNIPPETS.items() if any(map(run_by_test, rows))])
 def test_commands_run(name, tmp_path):
     """All of a document's, in order, in one folder that looks like a checkout; the game is not solved there."""
     for folder in ("weights", "docs", "notebooks"):
@@ -130,8 +140,6 @@ def test_commands_run(name, tmp_path):
 PAGE = """\
 # A page
 
-<!-- slow: solve -->
-
     python -m mlx_train solve --pieces 2    # a comment
     python -m mlx_train analyze X \\
         --roll 3
@@ -139,9 +147,9 @@ PAGE = """\
 
 Say `python -m mlx_train doctor` or
 `python -m mlx_train
-solve` <!-- gpu -->.
+solve`.
 
-| `make bench` | all | <!-- slow -->
+| `make bench` | all |
 | `make test` |
 
 ```python
@@ -153,18 +161,37 @@ print("python -m mlx_train")
 def test_marks_and_places(tmp_path):
     page = tmp_path / "page.md"
     page.write_text(PAGE)
-    found = [(snippet.line, " ".join(snippet.words[-2:]), snippet.mark, snippet.python) for snippet in snippets(page)]
-    assert found == [
-        (5, "--pieces 2", "slow", False), (6, "--roll 3", None, False), (10, "mlx_train doctor", "gpu", False),
-        (11, "mlx_train solve", "gpu", False), (14, "make bench", "slow", False), (15, "make test", None, False),
-        (18, 'print("python -m mlx_train")'.replace('"', ""), None, True),
+    marks = {"slow": ["python -m mlx_train solve --pieces", "make bench"], "gpu": ["python -m mlx_train solve"]}
+    rows = [
+        (snippet.line, " ".join(snippet.words[-2:]), snippet.mark, snippet.python) for snippet in snippets(page, marks)
+    ]
+    assert rows == [
+        (3, "--pieces 2", "slow", False), (4, "--roll 3", None, False), (8, "mlx_train doctor", None, False),
+        (9, "mlx_train solve", "gpu", False), (12, "make bench", "slow", False), (13, "make test", None, False),
+        (16, 'print("python -m mlx_train")'.replace('"', ""), None, True),
     ]  # fmt: skip
-    assert [snippet.synopsis for snippet in snippets(page)][:3] == [False, True, False]
-    page.write_text("<!-- document slow -->\n\n    make test\n\nor `make run`")
-    assert [snippet.mark for snippet in snippets(page)] == ["slow", "slow"]
-    page.write_text("<!-- slwo -->\n\n    make test\n")
-    with pytest.raises(ValueError, match="unknown mark 'slwo'"):
-        snippets(page)
+    assert [snippet.synopsis for snippet in snippets(page, {})][:3] == [False, True, False]
+    assert {snippet.mark for snippet in snippets(page, {"slow": ["*"]})} == {"slow"}
+    assert snippets(page, {"by-hand": ["```python"]})[-1].mark == "by-hand"
+
+
+def test_an_unknown_reason_is_an_error(tmp_path):
+    marks = tmp_path / "marks.toml"
+    marks.write_text('["README.md"]\nslwo = ["make test"]\n')
+    with pytest.raises(ValueError, match="unknown reason 'slwo'"):
+        read_marks(marks)
+
+
+def test_every_mark_is_for_a_command():
+    for name, reasons in MARKS.items():
+        for reason, beginnings in reasons.items():
+            for beginning in beginnings:
+                rows = [
+                    row
+                    for each in (NAMES if name == "*" else [name])
+                    for row in snippets(NAMES[each], {reason: [beginning]})
+                ]
+                assert any(row.mark for row in rows), f"{name}: no command begins with {beginning!r}"
 
 
 @pytest.mark.parametrize(

@@ -46,8 +46,8 @@ class ExactSource(Source):
         self.batch_size = config.batch_size
         self._threads = worker_count(config.workers)
         self._on_device = kernels.available()
-        ahead = _BATCHES_AHEAD * self._threads
-        self.together = max(1, min(_CROSSING // config.batch_size, ahead // 2)) if self._on_device else 1
+        ahead, rows = _BATCHES_AHEAD * self._threads, -(-config.batch_size // share.size)
+        self.together = max(1, min(_CROSSING // rows, ahead // 2)) if self._on_device else 1
 
     @cached_property
     def device_table(self) -> DeviceTable | None:

@@ -1,13 +1,13 @@
 """MLX as this project uses it: with a fast BLAS, and on a chosen device.
 
 Import MLX from here, never directly: on Linux the faster BLAS has to be in place before `mlx.core` is loaded, and the
-settings of its CUDA build.
+settings of its CUDA build, the choice of a GPU among them.
 """
 
 import os
 import sys
 
-from mlx_train.device import blas
+from mlx_train.device import blas, gpus
 
 blas.prefer_openblas()
 if sys.platform == "linux":
@@ -15,6 +15,7 @@ if sys.platform == "linux":
     # graphs (docs/experiments.md, also for the numbers). Without CUDA these mean nothing.
     for name, value in (("USE_CUDA_GRAPHS", "0"), ("MAX_OPS_PER_BUFFER", "1000"), ("MAX_MB_PER_BUFFER", "100000")):
         os.environ.setdefault(f"MLX_{name}", value)
+    gpus.choose()
 
 import mlx.core as mx  # noqa: E402
 import mlx.nn as nn  # noqa: E402

@@ -12,6 +12,7 @@ from engine.games.agents import open_table
 from engine.solved.tablebase import default_path
 from mlx_train.config import SelfplayConfig
 from mlx_train.data.selfplay import SelfPlaySource
+from mlx_train.device.gpus import named
 from mlx_train.device.memory import peak_line
 from mlx_train.measuring.learning_curve import measure, read_metrics
 from mlx_train.networks.weights import save_document
@@ -139,7 +140,7 @@ def learn_from_nothing(
         learning = Learning(config, run, stop_requested)
         state, source = learning.trainer.state, learning.source
         say(
-            f"learning on the {learning.session.device}: {config.rounds * config.games:,} games in "
+            f"learning on the {named(learning.session.device)}: {config.rounds * config.games:,} games in "
             f"{config.rounds:,} rounds"
         )
         with progress("rounds", config.rounds, "rounds", state.epoch - 1) as update:

@@ -18,6 +18,7 @@ from mlx_train.data.games import Decisions
 from mlx_train.data.search import SearchSource
 from mlx_train.data.source import Source
 from mlx_train.device.backend import peak_memory, use_device
+from mlx_train.device.gpus import named
 from mlx_train.device.memory import check, explained, peaks, smaller_batch
 from mlx_train.networks.mlp import Networks
 from mlx_train.networks.weights import METADATA_VERSION, load_into, save_document, to_document
@@ -179,7 +180,7 @@ def train(
     trainer, state = session.trainer, session.trainer.state
     if ranks.leads:
         run.write_metrics([metrics.to_dict() for metrics in state.history])
-    say(f"training on the {session.device}: up to {source.total_steps:,} steps of {source.batch_size:,} samples")
+    say(f"training on the {named(session.device)}: up to {source.total_steps:,} steps of {source.batch_size:,} samples")
     with (
         held_back() as stop_requested,
         progress("training", source.total_steps, "steps", state.updates) as update,

@@ -1,5 +1,6 @@
 """What works on this machine: versions, devices, cores, BLAS."""
 
+import dataclasses
 import os
 import shutil
 import time
@@ -9,6 +10,7 @@ import numpy as np
 
 from engine.machine.cores import detect
 from mlx_train.config import Config
+from mlx_train.device.gpus import VARIABLE, GpuChoice, choose
 from mlx_train.pictures.report import markdown_table
 from mlx_train.runs.run_folder import provenance
 
@@ -27,6 +29,7 @@ def examine() -> dict[str, Any]:
         **provenance(),
         "compiler": shutil.which(os.environ.get("CC", "cc")),
         "blas": {"fast": status.active, "library": status.library, "reason": status.reason},
+        "cuda_gpus": dataclasses.asdict(choose()),
         "cores": {"performance": cores.count, "total": cores.total, "reason": cores.reason},
         "training_samples_per_second": {device: round(speed) for device, speed in speeds.items()},
         "gpu_over_cpu": round(speeds["gpu"] / speeds["cpu"], 2) if "gpu" in speeds else None,
@@ -82,6 +85,9 @@ def table(result: dict[str, Any]) -> str:
         ("fast BLAS", f"{'yes' if blas['fast'] else 'no'}: {blas['reason']}"),
         ("cores", f"{cores['performance']} of {cores['total']} used ({cores['reason']})"),
     ]
+    choice = GpuChoice(**result["cuda_gpus"])
+    if choice.describe():
+        rows.append(("CUDA", choice.describe() + (f"; set {VARIABLE} to use another" if choice.automatic else "")))
     for device, speed in result["training_samples_per_second"].items():
         rows.append((f"training on {device}", f"{speed:,} samples/s, both networks, batch {Config.batch_size}"))
     if result["gpu_over_cpu"] is None:

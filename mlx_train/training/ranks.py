@@ -107,9 +107,15 @@ class Ranks:
         blocks = [self._mx.array(sent[start : start + _BLOCK]) for start in range(0, size, _BLOCK)]
         return b"".join(self._received(self.sum(block)).tobytes() for block in blocks)
 
-    def first_array(self, array: "mx.array") -> "mx.array":
-        """Rank 0's array, in place of this process's of the same shape."""
-        return self.sum(array if self.leads else array * 0)
+    def first_arrays(self, tree: Any) -> Any:
+        """A tree of arrays of rank 0 in place of this process's, which has the same shapes."""
+        from mlx.utils import tree_map
+
+        sums = tree_map(lambda array: self.sum(array if self.leads else array * 0), tree)
+        self._mx.eval(
+            sums
+        )  # now, by all: a sum that is put off may be evaluated by one process alone, which waits for ever
+        return sums
 
     def gather(self, value: Any) -> list[Any]:
         """A JSON value of every process, in order of the ranks."""

@@ -15,14 +15,15 @@ from mlx_train.config import Config, SelfplayConfig
 from mlx_train.data.batches import Batch, Share
 from mlx_train.data.source import Source
 from mlx_train.data.transfer import as_features, crossing, to_mlx
-from mlx_train.device.backend import mx, nn, peak_memory
+from mlx_train.device.backend import mx, nn, optim, peak_memory
 from mlx_train.device.memory import process_peak_memory
 from mlx_train.networks.mlp import Networks
 from mlx_train.networks.weights import load_into, to_document
 from mlx_train.system.kill_points import moment
 from mlx_train.training.losses import policy_hits, policy_loss, value_loss
 from mlx_train.training.ranks import ALONE, Ranks
-from mlx_train.training.schedule import make_optimizer
+from mlx_train.training.schedule import learning_rate_schedule
+from mlx_train.training.soap import Soap, gathers
 from mlx_train.training.state import EpochMetrics, TrainingState, best_epochs
 
 #: Chunks of a batch whose gradients are summed on the CPU, so that two processes equal one. A GPU takes it whole.
@@ -30,6 +31,13 @@ CPU_CHUNKS = 2
 
 #: The networks that each choice of `Config.networks` trains.
 TRAINED = {"both": ("value", "policy"), "value": ("value",), "policy": ("policy",)}
+
+
+def make_optimizer(config: Config | SelfplayConfig, schedule: Callable[[mx.array], mx.array]) -> optim.Optimizer:
+    """The optimizer of one network. A checkpoint holds all that is in its `state`."""
+    if config.optimizer == "soap":
+        return Soap(schedule)
+    return optim.Adam(learning_rate=schedule, bias_correction=True)
 
 
 def network_streams() -> tuple[mx.Stream, mx.Stream]:
@@ -83,8 +91,9 @@ class Trainer:
         if config.init and ranks.leads and not restored:
             load_into(self.model, config.init)
         if ranks.share.size > 1:  # the random numbers of one device are not quite those of another
-            self.model.update(tree_map(ranks.first_array, self.model.parameters()))
-        self.optimizers = {name: make_optimizer(config, steps) for name in self.names}
+            self.model.update(ranks.first_arrays(self.model.parameters()))
+        schedule = learning_rate_schedule(config, steps)
+        self.optimizers = {name: make_optimizer(config, schedule) for name in self.names}
         for name, optimizer in self.optimizers.items():
             optimizer.init(self.model[name].trainable_parameters())
         self.best: dict[str, Any] = {}
@@ -124,14 +133,18 @@ class Trainer:
         if self.config.dropout:
             key = mx.random.key((self.config.seed * 1_000_003 + self.state.updates) % 2**63)
         flag = mx.array([float(stop)]) if self.ranks.share.size > 1 else None
-        results = self._compiled(arrays, rows or len(arrays[0][0]), key, flag)
+        gathering = self.config.optimizer == "soap" and gathers(self.state.updates + 1)
+        results = self._compiled(arrays, rows or len(arrays[0][0]), key, flag, gathering)
         self._after_step(results)
         return results
 
     def _after_step(self, results: list[mx.array]) -> None:
-        """Between two calls of the compiled step: count it, and have the device begin."""
+        """Between two calls of the compiled step: count it, have the device begin, and renew SOAP's eigenvectors."""
         self.state.updates += 1
         mx.async_eval(results, self.arrays)
+        for optimizer in self.optimizers.values():
+            if isinstance(optimizer, Soap):
+                optimizer.renew(self.state.updates)
 
     def _compile(self) -> Callable[..., list[mx.array]]:
         losses: dict[str, Callable[..., mx.array]] = {
@@ -143,7 +156,7 @@ class Trainer:
 
         @partial(mx.compile, inputs=self.arrays, outputs=self.arrays)
         def step(
-            batches: list[list[mx.array]], rows: int, key: mx.array | None, stop: mx.array | None
+            batches: list[list[mx.array]], rows: int, key: mx.array | None, stop: mx.array | None, gathering: bool
         ) -> list[mx.array]:
             results, slopes = [], []
             for name, arrays, keys in zip(self.names, batches, self._keys(rows, key), strict=True):
@@ -154,8 +167,11 @@ class Trainer:
             if stop is not None:
                 results, slopes = self._over_all_ranks(results, slopes, stop)
             for name, slope in zip(self.names, slopes, strict=True):
+                optimizer = self.optimizers[name]
+                if isinstance(optimizer, Soap):
+                    optimizer.gathering = gathering
                 with mx.stream(streams[name]):
-                    self.optimizers[name].update(self.model[name], slope)
+                    optimizer.update(self.model[name], slope)
                     if self.average:
                         self._follow(name)
             return results
@@ -213,7 +229,9 @@ class Trainer:
         shaped = [one.reshape(array.shape) for one, array in zip(summed, arrays, strict=True)]
         rest = iter(shaped)
         slopes = [tree_unflatten([(name, next(rest)) for name, _ in tree]) for tree in trees]
-        return [*rest, stops], slopes
+        # Copies: a part of the sum would keep all gradients of the step in memory, and under CUDA bring them all to
+        # the host when its one number is read.
+        return [mx.contiguous(part) for part in (*rest, stops)], slopes
 
     # An epoch
 

@@ -1,7 +1,12 @@
-"""The commands and Python programs that stand in the documents, with their marks (see CONTRIBUTING.md)."""
+"""The commands and Python programs that stand in the documents, with their marks.
+
+tests/document_marks.toml lists the commands that no test runs: by document (`"*"` is every document), then by reason,
+the beginnings of commands. `"*"` for a command is the whole document, "```python" its blocks of Python.
+"""
 
 import re
 import shlex
+import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,10 +14,9 @@ ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 PROGRAMS = ("python", "python3", "mlx-ur", "make", "pip", "node", "tensorboard", ".ci/run")
-MARKS = ("slow", "gpu", "by-hand")
+#: Why a command is not run: it takes long, it needs a GPU, or it needs a person or never ends.
+REASONS = ("slow", "gpu", "by-hand")
 
-_MARK = re.compile(r"<!-- *(document )?([a-z-]+)(?:: *([^>]*?))? *-->")
-_COMMENT = re.compile(r"<!--.*?-->")
 _SPAN = re.compile(r"(?<!`)`([^`]+)`(?!`)")
 # A word that stands for something else: FILE, net:FILE, A, GAMES.npz, ... or [...].
 _PLACEHOLDER = re.compile(r"(?:^|[:/=])[A-Z]+(?:\.\w+)*(?:[@:]|$)|^\[|\.\.\.$")
@@ -69,7 +73,7 @@ def _pieces(text):
         if not fenced:
             indented = line.startswith("    ") and (piece is None or piece.kind == "code")
             kind = "code" if indented else "text"
-            if piece and (not line.strip() or piece.kind != kind or re.match(r"\s*(\||- |\d+\. |#|<!--)", line)):
+            if piece and (not line.strip() or piece.kind != kind or re.match(r"\s*(\||- |\d+\. |#)", line)):
                 yield piece
                 piece = None
             if not line.strip():
@@ -80,28 +84,33 @@ def _pieces(text):
         yield piece
 
 
-def snippets(document):
-    """Every snippet of a document, in order. Raises ValueError for an unknown mark."""
-    found, standing, before = [], [], []  # marks of the document, and those of the line above
+def read_marks(path):
+    """{document or "*": {reason: [beginnings of commands]}}. Raises ValueError for an unknown reason."""
+    marks = tomllib.loads(path.read_text())
+    for document, reasons in marks.items():
+        for reason in reasons:
+            if reason not in REASONS:
+                raise ValueError(f"{document}: unknown reason {reason!r} (known: {', '.join(REASONS)})")
+    return marks
+
+
+def snippets(document, marks):
+    """Every snippet of a document, in order. marks: {reason: [beginnings of commands]}."""
+    rows = []
     for piece in _pieces(document.read_text()):
-        text = "\n".join(piece.lines)
-        marks = []
-        for whole, name, commands in _MARK.findall(text) if piece.kind == "text" else ():
-            if name not in MARKS:
-                raise ValueError(f"{document.name}:{piece.line}: unknown mark {name!r} (known: {', '.join(MARKS)})")
-            (standing if whole else marks).append((name, commands.split()))
         if piece.kind == "text":
-            found += _inline(document, piece.line, text, standing + marks)
-            before = marks if not _COMMENT.sub("", text).strip() else []
+            rows += _inline(document, piece.line, "\n".join(piece.lines), marks)
         else:
-            found += _block(document, piece, standing + before)
-            before = []
-    return found
+            rows += _block(document, piece, marks)
+    return rows
 
 
 def _mark(marks, words):
-    """The first of the marks that is meant for this command: one that names no commands, or this one."""
-    return next((name for name, commands in marks if not commands or set(commands) & set(words)), None)
+    """The first reason for which this command is not run, or None."""
+    for reason, beginnings in marks.items():
+        if any(start == "*" or words[: len(shlex.split(start))] == shlex.split(start) for start in beginnings):
+            return reason
+    return None
 
 
 def _command(document, line, text, marks, inline):
@@ -117,27 +126,27 @@ def _command(document, line, text, marks, inline):
 
 
 def _inline(document, line, text, marks):
-    found = []
+    rows = []
     for span in _SPAN.finditer(text):
         if " " in span[1] or "\n" in span[1]:
             at = line + text.count("\n", 0, span.start())
-            found += _command(document, at, " ".join(span[1].split()), marks, inline=True)
-    return found
+            rows += _command(document, at, " ".join(span[1].split()), marks, inline=True)
+    return rows
 
 
 def _block(document, piece, marks):
     if piece.kind == "python":
         text = "\n".join(piece.lines)
-        return [Snippet(document=document, line=piece.line, text=text, mark=_mark(marks, []), python=True)]
+        return [Snippet(document=document, line=piece.line, text=text, mark=_mark(marks, ["```python"]), python=True)]
     if piece.kind not in ("code", "sh", "bash", "shell", "console"):
         return []
-    found, begun, start = [], "", 0
+    rows, begun, start = [], "", 0
     for number, line in enumerate(piece.lines, piece.line):
         start = start if begun else number
         begun += line.strip().removeprefix("$ ")
         if begun.endswith("\\"):
             begun = begun[:-1]
             continue
-        found += _command(document, start, begun, marks, inline=False)
+        rows += _command(document, start, begun, marks, inline=False)
         begun = ""
-    return found
+    return rows

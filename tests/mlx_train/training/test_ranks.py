@@ -20,6 +20,7 @@ import pytest
 from engine.network.network import read_document
 from mlx_train.config import Config
 from mlx_train.data.batches import Share
+from mlx_train.data.exact import ExactSource
 from mlx_train.data.games import Decisions
 from mlx_train.runs.generation import generate
 from mlx_train.runs.run_folder import Run
@@ -49,6 +50,46 @@ try:
     print("wrong data")
 except RuntimeError:
     print("an error")
+"""
+
+#: Processes that take the arrays of the first one, which then reads them alone.
+FIRST_ARRAYS = """
+import numpy as np
+from mlx_train.device.backend import mx
+from mlx_train.training.ranks import join
+
+mx.set_default_device(mx.cpu)
+ranks = join()
+arrays = ranks.first_arrays({"weights": mx.full((3,), 5.0 + ranks.share.rank)})
+if ranks.leads:
+    np.array(arrays["weights"])
+ranks.gather(None)
+print(np.array(arrays["weights"]).tolist())
+ranks.leave()
+"""
+
+#: Processes that make steps and keep their losses, as an epoch does.
+KEPT_LOSSES = """
+import numpy as np
+from mlx_train.device.backend import mx
+from mlx_train.config import Config
+from mlx_train.data.batches import Batch, FeatureRows
+from mlx_train.training.ranks import join
+from mlx_train.training.trainer import Trainer
+
+mx.set_default_device(mx.cpu)
+ranks = join()
+config = Config(batch_size=16, networks="value")
+trainer = Trainer(config, 100, ranks)
+batch = Batch(FeatureRows(np.ones((8, 150), dtype=np.uint8), (np.ones(8, dtype=np.float32),)))
+losses = []
+for step in range(30):
+    losses.append(trainer.step(batch, 16))
+    mx.eval(losses[-1])
+    if step == 9:
+        before = mx.get_active_memory()
+print(mx.get_active_memory() - before)
+ranks.leave()
 """
 
 
@@ -134,6 +175,12 @@ def test_processes_of_one_machine_divide_its_cores(table, monkeypatch):
         assert source.config.workers == own
 
 
+def test_as_many_rows_cross_to_a_gpu_at_once_for_any_number_of_processes(table, monkeypatch):
+    monkeypatch.setattr("mlx_train.device.kernels.available", lambda: True)
+    config = Config(teacher="exact", batch_size=131_072, workers=32)
+    assert [ExactSource(config, table, Share(0, size)).together for size in (1, 2, 4)] == [4, 8, 16]
+
+
 def test_what_the_launcher_says(monkeypatch, tmp_path):
     for name in ("MLX_RANK", "MLX_HOSTFILE", "MLX_JACCL_COORDINATOR", "NCCL_HOST_IP"):
         monkeypatch.delenv(name, raising=False)
@@ -198,6 +245,25 @@ def test_what_is_gathered_is_whole_or_an_error(tmp_path):
     for _ in range(3):
         (_, output, errors), _ = finish(start(2, [], tmp_path, program=("-c", GATHER)))
         assert output == "an error\n", errors
+
+
+def test_the_arrays_of_the_first_process_are_there_when_one_reads_them_alone(tmp_path):
+    for code, output, errors in finish(start(2, [], tmp_path, program=("-c", FIRST_ARRAYS))):
+        assert (code, output) == (0, "[5.0, 5.0, 5.0]\n"), errors
+
+
+def test_losses_that_are_kept_hold_no_gradients(tmp_path):
+    for code, output, errors in finish(start(2, [], tmp_path, program=("-c", KEPT_LOSSES))):
+        assert code == 0, errors
+        assert int(output) < 100_000  # the gradients of twenty steps take 6.5 MB
+
+
+@pytest.mark.slow
+def test_one_network_is_trained_and_saved(tmp_path):
+    settings = [*SETTINGS, "--networks", "policy", "--checkpoint-seconds", "0"]
+    for code, _, errors in finish(start(2, ["run", *settings, "--output", tmp_path / "run"], tmp_path)):
+        assert code == 0, errors
+    assert len(checkpoints(tmp_path / "run" / "checkpoints")) == 2
 
 
 @pytest.mark.slow
