@@ -153,7 +153,7 @@ def main() -> None:
             run()
         except FileNotFoundError as error:
             from engine.games.agents import MissingTable
-            from mlx_train.data.solving import offer
+            from mlx_train.tools.solution import offer
 
             # A command opens the table before it writes anything, so it can run again.
             if not (isinstance(error, MissingTable) and offer(error)):

@@ -168,10 +168,6 @@ class Config(Settings):
         "exact": {"learning_rate": 0.003, "value_loss": "absolute", "optimizer": "soap"}
     }
 
-    # Read by the training until it has no buffer and no number of chunks to set; then these two lines go.
-    reuse: ClassVar[int] = 1
-    pieces: ClassVar[int] = 0
-
     #: No running average of the weights is trained.
     averaging: ClassVar[float] = 0.0
 
@@ -257,6 +253,7 @@ class SelfplayConfig(Settings):
     # What the trainer reads of every configuration, and self-play does not choose.
     teacher: ClassVar[str] = "self-play"
     networks: ClassVar[str] = "value"
+    optimizer: ClassVar[str] = "adam"
     value_loss: ClassVar[str] = "squared"
     dropout: ClassVar[float] = 0.0
     init: ClassVar[str] = ""

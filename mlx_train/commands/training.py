@@ -1,16 +1,12 @@
 """run, generate, train, export: from games to weights."""
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from mlx_train.commands.options import RUN_FOLDER, Files, OutputFolder, ResumeFolder, config_options, usage
 from mlx_train.config import Config, Group
-
-if TYPE_CHECKING:
-    from mlx_train.training.ranks import Ranks
 
 TensorBoard = Annotated[
     bool,
@@ -31,36 +27,9 @@ def run(
     tensorboard: TensorBoard = False,
 ) -> Files:
     """Generate games, train both networks, write their JSON, and measure how well they play."""
-    import time
+    from mlx_train.runs.pipeline import run_all
 
-    from mlx_train.runs import phases
-    from mlx_train.system.progress import say
-    from mlx_train.training.ranks import join
-
-    config = _prepare(config, tensorboard)
-    start = time.perf_counter()
-    ranks = join()
-    config = phases.with_init(config, resume, ranks)
-    _require_table(config, resume, ranks)
-    folder = phases.begin(config, "run", preset, output, resume, ranks)
-    if ranks.first(folder.evaluation.exists):
-        say(f"{folder.folder}: this run is finished")
-        ranks.leave()
-        return folder.files()
-    if config.teacher == "exact":
-        source, made = phases.exact_data(config, ranks)
-    else:
-        source, made = phases.search_data(config, phases.generate(config, folder, ranks), ranks)
-    trained = phases.train(config, source, folder, made, ranks, tensorboard=tensorboard)
-    ranks.leave()
-    if ranks.leads:
-        try:
-            evaluation = phases.evaluate(config, folder)
-        except KeyboardInterrupt:
-            say(f"interrupted: the networks are finished, not measured; go on with `{folder.resume_command}`")
-            raise
-        print(phases.summary(evaluation, trained, time.perf_counter() - start, resume is not None))
-    return folder.files()
+    return run_all(_prepared(config, tensorboard), preset, output, resume, tensorboard)
 
 
 @config_options(
@@ -68,17 +37,9 @@ def run(
 )
 def generate(config: Config, preset: str, output: OutputFolder = None, resume: ResumeFolder = None) -> Files:
     """Play the games of the search against itself and write the dataset."""
-    from mlx_train.runs import phases
-    from mlx_train.training.ranks import join
+    from mlx_train.runs.pipeline import generate_only
 
-    ranks = join()
-    _require_table(config, resume, ranks)
-    folder = phases.begin(config, "generate", "games", output, resume, ranks)
-    phases.generate(config, folder, ranks)
-    ranks.leave()
-    if ranks.leads:
-        print(folder.dataset.read_text(), end="")
-    return folder.files()
+    return generate_only(config, output, resume)
 
 
 @config_options(groups=[group for group in Group if group not in (Group.GAMES, Group.MEASURING)])
@@ -96,35 +57,17 @@ def train(
     tensorboard: TensorBoard = False,
 ) -> Files:
     """Train both networks on a dataset and write their JSON."""
-    from mlx_train.runs import phases
-    from mlx_train.training.ranks import join
+    from mlx_train.runs.pipeline import train_only
 
-    config = _prepare(config, tensorboard)
+    config = _prepared(config, tensorboard)
     with usage():
         if data is None and resume is None:
             raise ValueError("name the dataset to train on, a games.npz, or a run to go on with --resume")
-    ranks = join()
-    config = phases.with_init(config, resume, ranks)
-    decisions, where = phases.read_games(data, resume, ranks)
-    source, made = phases.search_data(config, decisions, ranks)
-    folder = phases.begin(config, "train", "training", output, resume, ranks, **where)
-    trained = phases.train(config, source, folder, made, ranks, tensorboard=tensorboard)
-    ranks.leave()
-    if ranks.leads:
-        print(json.dumps(trained, indent=2))
-    return folder.files()
+    return train_only(config, data, output, resume, tensorboard)
 
 
-def _require_table(config: Config, resume: Path | None, ranks: "Ranks") -> None:
-    """Have the solved game where a new run needs it, before the run has a folder."""
-    from mlx_train.runs import phases
-
-    if config.teacher == "exact" and resume is None:
-        phases.solved_table(config, ranks)
-
-
-def _prepare(config: Config, tensorboard: bool) -> Config:
-    """Choose device and memory limits -> the settings with what depends on them.
+def _prepared(config: Config, tensorboard: bool) -> Config:
+    """Choose device and memory limits -> the settings with the batch size that suits them.
 
     Refuses, before any work is done, a device or an extra that is not there, and a batch that is too large.
     """

@@ -1,4 +1,4 @@
-"""Training data with exact labels: batches drawn afresh from the solved game, never the same position set twice."""
+"""Batches with exact labels, drawn afresh from the solved game: no set of positions comes twice."""
 
 from collections.abc import Generator, Iterator
 from functools import cached_property
@@ -9,13 +9,14 @@ from engine.games.teacher import entry_batch, policy_batch, value_batch
 from engine.machine.cores import worker_count
 from engine.solved.tablebase import Tablebase
 from mlx_train.config import Config
-from mlx_train.data.dataset import ALL, Batch, Share, joined
-from mlx_train.data.prefetch import made_ahead
+from mlx_train.data.batches import ALL, Batch, FeatureRows, PackedRows, Rows, Share, TableEntries, joined
+from mlx_train.data.prefetch import prefetched
+from mlx_train.data.source import Player, Source
 from mlx_train.device import kernels
 from mlx_train.device.table_kernel import DeviceTable
 
-#: Batches ahead of the step, for each thread.
-_DEPTH = 3
+#: Batches that each thread makes ahead of the step.
+_BATCHES_AHEAD = 3
 _VALIDATION_BATCHES = 4
 _VALIDATION_BATCH = 4096
 
@@ -26,7 +27,7 @@ _CROSSING = 1 << 19
 _BLOCK = 4096
 
 
-class ExactSource:
+class ExactSource(Source):
     """Batches labelled by the solved game: the value of a position, and a softmax over the values of its moves.
 
     Batch n of a configuration is always the same, so a resumed run goes on as the undisturbed one would.
@@ -40,20 +41,21 @@ class ExactSource:
         self.config = config
         self.table = open_table() if table is None else table
         self.share = share
-        self.steps_per_epoch = max(1, config.steps // config.epochs // config.reuse)
+        self.steps_per_epoch = max(1, config.steps // config.epochs)
+        self.total_steps = config.epochs * self.steps_per_epoch
         self.batch_size = config.batch_size
         self._threads = worker_count(config.workers)
         self._on_device = kernels.available()
-        ahead, rows = _DEPTH * self._threads, -(-config.batch_size // share.size)
+        ahead, rows = _BATCHES_AHEAD * self._threads, -(-config.batch_size // share.size)
         self.together = max(1, min(_CROSSING // rows, ahead // 2)) if self._on_device else 1
 
     @cached_property
     def device_table(self) -> DeviceTable | None:
-        """The table on the GPU, for batches whose value inputs are places in it."""
+        """The table on the GPU, where the value network's rows are entries of it."""
         return DeviceTable(self.table) if self._on_device and self.config.networks != "policy" else None
 
     def batch(self, number: int, count: int, seed: int) -> Batch:
-        """The share of batch `number` of the stream of a seed that is this process's."""
+        """The process's share of batch `number` of `count` rows, of the stream of a seed."""
         rows = self.share.of(count)
         blocks, whole = -(-count // _BLOCK), count // _BLOCK
         first, end = rows.start // _BLOCK, -(-rows.stop // _BLOCK)
@@ -63,36 +65,36 @@ class ExactSource:
         if end > whole:
             parts.append(self._blocks(number * blocks + whole, 1, count % _BLOCK, seed))
         wanted = slice(rows.start - first * _BLOCK, rows.stop - first * _BLOCK)
-        columns = zip(*parts, strict=True)
-        return Batch(*(None if column[0] is None else joined(column)[wanted] for column in columns))
+        return Batch(*(None if part is None else part[wanted] for part in joined(parts)))
 
     def _blocks(self, first: int, blocks: int, count: int, seed: int) -> Batch:
         """Blocks from `first` on, of `count` rows each."""
         config = self.config
         draw: dict[str, Any] = {"batches": blocks, "play_share": config.play_share, "exploration": config.exploration}
-        batch = Batch()
+        value: Rows | None = None
+        policy: Rows | None = None
         if config.networks != "policy" and self._on_device:
-            batch = batch._replace(value_inputs=entry_batch(self.table, count, seed, first, **draw))
+            value = TableEntries(entry_batch(self.table, count, seed, first, **draw))
         elif config.networks != "policy":
             inputs, targets = value_batch(self.table, count, seed, first, **draw)
-            batch = batch._replace(value_inputs=inputs, value_targets=targets)
+            value = FeatureRows(inputs, (targets,))
         if config.networks != "value":
             draw |= {"temperature": config.temperature, "packed": self._on_device}
-            rows = policy_batch(self.table, count, seed, first, **draw)
-            batch = batch._replace(policy_inputs=rows[0], policy_targets=rows[1], policy_legal=rows[2])
-        return batch
+            decisions, probabilities, legal = policy_batch(self.table, count, seed, first, **draw)
+            policy = (PackedRows if self._on_device else FeatureRows)(decisions, (probabilities, legal))
+        return Batch(value, policy)
 
-    def epoch(self, number: int, first: int = 0) -> Generator[Batch, None, None]:
+    def epoch(self, number: int, first: int = 0, player: Player | None = None) -> Generator[Batch, None, None]:
         """The batches of epoch `number`, counted from 1."""
         start = (number - 1) * self.steps_per_epoch
-        return made_ahead(
+        return prefetched(
             lambda step: self.batch(step, self.batch_size, 2 * self.config.seed),
             range(start + first, start + self.steps_per_epoch),
             self._threads,
-            _DEPTH * self._threads,
+            _BATCHES_AHEAD * self._threads,
         )
 
     def validation(self) -> Iterator[Batch]:
-        """The same batches each time, of another stream than any that is trained on."""
+        """The same batches each time, of a stream that no training batch comes from."""
         for number in range(_VALIDATION_BATCHES):
             yield self.batch(number, _VALIDATION_BATCH, 2 * self.config.seed + 1)

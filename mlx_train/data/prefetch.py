@@ -12,7 +12,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def made_ahead(make: Callable[[int], T], numbers: Iterable[int], threads: int, depth: int) -> Generator[T, None, None]:
+def prefetched(make: Callable[[int], T], numbers: Iterable[int], threads: int, depth: int) -> Generator[T, None, None]:
     """make(n) for each of the numbers, in their order, up to `depth` ahead of the one that is asked for.
 
     An error in `make` is raised where its item would have come. Closing the iterator ends the threads.

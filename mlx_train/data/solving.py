@@ -1,6 +1,5 @@
-"""Solving the game from the command line: progress, files, verification, and the facts of the solved game."""
+"""Solving the game into its file: what is refused, progress, verification, and the facts of the solved game."""
 
-import sys
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -8,10 +7,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from engine.games.agents import MissingTable
 from engine.solved.tablebase import Progress, Tablebase, check_tolerance, default_path
-from mlx_train.device.memory import gibibytes, peaks
-from mlx_train.pictures.report import markdown_table
+from mlx_train.device.memory import peaks
 from mlx_train.system.progress import progress, say
 
 
@@ -25,11 +22,11 @@ def parse_tolerance(text: str) -> float | Literal["floor"]:
 
 
 def check_outputs(pieces: int, tolerance: float | Literal["floor"], output: Path | None, rgu: Path | None) -> None:
-    """Raises ValueError for a number of pieces, and for places where the solved game can't, or should not, be written.
+    """Raises ValueError for a wrong number of pieces, and for files that can't, or should not, be written.
 
-    Unless it is told where to write, a solve does not replace a finer table: `perfect` and all measures read that.
+    Without `output` a solve does not replace a finer table at the usual place, which `perfect` and all measures read.
     """
-    usual = default_path(pieces)  # which knows how many pieces there may be
+    usual = default_path(pieces)  # refuses a wrong number of pieces
     places = [usual if output is None else output] + ([] if rgu is None else [rgu])
     for place in places:
         if place.exists() and not place.is_file():
@@ -37,10 +34,10 @@ def check_outputs(pieces: int, tolerance: float | Literal["floor"], output: Path
     if len({place.resolve() for place in places}) < len(places):
         raise ValueError(f"--output and --rgu are both {places[0]}")
     if output is None and tolerance != "floor":
-        found = _tolerance_of(places[0], tolerance)
-        if found is not None:
+        finer = _finer_tolerance(places[0], tolerance)
+        if finer is not None:
             raise ValueError(
-                f"the table in {places[0]} was solved to {found or 'the floor'}: say --output FILE for a coarser one"
+                f"the table in {places[0]} was solved to {finer or 'the floor'}: say --output FILE for a coarser one"
             )
 
 
@@ -53,40 +50,19 @@ def choose_device(device: str) -> str:
     return use_device(device)
 
 
-def _tolerance_of(path: Path, least: float) -> float | None:
-    """What the table in a file was solved to if that is less than `least`, 0 for the floor of float64.
+def _finer_tolerance(path: Path, tolerance: float) -> float | None:
+    """The tolerance of the table in a file, 0 for the floor of float64, if it is finer than `tolerance`; else None.
 
-    None also where there is no table of use.
+    None also for a damaged table or none.
     """
     with suppress(OSError, ValueError):
-        if Tablebase.open(path, check=False).tolerance < least:
-            return Tablebase.open(path).tolerance  # it is whole
+        if Tablebase.open(path, check=False).tolerance < tolerance:
+            return Tablebase.open(path).tolerance  # checked this time
     return None
 
 
-def offer(error: MissingTable) -> bool:
-    """Ask the person at the terminal whether to solve the game that is missing at its usual place, and do it.
-
-    Returns whether it is solved now.
-    """
-    import typer
-
-    if not (error.default and sys.stdin.isatty() and sys.stderr.isatty()):
-        return False
-    question = f"The solved game is not there yet. Solve it now, in about a minute, into {error.path} (1.1 GB)?"
-    try:
-        if not typer.confirm(question, default=True, err=True):
-            return False
-    except typer.Abort as abort:
-        if isinstance(abort.__context__, KeyboardInterrupt):
-            raise KeyboardInterrupt from None
-        return False  # the end of the input
-    solve_whole_game()
-    return True
-
-
 def solve_whole_game(workers: int | None = None) -> None:
-    """Solve the game of seven pieces into its usual place, for whatever needs it there."""
+    """Solve the game of seven pieces into its usual place."""
     solve_game(7, 1e-12, workers=workers, describe=False)
 
 
@@ -108,10 +84,27 @@ def solve_game(
     """
     output = default_path(pieces) if output is None else output
     output.parent.mkdir(parents=True, exist_ok=True)
+    table, result = _solved(pieces, tolerance, workers, output, device)
+    say(f"{output}: written")
+    if rgu is not None:
+        table.to_rgu(rgu)
+        result["rgu"] = str(rgu)
+    if verify:
+        result["verification"] = _verified(table, workers)
+    if describe:
+        with progress("statistics", 2 * table.count, "positions") as update:
+            result["statistics"] = table.statistics(workers, progress=lambda done, total: update(done))
+    return result | {"peak_memory_bytes": peaks()}
+
+
+def _solved(
+    pieces: int, tolerance: float | Literal["floor"], workers: int | None, output: Path, device: str
+) -> tuple[Tablebase, dict[str, Any]]:
+    """Solve into a file -> (the table, the first values of the result). Its seconds are without the writing."""
     start = time.perf_counter()
     guess = _first_values(pieces) if device == "gpu" else None
     first_seconds = time.perf_counter() - start
-    seconds = 0.0  # without the writing of the table
+    seconds = 0.0
     resumed = None  # positions that a call before has solved
     with progress(f"solving {pieces} pieces", 0, "positions") as update:
 
@@ -135,72 +128,26 @@ def solve_game(
         "tolerance": tolerance,
         "residual": table.residual,
     }
-    say(f"{output}: written")
-    if guess is not None:
-        result["gpu_seconds"] = round(first_seconds, 2)
-    if rgu is not None:
-        table.to_rgu(rgu)
-        result["rgu"] = str(rgu)
-    if verify:
-        start = time.perf_counter()
-        with progress("verifying every position by the rules", table.count, "positions") as update:
-            found = table.verify(workers, progress=lambda done, total: update(done))
-        result["verification"] = found._asdict() | {"seconds": round(time.perf_counter() - start, 2)}
-        if not found.passed:
-            raise RuntimeError(
-                f"verification failed: residual {found.residual:.3g} above {found.limit:.3g} at {found.worst:#x}"
-            )
-        say(f"verified: {found.positions:,} positions, residual {found.residual:.2e}")
-    if describe:
-        with progress("statistics", 2 * table.count, "positions") as update:
-            result["statistics"] = table.statistics(workers, progress=lambda done, total: update(done))
-    return result | {"peak_memory_bytes": peaks()}
+    return table, result if guess is None else result | {"gpu_seconds": round(first_seconds, 2)}
+
+
+def _verified(table: Tablebase, workers: int | None) -> dict[str, Any]:
+    """Check every position by the rules -> the verification's values. Raises RuntimeError if it fails."""
+    start = time.perf_counter()
+    with progress("verifying every position by the rules", table.count, "positions") as update:
+        verification = table.verify(workers, progress=lambda done, total: update(done))
+    if not verification.passed:
+        raise RuntimeError(
+            f"verification failed: residual {verification.residual:.3g} above {verification.limit:.3g} "
+            f"at {verification.worst:#x}"
+        )
+    say(f"verified: {verification.positions:,} positions, residual {verification.residual:.2e}")
+    return verification._asdict() | {"seconds": round(time.perf_counter() - start, 2)}
 
 
 def _first_values(pieces: int) -> np.ndarray:
-    """What MLX's default device, a GPU, makes of the game: a guess for the engine."""
+    """The values that MLX's default device, a GPU, computes in float32: a guess for the engine."""
     from mlx_train.device.solver_kernel import first_values
 
     with progress(f"solving {pieces} pieces in float32 on the GPU", 0, "positions") as update:
         return first_values(pieces, lambda done, total, layer: update(done, layer, total=total))
-
-
-def table(result: dict[str, Any]) -> str:
-    """The solved game's facts for a person."""
-    facts = result["statistics"]
-    on_gpu = f", {result['gpu_seconds']} s of it on the GPU" if "gpu_seconds" in result else ""
-    before = result["resumed_positions"]
-    gone_on = f", {before:,} of the positions by a call before" if before else ""
-    rows: list[tuple[str, object]] = [
-        ("solved in", f"{result['seconds']} s{on_gpu}{gone_on}, residual {result['residual']:.2e}"),
-        ("peak memory", gibibytes(result["peak_memory_bytes"]["process"])),
-        ("positions that are not over", f"{facts['positions']:,}"),
-        ("the first player wins", f"{facts['first_player_wins']:.12f}"),
-        ("expected turns", f"{facts['expected_turns']:.6f}"),
-        ("positions that never occur in optimal play", f"{facts['never_occur']:,}"),
-    ]
-    if "verification" in result:
-        found = result["verification"]
-        rows.append(
-            ("verified", f"{found['placements']:,} placements, residual {found['residual']:.2e}, {found['seconds']} s")
-        )
-    replies = [
-        (reply["roll"], f"{reply['win_probability']:.6f}", *("pass" if r is None else r for r in reply["replies"]))
-        for reply in facts["best_replies"]
-    ]
-    scores = [
-        (f"{score['own_off']} : {score['opponent_off']}", f"{score['positions']:,}",
-         f"{100 * score['win_probability']:.2f}", f"{100 * score['sharpness']:.2f}")
-        for score in facts["scores"]
-    ]  # fmt: skip
-    return "\n\n".join(
-        [
-            markdown_table(("the solved game", ""), rows),
-            "After the opening's roll: win probability of whoever moves next, and the square its best move leaves "
-            "(0 is the hand) for each roll\n\n"
-            + markdown_table(("roll", "wins", *(f"reply to {roll}" for roll in range(5))), replies),
-            "By score (own : opponent's borne off, those that a smaller game lacks included): mean win %, and mean "
-            "regret of the second-best move in points\n\n"
-            + markdown_table(("score", "positions", "win %", "sharpness"), scores),
-        ]
-    )

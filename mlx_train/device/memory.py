@@ -1,4 +1,4 @@
-"""How much memory there is, how much a training step takes, and what to say when the one is less than the other."""
+"""How much memory there is, how much a training step takes, and what to say where the step takes more."""
 
 import dataclasses
 import re
@@ -6,15 +6,12 @@ import resource
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from engine.core.features import FEATURE_NAMES
 from mlx_train.config import AUTO, Config, SelfplayConfig
 
-if TYPE_CHECKING:
-    from mlx_train.training.trainer import EpochMetrics
-
-#: The settings of what trains.
+#: The settings of a training.
 Training = Config | SelfplayConfig
 
 T = TypeVar("T", Config, SelfplayConfig)
@@ -47,19 +44,19 @@ def process_peak_memory() -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-def peaks(history: "list[EpochMetrics] | None" = None) -> dict[str, int]:
-    """The most bytes that the process has had, and MLX where it has trained: for summaries."""
-    found = {"process": process_peak_memory()}
-    return {"mlx": max(row.peak_memory_bytes for row in history), **found} if history else found
+def peaks(mlx: int | None = None) -> dict[str, int]:
+    """The most bytes that the process has had, and MLX (`mlx`) where it has trained: for summaries."""
+    process = {"process": process_peak_memory()}
+    return process if mlx is None else {"mlx": mlx, **process}
 
 
-def peak_text(found: dict[str, int]) -> str:
-    """What `peaks` gives of a training, as a person reads it."""
-    return f"peak memory {gibibytes(found['process'])} (MLX {gibibytes(found['mlx'])})"
+def peak_text(peak: dict[str, int]) -> str:
+    """`peaks` of a training as a person reads it."""
+    return f"peak memory {gibibytes(peak['process'])} (MLX {gibibytes(peak['mlx'])})"
 
 
 def peak_line() -> str:
-    """The same of this process so far."""
+    """The peak of this process so far as a person reads it."""
     from mlx_train.device.backend import peak_memory
 
     return peak_text({"mlx": peak_memory(), **peaks()})
@@ -79,36 +76,36 @@ def kind_of(device: str) -> str:
     return "metal" if mx.metal.is_available() else "cuda"
 
 
-def limits(kind: str, device_info: dict[str, Any], asked: float, default: int) -> dict[str, int]:
+def limits(kind: str, device_info: dict[str, Any], gib: float, default: int) -> dict[str, int]:
     """The limits to set, in bytes: "memory", and on a GPU "cache", on Metal "wired" too.
 
-    asked: of `memory_limit`, GiB, 0 for none; default: MLX's own memory limit. Metal recommends a working set, beyond
-    which the system pages: MLX's default lies above it.
+    gib: the setting `memory_limit`, 0 for none; default: MLX's own memory limit, bytes. Metal recommends a working
+    set, beyond which the system pages: MLX's default lies above it.
     """
     recommended = device_info.get("max_recommended_working_set_size") if kind == "metal" else None
-    memory = round(asked * 2**30) if asked else min(default, recommended or default)
-    found = {"memory": memory}
+    memory = round(gib * 2**30) if gib else min(default, recommended or default)
+    bounds = {"memory": memory}
     if kind != "cpu":
-        found["cache"] = round(_CACHE_SHARE * memory)
+        bounds["cache"] = round(_CACHE_SHARE * memory)
     if recommended:
-        found["wired"] = min(memory, recommended)
-    return found
+        bounds["wired"] = min(memory, recommended)
+    return bounds
 
 
 def step_bytes(config: Training, each: int) -> int:
-    """What a training step of a configuration takes, by so many bytes for each row, feature and unit."""
-    networks = 2 if isinstance(config, Config) and config.networks == "both" else 1
+    """Bytes of a training step of a configuration; each: bytes for each row, feature and hidden unit."""
+    networks = 2 if config.networks == "both" else 1
     return config.batch_size * networks * each * (len(FEATURE_NAMES) + sum(config.hidden_sizes))
 
 
 def table_bytes(config: Training, kind: str) -> int:
-    """What the solved game takes besides, on a kind of device."""
-    taught = isinstance(config, Config) and config.teacher == "exact" and config.networks != "policy"
-    return TABLE_BYTES if taught and kind != "cpu" else 0
+    """Bytes of the solved game on a kind of device, for the exact teacher; 0 where it is not needed there."""
+    needed = config.teacher == "exact" and config.networks != "policy" and kind != "cpu"
+    return TABLE_BYTES if needed else 0
 
 
-def set_limits(device: str, asked: float = 0.0) -> tuple[str, int]:
-    """Choose a device and set MLX's limits -> (whose memory it has, the limit in bytes). asked: as for `limits`.
+def set_limits(device: str, gib: float = 0.0) -> tuple[str, int]:
+    """Choose a device and set MLX's limits -> (whose memory it has, the limit in bytes). gib: as for `limits`.
 
     Raises ValueError for a device that is not there.
     """
@@ -116,13 +113,13 @@ def set_limits(device: str, asked: float = 0.0) -> tuple[str, int]:
 
     kind = kind_of(use_device(device))
     info = mx.device_info() if kind == "metal" else {}
-    found = limits(kind, info, asked, mx.get_memory_limit())
-    mx.set_memory_limit(found["memory"])
-    if "cache" in found:
-        mx.set_cache_limit(found["cache"])
-    if "wired" in found:
-        mx.set_wired_limit(found["wired"])
-    return kind, found["memory"]
+    bounds = limits(kind, info, gib, mx.get_memory_limit())
+    mx.set_memory_limit(bounds["memory"])
+    if "cache" in bounds:
+        mx.set_cache_limit(bounds["cache"])
+    if "wired" in bounds:
+        mx.set_wired_limit(bounds["wired"])
+    return kind, bounds["memory"]
 
 
 def prepare(config: T) -> T:
@@ -146,7 +143,7 @@ def prepare(config: T) -> T:
 
 
 def fitting_batch(config: Training, kind: str, memory: int) -> int:
-    """The rows of "auto": what suits the kind of device, halved until a step surely fits into half of the memory."""
+    """The batch size "auto": what suits the kind of device, halved until a step surely fits into half of the memory."""
     rows = AUTO_BATCH[kind]
     room = memory / 2 - table_bytes(config, kind)
     while rows > 1 and step_bytes(dataclasses.replace(config, batch_size=rows), _MOST) > room:

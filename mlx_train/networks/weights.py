@@ -11,7 +11,7 @@ import numpy as np
 from engine.core.features import FEATURE_SET
 from engine.machine.files import atomic_file
 from engine.network import quantized
-from engine.network.network import LAYOUT, POLICY_OUTPUTS, VALUE_SCALE, parameter_count, read_document
+from engine.network.network import LAYOUT, POLICY_OUTPUTS, VALUE_SCALE, read_document
 from mlx_train.device.backend import mx
 from mlx_train.networks.mlp import MLP, Networks
 
@@ -132,7 +132,8 @@ def compressed(content: bytes) -> bytes:
     """The gzip of a text, the same for the same text.
 
     Weights hardly repeat: short matches, which zlib's default strategy takes, cost more than characters by themselves
-    (measured on the card: 76,300 bytes instead of 71,800 in 8 bits, 783,000 instead of 733,000 as a flat list).
+    (measured on the standard networks: 76,300 bytes instead of 71,800 in 8 bits, 783,000 instead of 733,000 as a flat
+    list).
     """
     packer = zlib.compressobj(9, zlib.DEFLATED, 16 + zlib.MAX_WBITS, strategy=zlib.Z_FILTERED)
     return packer.compress(content) + packer.flush()
@@ -152,14 +153,3 @@ def load_networks(path: str | Path) -> tuple[Networks, dict[str, Any]]:
     """-> (networks, document) of a JSON weights file. Raises ValueError, OSError."""
     document = read_document(path)
     return from_document(document), document
-
-
-def size_summary(path: str | Path) -> dict[str, int]:
-    """Parameters of each network of a file, and its bytes."""
-    document = read_document(path)
-    config = document["network_config"]
-    return {
-        f"{name}_parameters": parameter_count(config["input_size"], config["hidden_sizes"], outputs)
-        for name, outputs in (("value", 1), ("policy", POLICY_OUTPUTS))
-        if document[f"{name}_weights"] is not None
-    } | {"bytes": Path(path).stat().st_size}

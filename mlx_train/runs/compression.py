@@ -25,6 +25,7 @@ from engine.network.quantized import LAYOUT, TOP, Layer, flat, top_level
 from engine.solved.tablebase import Tablebase
 from mlx_train.config import Config
 from mlx_train.data.exact import ExactSource
+from mlx_train.data.transfer import to_mlx
 from mlx_train.device.backend import mx, nn, optim
 from mlx_train.device.memory import explained, set_limits
 from mlx_train.measuring.measures import (
@@ -41,7 +42,7 @@ from mlx_train.networks.weights import compressed, document_content, from_docume
 from mlx_train.pictures.report import BytesPoint, bytes_table, markdown_table, regret_by_bytes, save_figure, short_name
 from mlx_train.system.files import write_json, write_text
 from mlx_train.system.progress import say
-from mlx_train.training.trainer import policy_loss, to_mlx, value_loss
+from mlx_train.training.losses import policy_loss, value_loss
 
 #: Share of the positions that the rounding and the training look at that are met in optimal play; the rest is uniform.
 PLAY_SHARE = 0.5

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
     from engine.solved.tablebase import Tablebase
-    from mlx_train.training.trainer import Source, Trainer
+    from mlx_train.data.source import Source
+    from mlx_train.training.trainer import Trainer
 
 MISSING = "Optuna is not installed here: pip install 'mlx-ur[tune]'"
 
@@ -99,7 +100,7 @@ class Search:
             "dropout": trial.suggest_float("dropout", *DROPOUTS),
         }
         if config.teacher == "exact":  # each trial gets as many positions
-            changes["steps"] = max(config.epochs * config.reuse, config.steps * config.batch_size // batch_size)
+            changes["steps"] = max(config.epochs, config.steps * config.batch_size // batch_size)
         if self.blend is not None:
             changes[self.blend] = trial.suggest_float(self.blend, 0.0, 1.0)
         return replace(config, **changes)
@@ -227,12 +228,12 @@ def note(study: "optuna.Study", measure: str) -> str:
 
 def _prepare(folder: Folder, search: Search) -> None:
     """Play the games once, and have the solved game there, before several processes need them."""
-    from mlx_train.runs import phases
+    from mlx_train.runs.generation import generate, solved_table
 
     if search.config.teacher == "exact":
-        phases.solved_table(search.config)
+        solved_table(search.config)
     else:
-        phases.generate(search.config, folder.run)
+        generate(search.config, folder.run)
 
 
 def _work_in_processes(folder: Folder, search: Search, trials: int, parallel: int, report: Callable[[], None]) -> None:
@@ -352,27 +353,29 @@ class Objective:
             self.table = open_table(search.table)
         self.games: Any = None
         if search.config.teacher != "exact":
-            from mlx_train.data.dataset import Decisions
+            from mlx_train.data.games import Decisions
 
             self.games = Decisions.load(folder.run.games)
 
     def source(self, config: Config) -> "Source":
         """The batches of a trial."""
-        from mlx_train.runs import phases
+        from mlx_train.runs.training import exact_data, search_data
 
-        return (phases.exact_data(config) if self.games is None else phases.search_data(config, self.games))[0]
+        return (exact_data(config) if self.games is None else search_data(config, self.games))[0]
 
     def __call__(self, trial: "optuna.Trial") -> float:
         """Raises optuna.TrialPruned for a trial that falls behind, or whose loss is no number any more."""
-        from mlx_train.training.trainer import EpochMetrics, Trainer, best_epochs, train
+        from mlx_train.training.state import EpochMetrics, best_epochs
+        from mlx_train.training.trainer import Trainer, train
 
         optuna = require()
         config = self.search.suggest(trial)
         source = self.source(config)
-        trainer = Trainer(config, config.epochs * source.steps_per_epoch * config.reuse)
+        trainer = Trainer(config, source.total_steps)
 
         def on_epoch(metrics: EpochMetrics) -> None:
-            trial.set_user_attr("peak_memory_bytes", peaks(trainer.position.history))
+            trial.set_user_attr("peak_memory_bytes", peaks(trainer.state.peak_memory_bytes))
+            assert metrics.validation_loss is not None  # both teachers validate
             trial.report(self.measured(trainer, metrics.validation_loss), metrics.epoch)
             if trial.should_prune():
                 raise optuna.TrialPruned

@@ -37,7 +37,7 @@ def examine() -> dict[str, Any]:
 
 def training_speed(device: str, batch_size: int = Config.batch_size) -> float:
     """Decisions a second through the training step of the card's networks, random inputs, data at hand."""
-    from mlx_train.data.dataset import Batch
+    from mlx_train.data.batches import Batch, FeatureRows
     from mlx_train.device.backend import mx, use_device
     from mlx_train.training.trainer import Trainer
 
@@ -48,11 +48,8 @@ def training_speed(device: str, batch_size: int = Config.batch_size) -> float:
         rows = (rng.random((batch_size, 150)) < 0.4).astype(np.uint8)
         policy = rng.random((batch_size, 7)).astype(np.float32)
         batch = Batch(
-            rows,
-            rng.uniform(-1, 1, batch_size).astype(np.float32),
-            rows,
-            policy / policy.sum(axis=1, keepdims=True),
-            np.ones((batch_size, 7), dtype=np.bool_),
+            FeatureRows(rows, (rng.uniform(-1, 1, batch_size).astype(np.float32),)),
+            FeatureRows(rows, (policy / policy.sum(axis=1, keepdims=True), np.ones((batch_size, 7), dtype=np.bool_))),
         )
         trainer = Trainer(Config(batch_size=batch_size), steps=10 * _STEPS)
         for _ in range(3):  # the first call compiles

@@ -1,11 +1,15 @@
-"""What a run needs to go on: the networks, the optimizers, the best weights so far, and the position of the loop.
+"""What a training needs to go on: networks, optimizers, best and averaged weights, its state, the state of its source.
 
 A checkpoint is one safetensors file, `<number>-<CRC-32 of its bytes>.safetensors` in a folder of checkpoints: it
-appears by one rename, and what it holds can be checked against its name. The two newest are kept, so that there is one
+appears by one rename, and its bytes can be checked against its name. The two newest are kept, so that there is one
 left when the disk has lost a part of the other.
 
-    model.*  optimizer.value.*  optimizer.policy.*  best.value.*  best.policy.*     arrays
-    metadata: version, config, position, run                                        JSON texts
+    model.*  optimizer.NETWORK.*  best.NETWORK.*  average.NETWORK.*  player.NETWORK.*  source.*     arrays
+    metadata: version, kind, config, position, source, run                                          JSON texts
+
+`kind` is the class of the configuration (without it Config), `position` the training's state, `source` the values of
+the source's state, and `run` the metadata of the weights, once the training is over. Of the five groups that follow
+`model` a training has those that it uses.
 """
 
 import io
@@ -15,17 +19,20 @@ import zlib
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mlx.utils import tree_flatten, tree_unflatten
+import numpy as np
+from mlx.utils import tree_flatten, tree_map, tree_unflatten
 
 from engine.machine.files import atomic_file
-from mlx_train.config import CHANGEABLE, Config
+from mlx_train.config import CHANGEABLE, Config, SelfplayConfig
+from mlx_train.data.source import Source
 from mlx_train.device.backend import mx
 from mlx_train.networks.mlp import Networks
 from mlx_train.system.kill_points import moment
 from mlx_train.system.progress import say
-from mlx_train.training.trainer import Position, Trainer
+from mlx_train.training.state import TrainingState
+from mlx_train.training.trainer import Trainer
 
-#: Version of the file's layout; checkpoints of another are refused.
+#: Version of the file's layout; checkpoints of another version are refused.
 CHECKPOINT_VERSION = 2
 
 #: How many checkpoints are kept.
@@ -33,6 +40,8 @@ KEPT = 2
 
 _SUFFIX = ".safetensors"
 _NAME = re.compile(r"\d+-([0-9a-f]{8})" + re.escape(_SUFFIX))
+
+_KINDS: dict[str, type[Config] | type[SelfplayConfig]] = {kind.__name__: kind for kind in (Config, SelfplayConfig)}
 
 
 class Damaged(ValueError):
@@ -43,32 +52,47 @@ class Checkpoint(NamedTuple):
     """What a file holds."""
 
     arrays: dict[str, Any]  # nested by the dots of the names
-    config: Config
+    config: Config | SelfplayConfig
     position: dict[str, Any]
-    run: dict[str, Any]  # the metadata of the weights, once the training is over
+    source: dict[str, Any]
+    run: dict[str, Any]
 
 
-def save_checkpoint(folder: str | Path, trainer: Trainer, run: dict[str, Any] | None = None) -> Path:
-    """Write a checkpoint of a trainer and delete all but the newest; returns its path. `run` is plain JSON.
+def save_checkpoint(
+    folder: str | Path, trainer: Trainer, run: dict[str, Any] | None = None, source: Source | None = None
+) -> Path:
+    """Write a checkpoint of a trainer and delete all but the newest; returns its path.
 
-    Raises OSError, with the former checkpoints left as they were.
+    run: the weights' metadata, plain JSON. source: where the trainer's batches come from; needed of one that has a
+    state. Raises OSError, with the former checkpoints left as they were.
     """
     trainer.settle()
+    source_arrays, source_values = ({}, {}) if source is None else source.state()
     arrays = {
         "model": trainer.model.parameters(),
-        "optimizer": {"value": trainer.value_optimizer.state, "policy": trainer.policy_optimizer.state},
+        "optimizer": {name: optimizer.state for name, optimizer in trainer.optimizers.items()},
         "best": trainer.best,
+        "average": trainer.average,
+        "player": trainer.player,
+        "source": tree_map(mx.array, source_arrays),
     }
     metadata = {
         "version": str(CHECKPOINT_VERSION),
+        "kind": type(trainer.config).__name__,
         "config": json.dumps(trainer.config.to_dict()),
-        "position": json.dumps(trainer.position.to_dict()),
+        "position": json.dumps(trainer.state.to_dict()),
+        "source": json.dumps(source_values),
         "run": json.dumps(run or {}),
     }
     buffer = io.BytesIO()
     mx.save_safetensors(buffer, dict(tree_flatten(arrays)), metadata)
-    data = buffer.getbuffer()
-    folder = Path(folder)
+    path = _write(Path(folder), buffer.getbuffer())
+    moment("checkpoint done")
+    return path
+
+
+def _write(folder: Path, data: memoryview) -> Path:
+    """Add a checkpoint to a folder, and delete all but the newest."""
     folder.mkdir(exist_ok=True)
     former = checkpoints(folder)
     number = 1 + int(former[-1].name.partition("-")[0]) if former else 1
@@ -83,7 +107,6 @@ def save_checkpoint(folder: str | Path, trainer: Trainer, run: dict[str, Any] | 
     moment("checkpoint named")
     for old in former[: 1 - KEPT]:
         old.unlink()
-    moment("checkpoint done")
     return path
 
 
@@ -93,7 +116,7 @@ def checkpoints(folder: str | Path) -> list[Path]:
 
 
 def read_bytes(path: Path) -> bytes:
-    """A checkpoint's bytes. Raises Damaged if they are not those that its name speaks of, ValueError, OSError."""
+    """A checkpoint's bytes. Raises Damaged if the checksum in its name is another, ValueError, OSError."""
     name = _NAME.fullmatch(path.name)
     if name is None:
         raise ValueError(f"{path}: not a checkpoint: its name has no checksum")
@@ -104,9 +127,9 @@ def read_bytes(path: Path) -> bytes:
 
 
 def newest(folder: str | Path) -> tuple[Path, bytes] | None:
-    """The newest checkpoint of a folder that is whole, and its bytes; None where there is none.
+    """The newest whole checkpoint of a folder, and its bytes; None where there is none.
 
-    Damaged ones are passed over, which is said.
+    Each damaged one is passed over, with a line about it.
     """
     for path in reversed(checkpoints(folder)):
         try:
@@ -117,15 +140,15 @@ def newest(folder: str | Path) -> tuple[Path, bytes] | None:
 
 
 def resume_from(folder: str | Path) -> tuple[Path, bytes] | None:
-    """The same for a training that goes on there: damaged ones after it are deleted, and it is said if none is left."""
-    found, there = newest(folder), checkpoints(folder)
-    if found is None:
-        if there:
+    """`newest` for a training that goes on: deletes the damaged ones after it, and says if no whole one is left."""
+    whole, paths = newest(folder), checkpoints(folder)
+    if whole is None:
+        if paths:
             say(f"{folder}: no whole checkpoint is left: the training begins again")
         return None
-    for damaged in there[there.index(found[0]) + 1 :]:
+    for damaged in paths[paths.index(whole[0]) + 1 :]:
         damaged.unlink()  # it would be kept in a whole one's place
-    return found
+    return whole
 
 
 def parse(data: bytes, name: object) -> Checkpoint:
@@ -140,46 +163,54 @@ def parse(data: bytes, name: object) -> Checkpoint:
         raise ValueError(f"{name}: not a checkpoint: {error}") from None
     if version != str(CHECKPOINT_VERSION):
         raise ValueError(f"{name}: checkpoint of version {version}, this is version {CHECKPOINT_VERSION}")
-    config, position, run = (json.loads(metadata[key]) for key in ("config", "position", "run"))
-    return Checkpoint(arrays, Config.from_dict(config), position, run)
+    config = _KINDS[metadata.get("kind", Config.__name__)].from_dict(json.loads(metadata["config"]))
+    position, run = json.loads(metadata["position"]), json.loads(metadata["run"])
+    return Checkpoint(arrays, config, position, json.loads(metadata.get("source", "{}")), run)
 
 
-def load_model(source: str | Path) -> tuple[Networks, Config, dict[str, Any]]:
+def load_model(source: str | Path) -> tuple[Networks, Config | SelfplayConfig, dict[str, Any]]:
     """-> (networks, configuration, the weights' metadata) of a checkpoint, or of the newest whole one in a folder.
 
-    Each network has the weights of its best epoch so far. Raises ValueError for a damaged checkpoint or none.
+    Each network has the weights of its best epoch so far, or their running average. Raises ValueError for a damaged
+    checkpoint or none.
     """
     path = Path(source)
     if path.is_dir():
-        found = newest(path)
-        if found is None:
+        whole = newest(path)
+        if whole is None:
             raise ValueError(f"{source}: no whole checkpoint in this folder")
-        path, data = found
+        path, data = whole
     else:
         data = read_bytes(path)
     checkpoint = parse(data, path)
-    config = checkpoint.config
+    config, arrays = checkpoint.config, checkpoint.arrays
     model = Networks(config.hidden_sizes, config.activation, config.dropout)
-    _load(model, checkpoint.arrays["model"] | checkpoint.arrays.get("best", {}), path)
+    _load(model, arrays["model"] | arrays.get("average", {}) | arrays.get("best", {}), path)
     return model, config, checkpoint.run
 
 
-def restore(trainer: Trainer, data: bytes, name: object = "checkpoint") -> dict[str, Any]:
-    """Put a checkpoint into a trainer that has not made a step; returns what was saved beside it as `run`.
+def restore(trainer: Trainer, data: bytes, name: object = "checkpoint", source: Source | None = None) -> dict[str, Any]:
+    """Put a checkpoint into a trainer that has not made a step, and into its source -> the `run` saved beside it.
 
     Raises ValueError for a checkpoint of another version, architecture or configuration.
     """
     checkpoint = parse(data, name)
-    own, other = trainer.config.to_dict(), checkpoint.config.to_dict()
-    for setting in own.keys() - set(CHANGEABLE):
-        if own[setting] != other[setting]:
-            raise ValueError(f"{name}: a checkpoint with {setting} {other[setting]}, not {own[setting]}")
-    _load(trainer.model, checkpoint.arrays["model"], name)
-    trainer.value_optimizer.state.update(checkpoint.arrays["optimizer"]["value"])
-    trainer.policy_optimizer.state.update(checkpoint.arrays["optimizer"]["policy"])
-    trainer.best = checkpoint.arrays.get("best", {})
-    trainer.position = Position.from_dict(checkpoint.position)
-    mx.eval(trainer.state, trainer.best)
+    if type(checkpoint.config) is not type(trainer.config):
+        raise ValueError(f"{name}: a checkpoint of another kind of training")
+    settings, other = trainer.config.to_dict(), checkpoint.config.to_dict()
+    for setting in settings.keys() - set(CHANGEABLE):
+        if settings[setting] != other[setting]:
+            raise ValueError(f"{name}: a checkpoint with {setting} {other[setting]}, not {settings[setting]}")
+    arrays = checkpoint.arrays
+    _load(trainer.model, arrays["model"], name)
+    for network, optimizer in trainer.optimizers.items():
+        optimizer.state.update(arrays["optimizer"][network])
+    trainer.average.update(arrays.get("average", {}))
+    trainer.best, trainer.player = arrays.get("best", {}), arrays.get("player", {})
+    trainer.state = TrainingState.from_dict(checkpoint.position)
+    mx.eval(trainer.arrays, trainer.best, trainer.player)
+    if source is not None:
+        source.restore(tree_map(np.array, arrays.get("source", {})), checkpoint.source)
     return checkpoint.run
 
 

@@ -1,7 +1,8 @@
 """Noticing that another process of the group has died, whatever MLX's backend does then.
 
 The ring raises an error, other backends wait for ever. So each process holds a connection of its own to rank 0, over
-which nothing is said but a goodbye at the end: one that closes without it has died. Rank 0 tells the others.
+which it sends nothing but a goodbye at its end: a process whose connection closes without the goodbye has died. Rank 0
+tells the others.
 """
 
 import contextlib
@@ -10,10 +11,10 @@ import selectors
 import socket
 import sys
 import threading
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import Any
 
-if TYPE_CHECKING:
-    from mlx_train.training.ranks import Ranks
+from mlx_train.system.progress import say
 
 #: A message's first byte: the process ends in good order; another one has died.
 _GOODBYE, _LOST = b".", b"!"
@@ -33,38 +34,36 @@ class Watch:
         threading.Thread(target=self._listen, daemon=True).start()
 
     @classmethod
-    def start(cls, ranks: "Ranks", hosts: list[str]) -> "Watch | None":
-        """Connect every process with rank 0; None, which is said, where rank 0's address is not known or not reached.
+    def start(
+        cls, rank: int, gather: Callable[[Any], list[Any]], hosts: list[str], address: str | None
+    ) -> "Watch | None":
+        """Connect every process with rank 0; None, and a line about it, where one of them does not reach rank 0.
 
-        hosts: the name of each rank's machine.
+        rank: of this process. gather: a JSON value of every process, in order of the ranks. hosts: the name of each
+        rank's machine. address: of rank 0, None where it is not known.
         """
-        from mlx_train.system.progress import say
-        from mlx_train.training.ranks import first_host
-
-        address = first_host()
-        share = ranks.share
-        if share.rank == 0:
-            with socket.create_server(("", 0), backlog=share.size) as server:
-                ranks.gather(server.getsockname()[1])
+        if rank == 0:
+            with socket.create_server(("", 0), backlog=len(hosts)) as server:
+                gather(server.getsockname()[1])
                 server.settimeout(30)
                 peers: dict[int, socket.socket] = {}
-                reached = ranks.gather(True)
+                reached = gather(True)
                 for _ in range(sum(reached) - 1):
                     connection = server.accept()[0]
                     connection.settimeout(None)
                     peers[int.from_bytes(connection.recv(4), "big")] = connection
         else:
-            port = ranks.gather(0)[0]
+            port = gather(0)[0]
             peers = {}
             with contextlib.suppress(OSError):
                 if address is not None:
                     peers[0] = socket.create_connection((address, port), timeout=30)
                     peers[0].settimeout(None)
-                    peers[0].sendall(share.rank.to_bytes(4, "big"))
-            reached = ranks.gather(bool(peers))
+                    peers[0].sendall(rank.to_bytes(4, "big"))
+            reached = gather(bool(peers))
         if not all(reached):
             say("not all processes reach rank 0 beside MLX: if one dies, others may have to be ended by hand")
-        return cls(share.rank, peers, hosts) if peers else None
+        return cls(rank, peers, hosts) if peers else None
 
     def _listen(self) -> None:
         selector = selectors.DefaultSelector()

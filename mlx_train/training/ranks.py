@@ -1,11 +1,11 @@
-"""Several processes that train one model: who they are, what they tell each other, and what happens when one dies.
+"""Several processes that train one model: their ranks, what they send each other, and what happens when one dies.
 
-They are started by `mlx.launch`, which says to each by its environment who it is. MLX's own collectives carry
-everything, so the same code runs over sockets (ring), Thunderbolt (jaccl) and NCCL. A process that was started alone
+`mlx.launch` starts them, and tells each its rank by environment variables. All data go through MLX's own collective
+operations, so the same code runs over sockets (ring), Thunderbolt (jaccl) and NCCL. A process that was started alone
 is rank 0 of 1, and nothing here costs it anything.
 
-Every process has to come to the same collectives in the same order: what depends on a file, a clock or a signal is
-decided by one and told to all, or summed over all.
+Every process must come to the same collective operations in the same order: whatever depends on a file, a clock or a
+signal is decided by one process and sent to all, or summed over all.
 """
 
 import json
@@ -20,14 +20,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlx_train.data.dataset import ALL, Share
+from engine.core.features import FEATURE_SET
+from mlx_train.data.batches import ALL, Share
 from mlx_train.system import progress
+from mlx_train.training.liveness import Watch
 
 if TYPE_CHECKING:
     from mlx_train.device.backend import mx
 
-#: Bytes of one message; longer ones go in pieces.
-_PIECE = 1 << 28
+#: Bytes of one message; longer messages go in blocks of so many.
+_BLOCK = 1 << 28
 
 _LOWEST_PRIORITY = 19  # of nice
 
@@ -47,19 +49,20 @@ class Ranks:
 
     def __init__(self, group: Any = None):
         """group: of MLX, None for a process that works alone. Raises ValueError if the processes are not alike."""
-        from mlx_train.training.liveness import Watch
-
         self._group = group
         self._watch: Watch | None = None
         if group is None:
             return
+        from mlx_train.device.backend import mx
+
+        self._mx = mx
         self.share = Share(group.rank(), group.size())
         if not self.leads:
             progress.silence()
         hosts = self.gather(socket.gethostname())
         same = [rank for rank, host in enumerate(hosts) if host == hosts[self.share.rank]]
         self.local_size, self.local_rank = len(same), same.index(self.share.rank)
-        self._watch = Watch.start(self, hosts)
+        self._watch = Watch.start(self.share.rank, self.gather, hosts, first_host())
         self.agree({"arguments": sys.argv[1:], **_versions()})
 
     @property
@@ -69,50 +72,49 @@ class Ranks:
 
     def sum(self, array: "mx.array") -> "mx.array":
         """The sum over all processes, the same bits in each. May stand in a compiled function."""
-        from mlx_train.device.backend import mx
-
-        return array if self._group is None else mx.distributed.all_sum(array, group=self._group)
+        return array if self._group is None else self._mx.distributed.all_sum(array, group=self._group)
 
     def gather_bytes(self, data: bytes) -> list[bytes]:
         """Bytes of every process, in order of the ranks."""
         if self._group is None:
             return [data]
         sizes = self._rows(np.array([len(data)], dtype=np.int64))[:, 0]
-        own = np.frombuffer(data, dtype=np.uint8)
-        found: list[list[bytes]] = [[] for _ in sizes]
-        for start in range(0, int(sizes.max()), _PIECE):
-            piece = np.zeros(min(_PIECE, int(sizes.max()) - start), dtype=np.uint8)
-            part = own[start : start + len(piece)]
-            piece[: len(part)] = part
-            for parts, row, size in zip(found, self._rows(piece), sizes, strict=True):
+        sent = np.frombuffer(data, dtype=np.uint8)
+        received: list[list[bytes]] = [[] for _ in sizes]
+        for start in range(0, int(sizes.max()), _BLOCK):
+            block = np.zeros(min(_BLOCK, int(sizes.max()) - start), dtype=np.uint8)
+            part = sent[start : start + len(block)]
+            block[: len(part)] = part
+            for parts, row, size in zip(received, self._rows(block), sizes, strict=True):
                 parts.append(row[: max(0, int(size) - start)].tobytes())
-        return [b"".join(parts) for parts in found]
+        return [b"".join(parts) for parts in received]
 
     def _rows(self, values: np.ndarray) -> np.ndarray:
         """Arrays of the same shape of every process -> one more axis, by rank."""
-        from mlx_train.device.backend import mx
+        return self._received(self._mx.distributed.all_gather(self._mx.array(values)[None], group=self._group))
 
-        return _received(mx.distributed.all_gather(mx.array(values)[None], group=self._group))
+    def _received(self, result: "mx.array") -> np.ndarray:
+        """The values of a collective operation. Raises RuntimeError where a process is lost."""
+        self._mx.eval(result)  # np.array alone hides a failure of MLX 0.32's ring, and returns no data
+        return np.array(result)
 
     def first_bytes(self, data: bytes) -> bytes:
         """Rank 0's bytes, in every process."""
         if self._group is None:
             return data
-        from mlx_train.device.backend import mx
-
         size = self.gather(len(data))[0]
-        own = np.frombuffer(data if self.leads else bytes(size), dtype=np.uint8)
-        pieces = [mx.array(own[start : start + _PIECE]) for start in range(0, size, _PIECE)]
-        return b"".join(_received(self.sum(piece)).tobytes() for piece in pieces)
+        sent = np.frombuffer(data if self.leads else bytes(size), dtype=np.uint8)
+        blocks = [self._mx.array(sent[start : start + _BLOCK]) for start in range(0, size, _BLOCK)]
+        return b"".join(self._received(self.sum(block)).tobytes() for block in blocks)
 
     def first_arrays(self, tree: Any) -> Any:
         """A tree of arrays of rank 0 in place of this process's, which has the same shapes."""
         from mlx.utils import tree_map
 
-        from mlx_train.device.backend import mx
-
         sums = tree_map(lambda array: self.sum(array if self.leads else array * 0), tree)
-        mx.eval(sums)  # now, by all: a sum that is put off may be asked for by one process alone, which waits for ever
+        self._mx.eval(
+            sums
+        )  # now, by all: a sum that is put off may be evaluated by one process alone, which waits for ever
         return sums
 
     def gather(self, value: Any) -> list[Any]:
@@ -130,10 +132,10 @@ class Ranks:
                 value = make()
             except Exception as error:  # raised once the others know
                 failure = error
-        told = json.loads(self.first_bytes(json.dumps({"failed": failure is not None, "value": value}).encode()))
-        if told["failed"]:
+        message = json.loads(self.first_bytes(json.dumps({"failed": failure is not None, "value": value}).encode()))
+        if message["failed"]:
             self._end_with(failure)
-        return told["value"]
+        return message["value"]
 
     def agree(self, values: dict[str, Any]) -> None:
         """Have rank 0 raise ValueError, and the others end, where a process has another of these JSON values."""
@@ -157,28 +159,19 @@ class Ranks:
             self._watch.leave()
 
     def has_lost_one(self) -> bool:
-        """Whether another process has died, which has then been said. Waits a little for the news."""
+        """Whether another process has died; the person has then been told. Waits a little for the news."""
         return self._watch is not None and self._watch.lost()
 
 
-def _received(result: "mx.array") -> np.ndarray:
-    """What a collective has brought. Raises RuntimeError where a process is lost."""
-    from mlx_train.device.backend import mx
-
-    mx.eval(result)  # np.array alone keeps the failure of MLX 0.32's ring to itself, and returns what is no data
-    return np.array(result)
-
-
-#: What a process has that works alone.
+#: The group of a process that works alone.
 ALONE = Ranks()
 
 _joined = ALONE
 
 
 def _versions() -> dict[str, Any]:
-    """What has to be alike in all processes for them to train one model."""
-    from engine.core.features import FEATURE_SET
-    from mlx_train.data.dataset import DATASET_VERSION
+    """The versions that must be the same in all processes for them to train one model."""
+    from mlx_train.data.games import DATASET_VERSION  # with all of the engine, which self-play does without
 
     return {"feature set": FEATURE_SET, "dataset version": DATASET_VERSION}
 
@@ -196,7 +189,7 @@ def backend() -> str | None:
 
 
 def first_host() -> str | None:
-    """Where rank 0 is, as the backend's own variables say; None where they don't."""
+    """The address of rank 0 by the backend's own environment variables; None where they have none."""
     hosts = os.environ.get("MLX_HOSTFILE")
     if hosts is not None:
         return json.loads(Path(hosts).read_text())[0][0].rpartition(":")[0]
@@ -215,8 +208,8 @@ def calm_launcher() -> None:
     parent = os.getppid()
     with suppress(OSError, subprocess.SubprocessError):
         command = ["ps", "-o", "command=", "-p", str(parent)]
-        found = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout
-        if "mlx.launch" not in found:
+        arguments = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout
+        if "mlx.launch" not in arguments:
             return
         tasks = Path(f"/proc/{parent}/task")  # Linux has a priority for each thread
         threads = [int(task.name) for task in tasks.iterdir()] if tasks.exists() else [parent]

@@ -14,13 +14,14 @@ from engine.games.teacher import entry_batch, value_batch
 from engine.machine.cores import worker_count
 from mlx_train.config import Config
 from mlx_train.data.exact import ExactSource
+from mlx_train.data.transfer import to_mlx
 from mlx_train.device import feature_kernel
 from mlx_train.device.backend import available_devices, mx, nn, optim, peak_memory, use_device
 from mlx_train.device.solver_kernel import first_values
 from mlx_train.device.table_kernel import DeviceTable
 from mlx_train.networks.mlp import Networks, scaled
 from mlx_train.tools.bench.measure import Row, median_seconds, millions, rate, timed
-from mlx_train.training.trainer import Trainer, to_mlx
+from mlx_train.training.trainer import Trainer
 
 _BATCH = 65_536
 _STEPS = 200
@@ -107,11 +108,11 @@ def _training() -> list[Row]:
     trainer = Trainer(config, config.steps)
     source = ExactSource(config)
     arrays = to_mlx(source.batch(0, _BATCH, 0), "value", source.device_table)
-    mx.eval(trainer._step_on([arrays]))
+    mx.eval(trainer.step_on([arrays]))
 
     def train_on_one_batch() -> None:
         for _ in range(_STEPS):
-            losses = trainer._step_on([arrays])
+            losses = trainer.step_on([arrays])
         mx.eval(losses)
 
     def train_plainly(dtype: mx.Dtype) -> None:
@@ -124,12 +125,12 @@ def _training() -> list[Row]:
     count = _STEPS * _BATCH
     seconds = median_seconds(train_on_one_batch)
     what = f"value network, batch {_BATCH:,}, one batch again and again"
-    rows = [Row(what, rate(count, seconds, "samples"), "Trainer.step")]
+    rows = [Row(what, rate(count, seconds, "samples"), "Trainer.step_on")]
     for dtype in (mx.float32, mx.bfloat16):
         seconds = median_seconds(partial(train_plainly, dtype))
         rows.append(Row(f"a plain step in {dtype}, compiling included", rate(count, seconds, "samples")))
     for number in range(1, 4):  # the first epochs compile and fill the queue
-        trainer.position.epoch, trainer.position.step = number, 0
+        trainer.state.epoch, trainer.state.step = number, 0
         measured = trainer.train_epoch(source)
     assert measured is not None  # nothing has stopped it
     figure = f"{measured['samples_per_second']:,.0f} samples/s, waiting {100 * measured['waiting']:.1f}%"

@@ -4,12 +4,13 @@ from functools import partial
 
 import numpy as np
 import pytest
+from batches import batch_arrays
 
 from engine import Position, Tablebase, extract_features_bytes, selfplay
 from engine.games.teacher import entry_batch, policy_batch, value_batch
 from mlx_train.config import resolve
-from mlx_train.data.dataset import Decisions, Labels
 from mlx_train.data.exact import ExactSource
+from mlx_train.data.labels import Labels
 
 
 @pytest.fixture(scope="module")
@@ -162,17 +163,17 @@ def test_the_source_streams_the_same_batches_whatever_the_workers(table):
         streams.append([batch for epoch in (1, 2) for batch in source.epoch(epoch)])
     assert len(streams[0]) == 20
     for one, other in zip(*streams, strict=True):
-        assert all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
-    assert not np.array_equal(streams[0][0].value_inputs, streams[0][10].value_inputs)
+        assert all(np.array_equal(a, b) for a, b in zip(batch_arrays(one), batch_arrays(other), strict=True))
+    assert not np.array_equal(streams[0][0].value.inputs, streams[0][10].value.inputs)
     validation = next(source.validation())
-    assert not np.array_equal(validation.value_inputs[:32], streams[0][0].value_inputs)
+    assert not np.array_equal(validation.value.inputs[:32], streams[0][0].value.inputs)
 
 
-@pytest.mark.parametrize(("networks", "missing"), [("value", "policy_inputs"), ("policy", "value_inputs")])
+@pytest.mark.parametrize(("networks", "missing"), [("value", "policy"), ("policy", "value")])
 def test_a_single_network_gets_its_rows_alone(table, networks, missing):
     config = resolve("quick", teacher="exact", steps=10, epochs=1, batch_size=8, networks=networks)
     batch = next(ExactSource(config, table).epoch(1))
-    assert [name for name in ("value_inputs", "policy_inputs") if getattr(batch, name) is None] == [missing]
+    assert [name for name in ("value", "policy") if getattr(batch, name) is None] == [missing]
 
 
 def test_small_tables_have_no_games_to_record(table):
@@ -187,7 +188,7 @@ def test_labels_of_the_solved_game_are_its_values(games):
     records = games.copy()
     records["values"] = np.tanh(records["values"] / 500)
     config = resolve("quick", temperature=0.05)
-    labels = Labels(Decisions(records, {}).records, config, "2p-1")
+    labels = Labels(records, config, "2p-1")
     np.testing.assert_array_equal(labels.values, records["values"])
     for record, target in zip(records[::50], labels.policy[::50], strict=True):
         values = record["values"][: record["moves"]].astype(np.float64)

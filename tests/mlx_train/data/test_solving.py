@@ -1,6 +1,5 @@
 """`solve` as a user meets it: what it prints and writes, and what it refuses before it begins."""
 
-import io
 import json
 import os
 import resource
@@ -10,16 +9,15 @@ import sys
 
 import numpy as np
 import pytest
-import typer
 from commandline import call
 
-from engine.games.agents import MissingTable
 from engine.solved.census import Verification
 from engine.solved.tablebase import Tablebase, default_path
 from mlx_train.cli import main
 from mlx_train.data import solving
-from mlx_train.data.solving import offer, parse_tolerance, solve_game
+from mlx_train.data.solving import parse_tolerance, solve_game
 from mlx_train.device.backend import available_devices
+from mlx_train.tools.solution import facts_text
 
 
 @pytest.fixture(autouse=True)
@@ -118,7 +116,7 @@ def test_what_a_call_before_has_solved_is_told(tmp_path, monkeypatch):
             solve_game(2, 1e-12, output=tmp_path / "two.table")
     again = solve_game(2, 1e-12, output=tmp_path / "two.table")
     assert again["resumed_positions"] == Tablebase.open(tmp_path / "two.table").count
-    assert f"{again['resumed_positions']:,} of the positions by a call before" in solving.table(again)
+    assert f"{again['resumed_positions']:,} of the positions by a call before" in facts_text(again)
     assert solve_game(1, 1e-12, output=tmp_path / "one.table")["resumed_positions"] == 0
 
 
@@ -135,9 +133,9 @@ def test_a_gpu_only_gives_the_engine_something_to_begin_with(tmp_path, monkeypat
     result = solve_game(2, 1e-12, output=tmp_path / "two.table", verify=True, device="gpu")
     assert result["verification"]["passed"]
     assert result["gpu_seconds"] <= result["seconds"]
-    assert f"{result['gpu_seconds']} s of it on the GPU" in solving.table(result)
+    assert f"{result['gpu_seconds']} s of it on the GPU" in facts_text(result)
     np.testing.assert_allclose(Tablebase.open(tmp_path / "two.table").array, exact, rtol=0, atol=1e-12)
-    assert "GPU" not in solving.table(solve_game(2, 1e-12, output=tmp_path / "other.table"))
+    assert "GPU" not in facts_text(solve_game(2, 1e-12, output=tmp_path / "other.table"))
 
 
 @pytest.mark.skipif("gpu" in available_devices(), reason="there is a GPU")
@@ -190,58 +188,6 @@ def test_too_little_memory_is_one_line(capsys, monkeypatch):
         main()
     assert stop.value.code == 1
     assert capsys.readouterr().err.splitlines()[-1] == "error: out of memory: unable to allocate 438 MiB"
-
-
-class Terminal(io.StringIO):
-    """Stands for standard input or error of a person."""
-
-    def isatty(self):
-        return True
-
-
-@pytest.mark.parametrize(("answer", "default"), [(True, True), (False, True), (True, False)])
-def test_the_missing_game_is_offered_to_be_solved(monkeypatch, answer, default):
-    solved = []
-    monkeypatch.setattr(solving, "solve_game", lambda *arguments, **_: solved.append(arguments))
-    monkeypatch.setattr("typer.confirm", lambda *_, **__: answer)
-    error = MissingTable("finkel-7.table", default)
-    assert not offer(error)  # nobody is there to ask
-    monkeypatch.setattr(solving.sys, "stdin", Terminal())
-    monkeypatch.setattr(solving.sys, "stderr", Terminal())
-    assert offer(error) == (answer and default)
-    assert solved == ([(7, 1e-12)] if answer and default else [])
-
-
-@pytest.mark.parametrize("pressed", [KeyboardInterrupt, EOFError])
-def test_the_offer_can_be_left_by_a_key(monkeypatch, pressed):
-    def asked(*_, **__):
-        raise pressed
-
-    monkeypatch.setattr(sys.modules[typer.confirm.__module__], "visible_prompt_func", asked)
-    monkeypatch.setattr(solving.sys, "stdin", Terminal())
-    monkeypatch.setattr(solving.sys, "stderr", Terminal())
-    if pressed is EOFError:
-        assert not offer(MissingTable("finkel-7.table", True))
-    else:
-        with pytest.raises(KeyboardInterrupt):
-            offer(MissingTable("finkel-7.table", True))
-
-
-def test_the_command_goes_on_once_the_game_is_solved(monkeypatch, capsys):
-    calls = []
-
-    def run():
-        calls.append(1)
-        if len(calls) == 1:
-            raise MissingTable("finkel-7.table", True)
-        raise ValueError("the second time")
-
-    monkeypatch.setattr("mlx_train.cli.run", run)
-    monkeypatch.setattr(solving, "offer", lambda error: True)
-    with pytest.raises(SystemExit):
-        main()
-    assert len(calls) == 2
-    assert capsys.readouterr().err == "error: the second time\n"
 
 
 def test_tolerances():

@@ -12,11 +12,12 @@ from engine import Tablebase, extract_features_bytes, sample_decisions
 from engine.games.teacher import entry_batch, value_batch
 from engine.solved.solver import index_tables
 from mlx_train.config import resolve
+from mlx_train.data import transfer
 from mlx_train.data.exact import ExactSource
+from mlx_train.data.transfer import as_features, crossing, to_mlx
 from mlx_train.device import feature_kernel, kernels, solver_kernel, table_kernel
 from mlx_train.device.backend import available_devices, mx
-from mlx_train.training import trainer
-from mlx_train.training.trainer import TRAINED, handed_over, to_mlx
+from mlx_train.training.trainer import TRAINED
 
 # What MLX and the chip's compiler bring, for each of the two languages.
 STAND_INS = {
@@ -178,15 +179,15 @@ def test_a_gpu_is_trained_on_what_the_cpu_is_trained_on(rows_kernel, table, monk
 
     monkeypatch.setattr(kernels, "available", lambda: True)
     monkeypatch.setattr(table_kernel, "kernel", rows_kernel)
-    monkeypatch.setattr(trainer, "transfer_stream", lambda: mx.default_stream(mx.cpu))
-    monkeypatch.setattr(trainer, "feature_bytes", lambda rows, stream: mx.array(unpacked_features(np.array(rows))))
+    monkeypatch.setattr(transfer, "transfer_stream", lambda: mx.default_stream(mx.cpu))
+    monkeypatch.setattr(transfer, "feature_bytes", lambda rows, stream: mx.array(unpacked_features(np.array(rows))))
     source = ExactSource(config, table)
     assert source.together == 3  # six are made ahead
-    crossed = handed_over(source.epoch(2, 13), names, source.together)
-    found = [[trainer._as_features(rows, source.device_table) for rows in batch] for batch in crossed]
-    assert len(found) == 7
+    crossed = crossing(source.epoch(2, 13), names, source.together)
+    trained = [[as_features(rows, source.device_table) for rows in batch] for batch in crossed]
+    assert len(trained) == 7
     on_gpu = [[to_mlx(batch, name, source.device_table) for name in names] for batch in source.validation()]
-    for one, other in ((found, wanted), (on_gpu, validated)):
+    for one, other in ((trained, wanted), (on_gpu, validated)):
         for arrays, expected in zip(one, other, strict=True):
             for network, like in zip(arrays, expected, strict=True):
                 for array, right in zip(network, like, strict=True):

@@ -9,10 +9,11 @@ import pytest
 from engine import Network, extract_features_bytes, sample_decisions
 from engine.network.network import parameter_count, read_document
 from mlx_train.config import resolve
-from mlx_train.data.dataset import Decisions, SearchSource
+from mlx_train.data.games import Decisions
+from mlx_train.data.search import SearchSource
 from mlx_train.device.backend import mx, use_device
 from mlx_train.networks.mlp import Networks, log_policies, values
-from mlx_train.networks.weights import flatten, from_document, load_networks, save_document, size_summary, to_document
+from mlx_train.networks.weights import flatten, from_document, load_networks, save_document, to_document
 from mlx_train.runs.conversion import convert
 from mlx_train.training.checkpoint import save_checkpoint
 from mlx_train.training.trainer import Trainer, train
@@ -101,7 +102,7 @@ def test_conversions(trained, tmp_path):
     np.testing.assert_array_equal(
         np.array(arrays["value.layers.0.weight"]), np.array(trained.model.value.layers[0].weight)
     )
-    assert size_summary(tmp_path / "b.json")["value_parameters"] == 81_921
+    assert len(read_document(tmp_path / "b.json")["value_weights"]) == 81_921
     with pytest.raises(ValueError, match="must end in"):
         convert(tmp_path / "b.json", tmp_path / "d.txt")
 

@@ -13,7 +13,7 @@ import time
 import pytest
 
 from engine.network.network import read_document
-from mlx_train.data.dataset import Decisions
+from mlx_train.data.games import Decisions
 from mlx_train.training.checkpoint import checkpoints
 
 SETTINGS = [

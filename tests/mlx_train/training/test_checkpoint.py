@@ -7,12 +7,13 @@ import pytest
 from mlx.utils import tree_flatten
 
 from mlx_train.config import resolve
-from mlx_train.data.dataset import Decisions, SearchSource
+from mlx_train.data.games import Decisions
+from mlx_train.data.search import SearchSource
 from mlx_train.device.backend import mx, use_device
 from mlx_train.training.checkpoint import KEPT, checkpoints, load_model, newest, restore, resume_from, save_checkpoint
 from mlx_train.training.trainer import Trainer, train
 
-SMALL = resolve("quick", hidden_sizes=(16, 8), batch_size=64, epochs=3, dropout=0.2, learning_rate=0.01, reuse=2)
+SMALL = resolve("quick", hidden_sizes=(16, 8), batch_size=64, epochs=3, dropout=0.2, learning_rate=0.01)
 
 
 @pytest.fixture(autouse=True)
@@ -26,11 +27,11 @@ def source(games):
 
 
 def new_trainer(source):
-    return Trainer(SMALL, SMALL.epochs * source.steps_per_epoch * SMALL.reuse)
+    return Trainer(SMALL, source.total_steps)
 
 
 def bits(trainer):
-    return {name: np.array(array) for name, array in tree_flatten([trainer.state, trainer.best])}
+    return {name: np.array(array) for name, array in tree_flatten([trainer.arrays, trainer.best])}
 
 
 def assert_same_bits(one, two):
@@ -53,7 +54,7 @@ def folder(source, tmp_path):
     left = []
 
     def save():
-        if trainer.position.step in (3, 5):
+        if trainer.state.step in (3, 5):
             left.append(save_checkpoint(tmp_path, trainer))
 
     train(trainer, source, on_batch=save, stopping=lambda: len(left) == 2)
@@ -64,8 +65,8 @@ def folder(source, tmp_path):
 def test_training_goes_on_bit_for_bit(source, undisturbed, tmp_path, batches):
     wanted = {"epoch": source.steps_per_epoch, "epoch and 2": source.steps_per_epoch + 2}.get(batches, batches)
     stopped = new_trainer(source)
-    train(stopped, source, stopping=lambda: stopped.position.updates >= wanted * SMALL.reuse)
-    assert stopped.position.updates == wanted * SMALL.reuse
+    train(stopped, source, stopping=lambda: stopped.state.updates >= wanted)
+    assert stopped.state.updates == wanted
     save_checkpoint(tmp_path, stopped)
     resumed = new_trainer(source)
     restore(resumed, newest(tmp_path)[1])
@@ -79,7 +80,7 @@ def test_training_goes_on_bit_for_bit(source, undisturbed, tmp_path, batches):
         "process_peak_memory_bytes": 0,
     }
     assert [dataclasses.replace(row, **timing) for row in history] == [
-        dataclasses.replace(row, **timing) for row in undisturbed.position.history
+        dataclasses.replace(row, **timing) for row in undisturbed.state.history
     ]
 
 
@@ -100,14 +101,14 @@ def test_early_stopping_survives(source, tmp_path):
     config = dataclasses.replace(SMALL, epochs=40, patience=1, learning_rate=0.05)
     straight = Trainer(config, 1000)
     train(straight, source)
-    last = straight.position.epoch
+    last = straight.state.epoch
     assert last < 40
     stopped = Trainer(config, 1000)
-    train(stopped, source, on_batch=lambda: None, stopping=lambda: stopped.position.epoch == last - 1)
+    train(stopped, source, on_batch=lambda: None, stopping=lambda: stopped.state.epoch == last - 1)
     save_checkpoint(tmp_path, stopped)
     resumed = Trainer(config, 1000)
     restore(resumed, newest(tmp_path)[1])
-    assert len(train(resumed, source)) == len(straight.position.history)
+    assert len(train(resumed, source)) == len(straight.state.history)
 
 
 def test_the_newest_are_kept(source, tmp_path):
@@ -196,8 +197,8 @@ def test_a_full_disk_leaves_the_former_checkpoints(source, folder, monkeypatch):
 def test_saving_leaves_no_trace(source, tmp_path):
     """One can be taken at any time without a trace in what is trained."""
     one, two = new_trainer(source), new_trainer(source)
-    train(one, source, on_batch=lambda: save_checkpoint(tmp_path, one), stopping=lambda: one.position.step == 6)
-    train(two, source, stopping=lambda: two.position.step == 6)
+    train(one, source, on_batch=lambda: save_checkpoint(tmp_path, one), stopping=lambda: one.state.step == 6)
+    train(two, source, stopping=lambda: two.state.step == 6)
     assert_same_bits(bits(one), bits(two))
-    assert one.position.loss_sums == two.position.loss_sums
+    assert one.state.loss_sums == two.state.loss_sums
     assert mx.all(mx.isfinite(one.model.value.layers[0].weight)).item()

@@ -19,10 +19,12 @@ import pytest
 
 from engine.network.network import read_document
 from mlx_train.config import Config
-from mlx_train.data.dataset import Decisions, Share
+from mlx_train.data.batches import Share
 from mlx_train.data.exact import ExactSource
-from mlx_train.runs.phases import exact_data, generate
+from mlx_train.data.games import Decisions
+from mlx_train.runs.generation import generate
 from mlx_train.runs.run_folder import Run
+from mlx_train.runs.training import exact_data
 from mlx_train.training.checkpoint import checkpoints
 from mlx_train.training.ranks import ALONE, Ranks, backend, first_host
 
@@ -71,7 +73,7 @@ KEPT_LOSSES = """
 import numpy as np
 from mlx_train.device.backend import mx
 from mlx_train.config import Config
-from mlx_train.data.dataset import Batch
+from mlx_train.data.batches import Batch, FeatureRows
 from mlx_train.training.ranks import join
 from mlx_train.training.trainer import Trainer
 
@@ -79,7 +81,7 @@ mx.set_default_device(mx.cpu)
 ranks = join()
 config = Config(batch_size=16, networks="value")
 trainer = Trainer(config, 100, ranks)
-batch = Batch(np.ones((8, 150), dtype=np.uint8), np.ones(8, dtype=np.float32))
+batch = Batch(FeatureRows(np.ones((8, 150), dtype=np.uint8), (np.ones(8, dtype=np.float32),)))
 losses = []
 for step in range(30):
     losses.append(trainer.step(batch, 16))
@@ -164,8 +166,8 @@ def test_a_process_alone():
 
 
 def test_processes_of_one_machine_divide_its_cores(table, monkeypatch):
-    monkeypatch.setattr("mlx_train.runs.phases.solved_table", lambda *_: table)
-    monkeypatch.setattr("mlx_train.runs.phases.worker_count", lambda asked: asked or 6)
+    monkeypatch.setattr("mlx_train.runs.training.solved_table", lambda *_: table)
+    monkeypatch.setattr("mlx_train.runs.generation.worker_count", lambda asked: asked or 6)
     ranks = Ranks()
     for size, workers, own in ((1, None, 6), (2, None, 3), (8, None, 1), (2, 5, 5)):
         ranks.local_size = size

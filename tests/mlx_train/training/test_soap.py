@@ -8,7 +8,7 @@ import pytest
 from mlx.utils import tree_flatten
 
 from mlx_train.config import Config, resolve
-from mlx_train.data.dataset import Batch
+from mlx_train.data.batches import Batch, FeatureRows
 from mlx_train.data.exact import ExactSource
 from mlx_train.device.backend import mx, nn, use_device
 from mlx_train.training.checkpoint import restore, save_checkpoint
@@ -123,11 +123,12 @@ def batches(count):
     rng = np.random.default_rng(7)
     for _ in range(count):
         inputs = rng.integers(0, 3, (64, 150), dtype=np.uint8)
-        yield Batch(inputs, np.tanh(inputs[:, :40].astype(np.float32).mean(axis=1) - 1))
+        targets = np.tanh(inputs[:, :40].astype(np.float32).mean(axis=1) - 1)
+        yield Batch(FeatureRows(inputs, (targets,)))
 
 
 def bits(trainer):
-    return {name: np.array(array) for name, array in tree_flatten(trainer.state)}
+    return {name: np.array(array) for name, array in tree_flatten(trainer.arrays)}
 
 
 @pytest.mark.parametrize("stop", [20, 28, 45, 60, 90, 124, 125])

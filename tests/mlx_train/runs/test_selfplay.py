@@ -1,17 +1,16 @@
 """Learning by self-play: no teacher in it, the same weights however often it is interrupted."""
 
-import json
 import signal
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
+from mlx.utils import tree_flatten
 
 import engine
 from engine import Network, Tablebase
@@ -19,8 +18,10 @@ from mlx_train.config import SelfplayConfig, resolve_as
 from mlx_train.measuring.learning_curve import measure, read_metrics
 from mlx_train.measuring.measures import value_error
 from mlx_train.pictures.report import learning_curve, save_figure
+from mlx_train.runs.conversion import convert
 from mlx_train.runs.run_folder import Run, read_record
-from mlx_train.training.selfplay import Journal, Learner, is_milestone, learn, read_checkpoint
+from mlx_train.runs.selfplay import Learning, is_milestone
+from mlx_train.training.checkpoint import checkpoints, newest, parse
 
 SMALL = SelfplayConfig(
     rounds=6, games=12, steps=10, batch_size=64, hidden_sizes=(16, 8), siblings=0.3, final_trace_decay=0.5,
@@ -45,17 +46,21 @@ def call(*arguments, **options):
     )
 
 
-def learnt(config, rounds=None):
-    """A learner after some rounds, of all of them by default."""
-    learner = Learner(config)
-    with ThreadPoolExecutor(config.workers) as pool:
-        for _ in range(config.rounds if rounds is None else rounds):
-            learner.round(pool)
-    return learner
+def learnt(folder, config, rounds=None):
+    """Learning in a fresh run folder, stopped after some rounds, by default after all of them."""
+    learning = Learning(
+        config,
+        Run.create(config, "selfplay", folder),
+        lambda: rounds is not None and learning.trainer.state.epoch > rounds,
+    )
+    learning.learn()
+    return learning
 
 
-def arrays(learner):
-    return {name: np.array(value) for name, value in learner.state().items() if name != "meta"}
+def arrays(folder):
+    """All arrays of a run's newest checkpoint."""
+    checkpoint = parse(newest(folder / "checkpoints")[1], folder)
+    return {name: np.array(array) for name, array in tree_flatten(checkpoint.arrays)}
 
 
 def assert_same_bits(one, two):
@@ -70,27 +75,18 @@ def table(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def undisturbed():
-    return arrays(learnt(SMALL))
+def undisturbed(tmp_path_factory):
+    """The arrays of a run that was never interrupted."""
+    folder = tmp_path_factory.mktemp("undisturbed") / "run"
+    learnt(folder, SMALL)
+    return arrays(folder)
 
 
 @pytest.fixture
 def interrupted(tmp_path):
-    """The folder of a run that was stopped after round 4, with checkpoints of rounds 3 and 4."""
-    run = Run.create(SMALL, "selfplay", tmp_path / "run")
-    learner = Learner(SMALL)
-    journal = Journal(run, learner)
-
-    def on_round(metrics):
-        journal.write(metrics)
-        if metrics.round == 5:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        learn(learner, on_round, journal.save)
-    (run.checkpoints / "round-5.npz").unlink()
-    assert sorted(path.name for path in run.checkpoints.iterdir()) == ["round-4.npz"]
-    return run
+    """A run that was stopped within round 5."""
+    run = learnt(tmp_path / "run", SMALL, 4).run
+    return Run(run.folder)  # the former one holds the folder's lock for as long as it lives
 
 
 # No teacher
@@ -112,10 +108,12 @@ except ImportError:
 else:
     sys.exit("nothing was barred")
 from mlx_train.config import SelfplayConfig
-from mlx_train.training.selfplay import Learner, learn
-learner = Learner(SelfplayConfig(rounds=3, games=4, steps=4, batch_size=32, hidden_sizes=(8,), device="cpu"))
-learn(learner)
-assert learner.rounds == 3 and learner.games == 12
+from mlx_train.data.selfplay import SelfPlaySource
+from mlx_train.training.trainer import Trainer, train
+config = SelfplayConfig(rounds=3, games=4, steps=4, batch_size=32, hidden_sizes=(8,), device="cpu")
+source = SelfPlaySource(config)
+train(Trainer(config, source.total_steps, chunks=1), source)
+assert source.rounds == 3 and source.games == 12
 print(*opened, sep="\\n")
 """
 
@@ -132,14 +130,15 @@ def test_no_table_is_opened_and_no_evaluation_weight_is_read():
     assert not [path for path in opened if path.suffix in (".table", ".rgu") or path.parent.name == "weights"]
 
 
-def test_it_learns_what_positions_are_worth(table):
+def test_it_learns_what_positions_are_worth(table, tmp_path):
     config = replace(
         SMALL, rounds=24, games=48, steps=100, batch_size=256, learning_rate=0.01, averaging=0.98,
         trace_decay=0.9, final_trace_decay=0.9, hidden_sizes=(32, 16), checkpoint_seconds=60,
     )  # fmt: skip
+    fresh = Learning(config, Run.create(config, "selfplay", tmp_path / "fresh"))
     errors = [
-        value_error(Network.from_document(learner.document()), table, 5000).mean
-        for learner in (Learner(config), learnt(config))
+        value_error(Network.from_document(learning.trainer.averaged_document({})), table, 5000).mean
+        for learning in (fresh, learnt(tmp_path / "run", config))
     ]
     assert errors[1] < 0.5 * errors[0]
 
@@ -147,78 +146,95 @@ def test_it_learns_what_positions_are_worth(table):
 # The same weights
 
 
-def test_the_number_of_threads_changes_nothing(undisturbed):
-    assert_same_bits(arrays(learnt(replace(SMALL, workers=3))), undisturbed)
+def test_the_number_of_threads_changes_nothing(undisturbed, tmp_path):
+    learnt(tmp_path / "run", replace(SMALL, workers=3))
+    assert_same_bits(arrays(tmp_path / "run"), undisturbed)
 
 
-def test_the_seed_does(undisturbed):
-    other = arrays(learnt(replace(SMALL, seed=1), 2))
-    assert not np.array_equal(other["window.0.packed"], undisturbed["window.0.packed"])
+def test_the_seed_does(undisturbed, tmp_path):
+    other = learnt(tmp_path / "run", replace(SMALL, seed=1), 2)
+    assert not np.array_equal(other.source.window[0][0], undisturbed["source.window.0.packed"])
 
 
 def test_an_interrupted_run_goes_on_bit_for_bit(interrupted, undisturbed):
-    learner = Learner(replace(SMALL, workers=1))
-    journal = Journal(interrupted, learner)
-    journal.resume()
-    assert learner.rounds == 4
+    learning = Learning(replace(SMALL, workers=1), interrupted)
+    assert (learning.trainer.state.epoch, learning.trainer.state.step) == (5, 1)
+    assert learning.source.rounds == 4
     assert len(interrupted.metrics.read_text().splitlines()) == 4
-    assert max(journal.snapshots()) == 4
-    learn(learner, journal.write, journal.save)
-    assert_same_bits(arrays(learner), undisturbed)
+    assert max(learning.snapshots()) == 4
+    learning.learn()
+    assert_same_bits(arrays(interrupted.folder), undisturbed)
     rows = read_metrics(interrupted.metrics)
     assert [row["round"] for row in rows] == [1, 2, 3, 4, 5, 6]
     assert "loss" not in rows[0]
     assert all(row["loss"] > 0 for row in rows[1:])
 
 
-def test_a_damaged_checkpoint_is_skipped_for_the_one_before(tmp_path, undisturbed, capsys):
+def test_rounds_after_the_checkpoint_are_forgotten(interrupted, undisturbed):
+    """A kill comes after a round's metrics and snapshot, before its checkpoint."""
+    with interrupted.metrics.open("a") as file:
+        file.write('{"round": 5}\n')
+    (interrupted.snapshots / "round-5.json.gz").write_bytes(b"")
+    learning = Learning(SMALL, interrupted)
+    assert len(interrupted.metrics.read_text().splitlines()) == 4
+    assert max(learning.snapshots()) == 4
+
+
+def test_a_stop_while_games_are_waited_for_leaves_the_round_unfinished(tmp_path, undisturbed):
     run = Run.create(SMALL, "selfplay", tmp_path / "run")
-    learner = Learner(SMALL)
-    learn(learner, Journal(run, learner).write)
-    newest = run.checkpoints / "round-6.npz"
-    content = bytearray(newest.read_bytes())
+    learning = Learning(replace(SMALL, games=2000), run, lambda: True)
+    learning.learn()
+    assert not learning.trainer.state.finished
+    assert learning.source.rounds == 0
+
+
+def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(tmp_path, undisturbed, capsys):
+    folder = tmp_path / "run"
+    learnt(folder, SMALL)
+    before, last = checkpoints(folder / "checkpoints")
+    content = bytearray(last.read_bytes())
     content[len(content) // 2] ^= 0xFF
-    newest.write_bytes(content)
-    with pytest.raises(ValueError, match="not a usable checkpoint"):
-        read_checkpoint(newest)
-    again = Learner(SMALL)
-    journal = Journal(run, again)
-    journal.resume()
-    assert again.rounds == 5
-    assert "skipped" in capsys.readouterr().err
-    assert [path.name for path in run.checkpoints.iterdir()] == ["round-5.npz"]  # it is not kept for a whole one
-    learn(again, journal.write)
-    assert_same_bits(arrays(again), undisturbed)
-    for path in run.checkpoints.iterdir():
-        path.write_bytes(b"")
-    with pytest.raises(ValueError, match="no usable checkpoint"):
-        Journal(run, Learner(SMALL)).resume()
+    last.write_bytes(content)
+    again = Learning(SMALL, Run(folder))
+    assert f"{last}: damaged checkpoint" in capsys.readouterr().err
+    assert checkpoints(folder / "checkpoints") == [before]  # the damaged one is not kept for a whole one
+    again.learn()
+    assert_same_bits(arrays(folder), undisturbed)
 
 
 def test_a_run_without_a_checkpoint_begins_again(interrupted, undisturbed):
-    (interrupted.checkpoints / "round-4.npz").unlink()
-    learner = Learner(SMALL)
-    journal = Journal(interrupted, learner)
-    journal.resume()
-    assert learner.rounds == 0
-    assert journal.snapshots() == {}
-    learn(learner, journal.write, journal.save)
-    assert_same_bits(arrays(learner), undisturbed)
+    for path in interrupted.checkpoints.iterdir():
+        path.unlink()
+    learning = Learning(SMALL, interrupted)
+    assert learning.trainer.state.epoch == 1
+    assert learning.snapshots() == {}
+    learning.learn()
+    assert_same_bits(arrays(interrupted.folder), undisturbed)
     assert [row["round"] for row in read_metrics(interrupted.metrics)] == [1, 2, 3, 4, 5, 6]
 
 
 def test_a_checkpoint_of_other_settings_is_refused(interrupted):
-    with pytest.raises(ValueError, match="other settings"):
-        Journal(interrupted, Learner(replace(SMALL, learning_rate=0.1))).resume()
-    with pytest.raises(ValueError, match="other settings"):
-        Journal(interrupted, Learner(replace(SMALL, hidden_sizes=(16, 9)))).resume()
+    with pytest.raises(ValueError, match=r"learning_rate 0\.003, not 0\.1"):
+        Learning(replace(SMALL, learning_rate=0.1), interrupted)
+    with pytest.raises(ValueError, match=r"hidden_sizes \[16, 8\], not \[16, 9\]"):
+        Learning(replace(SMALL, hidden_sizes=(16, 9)), interrupted)
 
 
-def wait_for(path, process):
-    deadline = time.monotonic() + 120
-    while not path.exists() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert path.exists(), process.communicate()
+def test_checkpoints_of_an_older_version_are_refused_in_one_line(interrupted):
+    for path in interrupted.checkpoints.iterdir():
+        path.unlink()
+    (interrupted.checkpoints / "round-4.npz").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"older version .*: begin a new run$"):
+        Learning(SMALL, interrupted)
+
+
+def test_a_checkpoint_becomes_a_weights_file(interrupted, tmp_path):
+    learning = Learning(SMALL, interrupted)
+    convert(interrupted.checkpoints, tmp_path / "w.json")
+    weights = Network.load(tmp_path / "w.json")
+    position = engine.Position()
+    assert weights.value(position) == Network.from_document(learning.trainer.averaged_document({})).value(position)
+    assert not weights.has_policy
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
@@ -226,7 +242,11 @@ def test_a_killed_program_goes_on(tmp_path, how, undisturbed):
     folder = tmp_path / "run"
     command = [sys.executable, "-m", "mlx_train", "selfplay", *FLAGS, "--output", str(folder)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    wait_for(folder / "checkpoints/round-2.npz", process)
+    deadline = time.monotonic() + 120
+    metrics = folder / "metrics.jsonl"
+    while not (metrics.exists() and len(metrics.read_text().splitlines()) >= 2) and process.poll() is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
     process.send_signal(how)
     _, errors = process.communicate(timeout=120)
     if how == signal.SIGINT and process.returncode != 0:  # it may have been at its end already
@@ -235,13 +255,12 @@ def test_a_killed_program_goes_on(tmp_path, how, undisturbed):
     result = call("selfplay", "--resume", folder, "--no-measure", "--workers", 1)
     assert result.returncode == 0, result.stderr
     assert "peak memory" in result.stderr
-    assert read_metrics(folder / "metrics.jsonl")[-1]["process_peak_memory_bytes"] > 0
-    state = read_checkpoint(folder / "checkpoints/round-6.npz")
-    assert_same_bits({name: state[name] for name in undisturbed}, undisturbed)
-    assert json.loads(str(state["meta"]))["rounds"] == 6
+    assert read_metrics(metrics)[-1]["process_peak_memory_bytes"] > 0
+    assert_same_bits(arrays(folder), undisturbed)
     network = Network.load(folder / "weights.json")
     assert network.metadata["teacher"] == "self-play"
     assert network.metadata["num_games"] == 72
+    assert network.metadata["epochs"] == 6
     assert read_record(folder).state == "trained"
 
 
@@ -279,10 +298,10 @@ def test_presets_are_of_growing_size():
 
 
 def test_snapshots_are_measured_and_drawn(interrupted, table, tmp_path):
-    journal = Journal(interrupted, Learner(SMALL))
-    points = measure(read_metrics(interrupted.metrics), journal.snapshots(), table, workers=1)
-    assert [point.round for point in points] == [1, 2, 3, 4, 5]
-    assert [point.games for point in points] == [12, 24, 36, 48, 60]
+    snapshots = Learning(SMALL, interrupted).snapshots()
+    points = measure(read_metrics(interrupted.metrics), snapshots, table, workers=1)
+    assert [point.round for point in points] == [1, 2, 3, 4]
+    assert [point.games for point in points] == [12, 24, 36, 48]
     for point in points:
         assert 0 < point.regret < 100
         assert point.interval[0] < point.win_rate < point.interval[1] < 50

@@ -1,0 +1,104 @@
+"""The last phase of a run: its network plays matches, and is measured against the solved game where that is solved."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from engine.games.agents import Agent, MissingTable, open_table
+from engine.network.network import read_document
+from engine.solved.tablebase import Tablebase
+from mlx_train.config import Config
+from mlx_train.device.memory import peak_text
+from mlx_train.measuring.measures import Exactness, WinRate, exactness, microseconds_per_move, win_rates
+from mlx_train.networks.weights import save_document
+from mlx_train.pictures.report import exactness_table, win_rate_table
+from mlx_train.runs.run_folder import Run
+from mlx_train.system.files import write_json
+from mlx_train.system.kill_points import moment
+from mlx_train.system.progress import duration, progress, say
+
+#: Opponents of the table at the end of a run.
+OPPONENTS = ("random", "greedy", "emm:1", "emm:2", "emm:3", "emm:4")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """How well a run's network plays: matches, and measures against the solved game, None where it is not solved."""
+
+    matches: list[WinRate]
+    exact: Exactness | None
+    microseconds_per_move: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON values: evaluation.json."""
+        return {
+            "matches": [match.to_dict() for match in self.matches],
+            "exact": self.exact and self.exact.to_dict(),
+            "microseconds_per_move": round(self.microseconds_per_move, 2),
+        }
+
+    def metadata(self) -> dict[str, Any]:
+        """What the weights' file says of it: win rates as shares, errors as in `exactness`."""
+        figures: dict[str, Any] = {match.opponent: round(match.rate, 4) for match in self.matches}
+        if self.exact is not None:
+            error, regret = self.exact.value_error, self.exact.regret
+            figures["perfect"] = round(self.exact.estimate.rate / 100, 6)
+            figures["regret_points"] = round(regret.mean, 6)
+            figures["value_error"] = error and round(error.mean, 8)
+        return figures | {"games": self.matches[0].games}
+
+
+def evaluate(config: Config, run: Run) -> Evaluation:
+    """Measure the run's network; writes evaluation.json and the weights' metadata."""
+    agent = Agent.parse(f"net:{run.weights}" + (":policy" if config.networks == "policy" else ""))
+    opponents = [Agent.parse(name) for name in OPPONENTS]
+    with progress("matches", config.evaluation_games * len(opponents), "games") as update:
+        results = win_rates(
+            agent, opponents, config.evaluation_games, seed=config.seed, workers=config.workers, progress=update
+        )
+    table = _solution()
+    exact = None
+    if table is not None:
+        games = max(4, config.evaluation_games // 2 * 2)
+        exact = exactness(agent, table, games=games, seed=config.seed, workers=config.workers)
+    speed = microseconds_per_move(agent) if exact is None else exact.microseconds_per_move
+    evaluation = Evaluation(matches=results, exact=exact, microseconds_per_move=speed)
+    _add_metadata(run, {"evaluation": evaluation.metadata()})
+    moment("weights measured")
+    write_json(run.evaluation, evaluation.to_dict())  # last: it says that the run is finished
+    return evaluation
+
+
+def _solution() -> Tablebase | None:
+    """The solved game at its usual place; None where there is none of use, with a line about it."""
+    try:
+        return open_table()
+    except MissingTable:
+        say("not measured against perfect play: the game is not solved here (`python -m mlx_train solve`)")
+    except ValueError as error:  # a run at its end should not fail for this
+        say(f"not measured against perfect play: {error}")
+    return None
+
+
+def _add_metadata(run: Run, values: dict[str, Any]) -> None:
+    """Put more into the metadata of a run's weights."""
+    document = read_document(run.weights)
+    save_document(run.weights, document | {"metadata": document["metadata"] | values})
+
+
+def summary(evaluation: Evaluation, trained: dict[str, Any], seconds: float, resumed: bool = False) -> str:
+    """What a person reads at the end of a run, as Markdown. seconds: of this call; resumed: it was not the first."""
+    tables = [win_rate_table(evaluation.matches)]
+    if evaluation.exact is not None:
+        tables.append(exactness_table([evaluation.exact]))
+    return "\n".join(
+        [
+            "\n\n".join(tables),
+            "",
+            f"best epochs {', '.join(f'{name} {n}' for name, n in trained['best_epoch'].items())} "
+            f"of {trained['epochs']}, validation loss {trained['best_validation_loss']:.4f}, "
+            f"{evaluation.microseconds_per_move:.1f} microseconds a move",
+            f"{trained['samples_per_second']:,.0f} samples/s, "
+            f"waiting for data {100 * trained['waiting']:.1f} % of the time",
+            f"{peak_text(trained['peak_memory_bytes'])}, {duration(seconds)} {'this time' if resumed else 'in all'}",
+        ]
+    )

@@ -1,0 +1,190 @@
+"""The first phase of a run: games are played in blocks and become the dataset."""
+
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from engine.classic.search import Search
+from engine.games.agents import open_table
+from engine.games.arena import RECORD_DTYPE, Interrupted, selfplay
+from engine.machine.cores import detect, worker_count
+from engine.network.network import VALUE_SCALE
+from engine.solved.tablebase import Tablebase, default_path
+from mlx_train.config import Config
+from mlx_train.data.games import Decisions
+from mlx_train.data.solving import solve_whole_game
+from mlx_train.device.memory import peaks
+from mlx_train.runs.run_folder import Run
+from mlx_train.system.core_use import CoreUse
+from mlx_train.system.files import write_json
+from mlx_train.system.kill_points import moment
+from mlx_train.system.progress import progress, say
+from mlx_train.system.signals import held_back
+from mlx_train.training.ranks import ALONE, Ranks
+
+#: Games of the first block for each worker; later blocks take about `_BLOCK_SECONDS`.
+_FIRST_BLOCK = 64
+_BLOCK_SECONDS = 15.0
+
+
+def generate(config: Config, run: Run, ranks: Ranks = ALONE) -> Decisions | None:
+    """Play the games and write the dataset -> the dataset; None in all processes but the first.
+
+    The games are played in blocks, each written when it is done, and every process plays its share of a block. Games
+    that the run has already are not played again. On Ctrl-C or SIGTERM the finished games are written, then
+    KeyboardInterrupt.
+    """
+    data = _read_dataset(run.games) if ranks.leads else None
+    if ranks.first(lambda: data is not None):
+        if ranks.leads:
+            shutil.rmtree(run.parts, ignore_errors=True)
+        return data
+    player, info = _player(config, ranks)
+    parts = _read_parts(run.parts) if ranks.leads else []
+    _play_rest(config, run, ranks, player, info, parts)
+    if not ranks.leads:
+        return None
+    seconds = sum(part.info["generation_seconds"] for part in parts)
+    data = Decisions(np.concatenate([part.records for part in parts]), info | {"generation_seconds": round(seconds, 3)})
+    write_json(run.dataset, data.summary() | {"peak_memory_bytes": peaks()})
+    data.save(run.games)
+    moment("dataset written")
+    shutil.rmtree(run.parts)
+    return data
+
+
+def solved_table(config: Config, ranks: Ranks = ALONE) -> Tablebase:
+    """The solved game, from the cache folder; solved first where it is missing, by one process a machine."""
+    if ranks.local_rank == 0 and not default_path().exists():
+        say("the game is not solved here yet: solving it once")
+        solve_whole_game(config.workers)
+    ranks.gather(None)  # the others wait
+    return open_table()
+
+
+def process_workers(config: Config, ranks: Ranks) -> int:
+    """The threads of this process: without a number in the settings, the processes of a machine divide its cores."""
+    return max(1, worker_count(config.workers) // (ranks.local_size if config.workers is None else 1))
+
+
+def _player(config: Config, ranks: Ranks) -> tuple[Search | Tablebase, dict[str, Any]]:
+    """-> (who plays and labels the games, what the dataset says of them)."""
+    about = {"requested_games": config.games, "exploration": config.exploration, "seed": config.seed}
+    if config.teacher == "exact":
+        return solved_table(config, ranks), {"unit": VALUE_SCALE, "playouts": 0, **about}
+    playouts = config.playouts if config.teacher == "search" else 0
+    search = {"unit": "points", "depth": config.depth, "weights": config.weights, "playouts": playouts}
+    return Search(config.depth, config.weights), {**search, **about}
+
+
+def _play_rest(
+    config: Config, run: Run, ranks: Ranks, player: Search | Tablebase, info: dict[str, Any], parts: list[Decisions]
+) -> None:
+    """Play the games that the parts lack, in blocks; each is written, and added to the first process's parts."""
+    played = ranks.first(lambda: parts[-1].info["end"] if parts else 0)
+    workers = process_workers(config, ranks)
+    before = f", {played:,} of them there already" if played else ""
+    together = f" in each of {ranks.share.size} processes" if ranks.share.size > 1 else ""
+    say(f"generating {config.games:,} games{before} on {workers} of {detect().total} cores{together}")
+    cores = CoreUse()
+    smallest = block = _FIRST_BLOCK * workers * ranks.share.size
+    try:
+        # Held back, so that no process leaves the others alone in the middle of an exchange.
+        with held_back() as stop_requested, progress("games", config.games, "games", played) as update:
+
+            def on_games(games: range, count: int) -> None:
+                if stop_requested():
+                    raise KeyboardInterrupt  # in one of the threads that play: it ends them all, in good order
+                update(games[0] + count * ranks.share.size, cores)
+
+            while played < config.games:
+                games = range(played, min(played + block, config.games))
+                start = time.perf_counter()
+                share = _play_share(games, player, config, info["playouts"], workers, ranks, on_games)
+                seconds = max(ranks.gather(time.perf_counter() - start))
+                everyone = ranks.gather_bytes(share.tobytes())
+                records = np.concatenate([np.frombuffer(part, dtype=RECORD_DTYPE) for part in everyone])
+                records, end = _whole_games(records, played, len(games))
+                if ranks.leads and end > played:
+                    part = {"first": played, "end": end, "generation_seconds": seconds}
+                    parts.append(Decisions(records, info | part))
+                    run.parts.mkdir(exist_ok=True)
+                    parts[-1].save(run.parts / f"{played:010}.npz", compress=False)
+                    moment("games written")
+                played = end
+                if any(ranks.gather(stop_requested())):
+                    raise KeyboardInterrupt
+                block = max(smallest, round(len(games) * _BLOCK_SECONDS / seconds))
+    except KeyboardInterrupt:
+        if ranks.leads:
+            say(f"interrupted: {played:,} finished games are kept; go on with `{run.resume_command}`")
+        ranks.leave()
+        raise
+
+
+def _play_share(
+    games: range,
+    player: Search | Tablebase,
+    config: Config,
+    playouts: int,
+    workers: int,
+    ranks: Ranks,
+    on_games: Callable[[range, int], None],
+) -> np.ndarray:
+    """The records of this process's share of some games; fewer where it was interrupted.
+
+    on_games: called with the games and the number of those that are finished.
+    """
+    share = games[ranks.share.of(len(games))]
+    if not share:
+        return np.empty(0, dtype=RECORD_DTYPE)
+    try:
+        return selfplay(
+            len(share),
+            player,
+            config.seed,
+            exploration=config.exploration,
+            playouts=playouts,
+            first=share[0],
+            workers=workers,
+            progress=lambda count: on_games(games, count),
+        )
+    except Interrupted as stop:
+        return stop.partial
+
+
+def _whole_games(records: np.ndarray, first: int, count: int) -> tuple[np.ndarray, int]:
+    """The records of the games from `first` on up to the first one that is missing -> (those records, its number).
+
+    An interrupted block has gaps where games were not finished.
+    """
+    finished = np.zeros(count + 1, dtype=np.bool_)
+    finished[np.unique(records["game"]) - first] = True
+    end = first + int(np.argmin(finished))
+    return records[records["game"] < end], end
+
+
+def _read_dataset(path: Path) -> Decisions | None:
+    """A file of decisions; None where there is none, or a damaged one, with a line about it."""
+    if not path.exists():
+        return None
+    try:
+        return Decisions.load(path)
+    except ValueError as error:
+        say(f"{error}; it is made again")
+        return None
+
+
+def _read_parts(folder: Path) -> list[Decisions]:
+    """The blocks of games in a folder, in order, up to the first that is missing or damaged."""
+    parts: list[Decisions] = []
+    for path in sorted(folder.glob("*.npz")):
+        part = _read_dataset(path)
+        if part is None or part.info["first"] != (parts[-1].info["end"] if parts else 0):
+            break
+        parts.append(part)
+    return parts

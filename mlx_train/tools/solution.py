@@ -1,0 +1,70 @@
+"""The solved game and the person at the terminal: the offer to solve it, and its facts as text."""
+
+import sys
+from typing import Any
+
+import typer
+
+from engine.games.agents import MissingTable
+from mlx_train.data.solving import solve_whole_game
+from mlx_train.device.memory import gibibytes
+from mlx_train.pictures.report import markdown_table
+
+
+def offer(error: MissingTable) -> bool:
+    """Ask the person at the terminal whether to solve the game that is missing at its usual place, and do it.
+
+    Returns whether it is solved now.
+    """
+    if not (error.default and sys.stdin.isatty() and sys.stderr.isatty()):
+        return False
+    question = f"The solved game is not there yet. Solve it now, in about a minute, into {error.path} (1.1 GB)?"
+    try:
+        if not typer.confirm(question, default=True, err=True):
+            return False
+    except typer.Abort as abort:
+        if isinstance(abort.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from None
+        return False  # the end of the input
+    solve_whole_game()
+    return True
+
+
+def facts_text(result: dict[str, Any]) -> str:
+    """The facts of `solve_game`'s result as Markdown."""
+    facts = result["statistics"]
+    on_gpu = f", {result['gpu_seconds']} s of it on the GPU" if "gpu_seconds" in result else ""
+    before = result["resumed_positions"]
+    gone_on = f", {before:,} of the positions by a call before" if before else ""
+    rows: list[tuple[str, object]] = [
+        ("solved in", f"{result['seconds']} s{on_gpu}{gone_on}, residual {result['residual']:.2e}"),
+        ("peak memory", gibibytes(result["peak_memory_bytes"]["process"])),
+        ("positions that are not over", f"{facts['positions']:,}"),
+        ("the first player wins", f"{facts['first_player_wins']:.12f}"),
+        ("expected turns", f"{facts['expected_turns']:.6f}"),
+        ("positions that never occur in optimal play", f"{facts['never_occur']:,}"),
+    ]
+    if "verification" in result:
+        checked = result["verification"]
+        text = f"{checked['placements']:,} placements, residual {checked['residual']:.2e}, {checked['seconds']} s"
+        rows.append(("verified", text))
+    replies = [
+        (reply["roll"], f"{reply['win_probability']:.6f}", *("pass" if r is None else r for r in reply["replies"]))
+        for reply in facts["best_replies"]
+    ]
+    scores = [
+        (f"{score['own_off']} : {score['opponent_off']}", f"{score['positions']:,}",
+         f"{100 * score['win_probability']:.2f}", f"{100 * score['sharpness']:.2f}")
+        for score in facts["scores"]
+    ]  # fmt: skip
+    return "\n\n".join(
+        [
+            markdown_table(("the solved game", ""), rows),
+            "After the opening's roll: win probability of whoever moves next, and the square its best move leaves "
+            "(0 is the hand) for each roll\n\n"
+            + markdown_table(("roll", "wins", *(f"reply to {roll}" for roll in range(5))), replies),
+            "By score (own : opponent's borne off, those that a smaller game lacks included): mean win %, and mean "
+            "regret of the second-best move in points\n\n"
+            + markdown_table(("score", "positions", "win %", "sharpness"), scores),
+        ]
+    )

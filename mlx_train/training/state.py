@@ -1,0 +1,85 @@
+"""How far a training is, and what each of its epochs has measured."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpochMetrics:
+    """What was measured in one epoch. Losses are means over the decisions; None where nothing was measured."""
+
+    epoch: int
+    step: int  # steps of the optimizers so far
+    learning_rate: float
+    validation_loss: float | None = None  # of the networks that are trained, together
+    samples_per_second: float  # decisions trained on
+    waiting: float  # share of the epoch in which data were waited for and handed over to MLX
+    seconds: float
+    peak_memory_bytes: int  # MLX's
+    process_peak_memory_bytes: int  # all that was resident
+    train_value_loss: float | None = None  # mean squared (or absolute, by configuration) error of 2 p - 1
+    train_policy_loss: float | None = None  # cross entropy, nats
+    validation_value_loss: float | None = None
+    validation_policy_loss: float | None = None
+    validation_policy_accuracy: float | None = None  # share of decisions whose best move is the most probable
+
+    def to_dict(self) -> dict[str, float]:
+        """As plain JSON values; what was not measured is left out."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+def best_epochs(history: Sequence[EpochMetrics]) -> dict[str, EpochMetrics]:
+    """The epoch of the lowest validation loss of each network that is trained, the first among equals.
+
+    Empty for a history without validation losses.
+    """
+    rows = [row.to_dict() for row in history]
+    return {
+        name: history[min(range(len(rows)), key=lambda i, key=key: rows[i][key])]  # type: ignore[misc]
+        for name in ("value", "policy")
+        if rows and (key := f"validation_{name}_loss") in rows[0]
+    }
+
+
+@dataclass(kw_only=True)
+class TrainingState:
+    """How far the training is: with the arrays, all that the rest of it depends on."""
+
+    epoch: int = 1  # under way, counted from 1
+    step: int = 0  # batches of it that were trained on
+    updates: int = 0  # steps of the optimizers in all
+    loss_sums: list[float] = field(default_factory=list)  # of each network, over the batches of this epoch
+    history: list[EpochMetrics] = field(default_factory=list)  # of the finished epochs that were validated
+    seconds: float = 0.0  # that the training has taken, pauses left out
+    cpu_seconds: float = 0.0  # processor time that it has taken, of all threads
+    finished: bool = False
+
+    def __post_init__(self) -> None:
+        self.start_clock()
+
+    def start_clock(self) -> None:
+        """Count no time before now."""
+        self._counted = time.perf_counter(), time.process_time()
+
+    def count_time(self) -> None:
+        """Add the time since the last call, or since `start_clock`, to `seconds` and `cpu_seconds`."""
+        wall, processor = self._counted
+        self.start_clock()
+        self.seconds += self._counted[0] - wall
+        self.cpu_seconds += self._counted[1] - processor
+
+    @property
+    def peak_memory_bytes(self) -> int:
+        """The most bytes that MLX has held in a finished epoch."""
+        return max(row.peak_memory_bytes for row in self.history)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        return asdict(self) | {"history": [metrics.to_dict() for metrics in self.history]}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "TrainingState":
+        """The inverse of `to_dict`. Raises TypeError for anything else."""
+        return cls(**values | {"history": [EpochMetrics(**row) for row in values["history"]]})
