@@ -37,9 +37,9 @@ from mlx_train.measuring.measures import (
     value_error,
 )
 from mlx_train.networks.mlp import MLP
-from mlx_train.networks.weights import compressed, document_content, from_document, save_document
+from mlx_train.networks.weights import document_content, from_document, save_document
 from mlx_train.pictures.report import BytesPoint, bytes_table, markdown_table, regret_by_bytes, save_figure, short_name
-from mlx_train.system.files import write_json, write_text
+from mlx_train.system.files import compressed, write_json, write_text
 from mlx_train.system.progress import say
 from mlx_train.training.trainer import policy_loss, to_mlx, value_loss
 

@@ -143,7 +143,7 @@ def bench_features() -> list[Row]:
 
 
 def bench_network() -> list[Row]:
-    """The forward pass in the engine: the card's networks with random weights."""
+    """The forward pass in the engine: the standard networks with random weights."""
     import tempfile
 
     from mlx_train.device.backend import use_device
@@ -152,7 +152,7 @@ def bench_network() -> list[Row]:
 
     use_device("cpu")
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "card.json"
+        path = Path(folder) / "standard.json"
         save_document(path, to_document(Networks(), {}))
         agent, network = Agent.parse(f"net:{path}"), Network.load(path)
         memory = subprocess.run(
@@ -344,7 +344,7 @@ _GPU_STEPS = 200
 
 
 def bench_gpu() -> list[Row]:
-    """On a GPU: solving there, training rows made there, and the card's value network trained on them."""
+    """On a GPU: solving there, training rows made there, and the standard value network trained on them."""
     from mlx_train.device.backend import available_devices, peak_memory, use_device
 
     if "gpu" not in available_devices():
@@ -426,7 +426,7 @@ def _ten_times(make: Callable[[Any], list[Any]], here: Any) -> None:
 
 
 def _gpu_training() -> list[Row]:
-    """The card's value network with data at hand and with fresh data."""
+    """The standard value network with data at hand and with fresh data."""
     from mlx_train.config import Config
     from mlx_train.data.exact import ExactSource
     from mlx_train.device.backend import mx
@@ -522,11 +522,13 @@ def bench_wasm() -> list[Row]:
     node = shutil.which("node")
     if node is None:
         return [*rows, ("a choice in WebAssembly", "not measured: no Node", "", "")]
+    network = found.file("/weights/standard.json")
+    assert network is not None
     positions, rolls = sample_decisions(_NODE_CHOICES, 1, Agent.parse("emm:2"))
     asked = {
         "engine": (found.page / "ur.js").as_uri(),
         "wasm": str(wasm),
-        "network": str(found.weights / "card.json.gz"),
+        "network": json.loads(network[1]),
         "positions": [int(packed) for packed in positions],
         "rolls": rolls.tolist(),
     }
@@ -538,7 +540,7 @@ def bench_wasm() -> list[Row]:
         choices = f"{len(times):,} decisions of emm:2"
         rows.append((f"{what} in Node, 99th percentile", f"{high:.3f} ms (median {middle:.3f})", "1 ms", choices))
     memory = f"{measured['memory'] / 2**20:.2f} MiB"
-    return [*rows, ("its memory with the card's networks and one table of the search", memory, "8 MB", "memoryBytes")]
+    return [*rows, ("its memory with the standard networks and one table of the search", memory, "8 MB", "memoryBytes")]
 
 
 def training_install_bytes() -> int:
@@ -581,17 +583,16 @@ _NODE_CHOICES = 20_000
 
 _NODE_PROGRAM = """
 import { readFileSync } from "node:fs";
-import { gunzipSync } from "node:zlib";
 const asked = JSON.parse(readFileSync(0, "utf8"));
 const { Ur } = await import(asked.engine);
 const ur = await Ur.load(readFileSync(asked.wasm));
-const net = ur.loadNetwork(JSON.parse(gunzipSync(readFileSync(asked.network))));
+const net = ur.loadNetwork(asked.network);
 const positions = asked.positions.map((packed) => {
   const [low, high] = [packed % 2 ** 32, Math.floor(packed / 2 ** 32)];
   return { own: low & 0xffff, opp: low >>> 16, ownOff: high & 0xff, oppOff: high >>> 8 };
 });
 const work = {
-  "one move of the card's network": (position, roll) => ur.networkMoves(net, position, roll),
+  "one move of the standard network": (position, roll) => ur.networkMoves(net, position, roll),
   "one move of emm:3": (position, roll) => ur.search(position, roll, 3),
 };
 const microseconds = {};
@@ -624,14 +625,14 @@ def bench_page() -> list[Row]:
         rows.append(
             ("the page with the small network", f"{sum(sizes):,} bytes", "400,000", "transferred, with headers")
         )
-        page.select_option("#judge", "card")
-        page.select_option("#player-1", "net:card")
-        page.get_by_text("Odds by card").wait_for()
+        page.select_option("#judge", "standard")
+        page.select_option("#player-1", "net:standard")
+        page.get_by_text("Odds by standard").wait_for()
         found = page.evaluate("performance.measureUserAgentSpecificMemory()")
         worker = sum(part["bytes"] for part in found["breakdown"] if _is_worker(part))
-        what = "the page's worker with the card's networks"
+        what = "the page's worker with the standard networks"
         rows.append((what, f"{worker / 2**20:.2f} MiB", "8 MB", "measureUserAgentSpecificMemory"))
-        for name, agent in (("the card's network", {"network": "card"}), ("emm:3", {"depth": 3})):
+        for name, agent in (("the standard network", {"network": "standard"}), ("emm:3", {"depth": 3})):
             times = page.evaluate(_PAGE_GAMES, {"agent": agent, "games": _PAGE_GAME_COUNT})
             middle, high = np.percentile(times, (50, 99)) / 1000
             what = f"one move of {name} in Chromium's worker, 99th percentile"

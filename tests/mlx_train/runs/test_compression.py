@@ -15,6 +15,7 @@ from mlx_train.config import Config
 from mlx_train.data.exact import ExactSource
 from mlx_train.device.backend import mx
 from mlx_train.measuring.measures import rounded_table_regret
+from mlx_train.networks.manifest import MeasureSettings
 from mlx_train.networks.mlp import scaled
 from mlx_train.networks.weights import document_content, from_document, restore, save_document
 from mlx_train.runs.compression import (
@@ -27,7 +28,7 @@ from mlx_train.runs.compression import (
     table_of,
 )
 from mlx_train.runs.conversion import convert
-from mlx_train.runs.shipped import Settings, promote
+from mlx_train.runs.promotion import promote
 
 SMALL = {"calibration": 2000, "positions": 500, "decisions": 300, "workers": 1}
 
@@ -219,9 +220,11 @@ class TestOtherUses:
         np.testing.assert_allclose(Network.load(small).values(packed), flat_values, atol=1e-3)
 
     def test_admitted_to_the_models_it_stays_as_it_is(self, table, small, tmp_path):
-        settings = Settings(positions=200, decisions=100, games=4, pieces=table.pieces)
-        card = promote(small, "small", table, what="small", command="-", folder=tmp_path / "weights", settings=settings)
-        kept = json.loads((tmp_path / "weights" / card.file).read_text())
+        settings = MeasureSettings(positions=200, decisions=100, games=4, pieces=table.pieces)
+        entry = promote(
+            small, "small", table, what="small", command="-", folder=tmp_path / "weights", settings=settings
+        )
+        kept = json.loads((tmp_path / "weights" / entry.file).read_text())
         assert kept == json.loads(small.read_text())
 
 
