@@ -13,17 +13,17 @@ from mlx_train.commands.options import (
     config_options,
     usage,
 )
-from mlx_train.config import Config
+from mlx_train.config import Config, check_choice
 
-#: What is minimised unless told otherwise.
+#: What is minimised by default.
 _MEASURE = "validation_loss"
 
-#: Settings without a flag here: those that are looked for, whatever their default, and those of a single run.
+#: Settings without a flag here: those that the search varies, and those of a single run.
 _WITHOUT = ("learning_rate", "hidden_sizes", "dropout", "init", "checkpoint_seconds", "memory_limit")
 
 
 def _measures() -> list[str]:
-    from mlx_train.runs.tuning import MEASURES
+    from mlx_train.runs.tuning_study import MEASURES
 
     return list(MEASURES)
 
@@ -33,7 +33,7 @@ def tune(
     config: Config,
     preset: str,
     trials: Annotated[
-        int, typer.Option(help="Trials in all, those broken off and those of earlier calls included.")
+        int, typer.Option(help="Trials in all, including those that were broken off and those of earlier calls.")
     ] = 50,
     measure: Annotated[
         str | None,
@@ -49,20 +49,20 @@ def tune(
     table: TableFile = None,
 ) -> Files:
     """Search for the best learning rate, batch size, width, depth, dropout and blend; leaves a file for --config."""
-    from mlx_train.config import check_choice
     from mlx_train.device.memory import prepare
     from mlx_train.runs import tuning
+    from mlx_train.runs.tuning_study import MEASURES, Search, require
 
-    tuning.require()
+    require()
     with usage():
         if measure is not None:
-            check_choice("measure", measure, tuning.MEASURES)
+            check_choice("measure", measure, MEASURES)
         if trials < 1 or not 1 <= parallel <= 64:
             raise ValueError(f"trials must be at least 1 and parallel 1 to 64, got {trials} and {parallel}")
         if resume is not None and output is not None:
             raise ValueError("--resume goes on in the search's own folder: leave --output out")
         config = prepare(config)
-        search = tuning.Search(config=config, measure=measure or _MEASURE, table=table)
+        search = Search(config=config, measure=measure or _MEASURE, table=table)
     if resume is None:
         folder = tuning.begin(search, output)
     else:
@@ -70,6 +70,6 @@ def tune(
     try:
         tuning.tune(folder, search, trials, parallel)
     finally:
-        if folder.table.exists():
-            print(folder.table.read_text().rpartition("\n\n!")[0])
+        if folder.summary.exists():
+            print(folder.summary.read_text().rpartition("\n\n!")[0])
     return folder.files()
