@@ -76,9 +76,9 @@ def promote(
 
     what, command: of the entry; by default the replaced model's `what`, and the command of the run folder that the file
     lies in. by: the measure, of `MEASURES`, that has to be better than the replaced model's by more than rounding
-    makes; none of that model's networks may be missing or worse. settings: by default the replaced model's. Raises ValueError,
-    in one line, at the first check that fails; then nothing was written. The manifest is written last: a kill between
-    leaves a file that `file_problem` reports, until the same call is made again.
+    makes; none of that model's networks may be missing or worse. settings: by default the replaced model's. Raises
+    ValueError, in one line, at the first check that fails; then nothing was written. The manifest is written last: a
+    kill between leaves a file that `file_problem` reports, until the same call is made again.
     """
     check_choice("measure", by, MEASURES)
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", name):
