@@ -6,13 +6,12 @@ from typing import Annotated
 import typer
 
 from mlx_train.commands.options import usage
-from mlx_train.playing.server import PORT
 
 
 def web(
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="Port on the loopback address; 0 takes a free one.")
-    ] = PORT,
+    ] = 8765,
     model: Annotated[
         Path | None,
         typer.Option(

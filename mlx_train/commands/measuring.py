@@ -142,7 +142,7 @@ def report(
     from mlx_train.measuring.measures import Truth, calibration, gives_win_probabilities, regret_shares
     from mlx_train.networks.manifest import read_manifest
     from mlx_train.pictures.report import write_report
-    from mlx_train.runs.run_folder import find_run, read_record
+    from mlx_train.runs.run_record import find_run, read_record
     from mlx_train.runs.shipped import size_point
     from mlx_train.system.progress import say
 

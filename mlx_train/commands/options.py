@@ -51,7 +51,7 @@ ModelsFolder = Annotated[Path, typer.Option(metavar="FOLDER", help="Where the mo
 
 def complete_run(incomplete: str) -> list[str]:
     """The shell's completion of a run's name."""
-    from mlx_train.runs.run_folder import run_folders
+    from mlx_train.runs.run_record import run_folders
 
     return [name for name in ("last", *(folder.name for folder in run_folders())) if name.startswith(incomplete)]
 

@@ -24,7 +24,6 @@ from mlx_train.system.files import compressed
 
 #: Nothing but this machine reaches the server.
 HOST = "127.0.0.1"
-PORT = 8765
 
 #: What the page is made of, by the ends of the names; nothing else is served.
 TYPES = {
@@ -123,7 +122,7 @@ class Server(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, site: Site, port: int = PORT) -> None:
+    def __init__(self, site: Site, port: int) -> None:
         self.site = site
         self.headers = _HEADERS | {"Content-Security-Policy": site.policy()}
         try:

@@ -24,7 +24,8 @@ from mlx_train.data.solving import solve_whole_game
 from mlx_train.device.memory import check, explained, peak_text, peaks, smaller_batch
 from mlx_train.measuring.measures import Exactness, WinRate, exactness, microseconds_per_move, win_rates
 from mlx_train.pictures.report import loss_curve, save_figure
-from mlx_train.runs.run_folder import Run, mean_over_time, source_revision
+from mlx_train.runs.run_folder import Run, source_revision
+from mlx_train.runs.run_record import mean_over_time
 from mlx_train.system.files import write_json
 from mlx_train.system.kill_points import moment
 from mlx_train.system.progress import CoreUse, duration, progress, say

@@ -24,7 +24,7 @@ from mlx_train.measuring.round_robin import compare, matrix_picture
 from mlx_train.networks.manifest import WEIGHTS, ModelEntry
 from mlx_train.pictures import figures
 from mlx_train.pictures.report import calibration_plot, rate_distortion, regret_map, run_losses, save_figure
-from mlx_train.runs.run_folder import read_record
+from mlx_train.runs.run_record import read_record
 from mlx_train.runs.shipped import size_point
 from mlx_train.system.files import write_text
 from mlx_train.system.progress import progress, say

@@ -19,7 +19,8 @@ from mlx_train.config import SELFPLAY_PRESETS, SelfplayConfig, resolve_as
 from mlx_train.measuring.learning_curve import measure, read_metrics
 from mlx_train.measuring.measures import value_error
 from mlx_train.pictures.report import learning_curve, save_figure
-from mlx_train.runs.run_folder import Run, read_record
+from mlx_train.runs.run_folder import Run
+from mlx_train.runs.run_record import read_record
 from mlx_train.training.selfplay import Journal, Learner, is_milestone, learn, read_checkpoint
 
 SMALL = SelfplayConfig(
