@@ -41,7 +41,7 @@ def assert_same_bits(one, two):
         np.testing.assert_array_equal(one[name], two[name], err_msg=name)
 
 
-def test_the_cards_networks_have_the_published_sizes():
+def test_the_standard_networks_have_the_published_sizes():
     model = Networks()
     assert parameter_count(model.value) == 81_921
     assert parameter_count(model.policy) == 82_119
