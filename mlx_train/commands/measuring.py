@@ -47,9 +47,7 @@ def evaluate(
     """Play matches, seats alternated and dice paired, and measure against the exact solution."""
     from engine.games.agents import Agent, open_table
     from engine.solved.tablebase import Tablebase
-    from mlx_train.measuring.measures import exactness, win_rates
-    from mlx_train.pictures.report import exactness_table, win_rate_table
-    from mlx_train.system.progress import progress
+    from mlx_train.measuring import evaluation
 
     with usage():
         player = Agent.parse(agent)
@@ -63,19 +61,8 @@ def evaluate(
             raise ValueError("--table is what --exact measures against: give that too")
     if exact or every or table is not None:
         solution = open_table(table)
-    results = []
-    if opponents:
-        with progress("matches", games * len(opponents), "games") as update:
-            results = win_rates(player, opponents, games, seed=seed, workers=workers, progress=update)
-    matches = [result.to_dict() for result in results]
-    if solution is None:
-        print(json.dumps(matches, indent=2) if as_json else f"{agent}\n\n{win_rate_table(results)}")
-        return
-    found = exactness(player, solution, seed=seed, every=every, workers=workers)
-    if as_json:
-        print(json.dumps({"matches": matches, "exact": found.to_dict()}, indent=2))
-        return
-    print("\n\n".join([agent, *([win_rate_table(results)] if results else []), exactness_table([found])]))
+    result = evaluation.evaluate(player, opponents, games, solution, every=every, seed=seed, workers=workers)
+    print(json.dumps(result.to_json(), indent=2) if as_json else result.text())
 
 
 def compare(
@@ -95,7 +82,8 @@ def compare(
     """Play a round robin: win matrix, Elo, regret where the game is solved, speed."""
     from engine.games.agents import Agent, open_table
     from engine.solved.tablebase import default_path
-    from mlx_train.measuring import round_robin as comparison
+    from mlx_train.measuring import round_robin
+    from mlx_train.pictures.report import write_comparison
     from mlx_train.system.progress import say
 
     with usage():
@@ -110,9 +98,9 @@ def compare(
     else:
         say("no regret is measured: the game is not solved here (`python -m mlx_train solve`)")
     output.mkdir(parents=True, exist_ok=True)
-    result = comparison.compare(players, games, seed=seed, table=solution, workers=workers)
-    comparison.write_comparison(result, output)
-    print(json.dumps(result.to_dict(), indent=2) if as_json else comparison.markdown(result))
+    result = round_robin.compare(players, games, seed=seed, table=solution, workers=workers)
+    write_comparison(result, output)
+    print(json.dumps(result.to_dict(), indent=2) if as_json else round_robin.markdown(result))
     return {"table": output / "comparison.md", "picture": output / "comparison.png", "folder": output}
 
 
@@ -137,19 +125,22 @@ def report(
     seed: SeedFlag = 0,
     workers: Workers = None,
 ) -> Files:
-    """Draw regret and win rate by size, the calibration of win probabilities, where the regret sits, loss curves."""
+    """Draw regret and win rate by size, the calibration of win probabilities, where the regret lies, loss curves."""
     from engine.games.agents import Agent, open_table
-    from mlx_train.measuring.measures import Truth, calibration, gives_win_probabilities, regret_shares
+    from mlx_train.measuring.calibration import calibration
+    from mlx_train.measuring.exactness import SolvedGame
+    from mlx_train.measuring.regret import regret_shares
+    from mlx_train.measuring.value_error import gives_win_probabilities
     from mlx_train.pictures.report import write_report
-    from mlx_train.runs import shipped
+    from mlx_train.runs import run_views, shipped
     from mlx_train.runs.run_folder import find_run, read_record
     from mlx_train.system.progress import say
 
     with usage():
         players = [Agent.parse(name) for name in agents or ()]
         records = [read_record(find_run(name)) for name in run or ()]
-    cards = shipped.read_manifest(folder) if (folder / "manifest.json").exists() else []
-    players = players or [card.agent(folder) for card in cards]
+    models = shipped.read_manifest(folder) if (folder / "manifest.json").exists() else []
+    players = players or [model.agent(folder) for model in models]
     if not players:
         raise ValueError(f"no models in {folder}: name the agents to look into")
     solution = open_table(table)
@@ -160,6 +151,7 @@ def report(
         regrets.append(regret_shares(player, solution, seed=seed, workers=workers))
         if gives_win_probabilities(player):
             calibrations.append(calibration(player, solution, seed=seed))
-    note = Truth.of(solution).note
-    print(write_report(output, [card.point() for card in cards], regrets, calibrations, records, note))
+    losses = {record.name: run_views.run_losses(record) for record in records}
+    points = [model.point() for model in models]
+    print(write_report(output, points, regrets, calibrations, losses, SolvedGame.of(solution).note))
     return {"report": output / "report.md", "folder": output}

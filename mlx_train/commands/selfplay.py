@@ -70,9 +70,11 @@ def _measure(run: "Run", journal: "Journal", table: Path | None, workers: int | 
     from engine.games.agents import open_table
     from engine.solved.tablebase import default_path
     from mlx_train.measuring.learning_curve import measure, read_metrics
-    from mlx_train.pictures.report import learning_curve, markdown_table, save_figure
+    from mlx_train.pictures.style import save_figure
+    from mlx_train.pictures.training import learning_curve
     from mlx_train.system.files import write_json
     from mlx_train.system.progress import progress, say
+    from mlx_train.system.text import markdown_table
 
     if table is None and not default_path().exists():
         say("nothing is measured: the game is not solved here (`python -m mlx_train solve`)")

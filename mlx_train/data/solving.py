@@ -11,8 +11,8 @@ import numpy as np
 from engine.games.agents import MissingTable
 from engine.solved.tablebase import Progress, Tablebase, check_tolerance, default_path
 from mlx_train.device.memory import gibibytes, peaks
-from mlx_train.pictures.report import markdown_table
 from mlx_train.system.progress import progress, say
+from mlx_train.system.text import markdown_table
 
 
 def parse_tolerance(text: str) -> float | Literal["floor"]:

@@ -27,20 +27,16 @@ from mlx_train.config import Config
 from mlx_train.data.exact import ExactSource
 from mlx_train.device.backend import mx, nn, optim
 from mlx_train.device.memory import explained, set_limits
-from mlx_train.measuring.measures import (
-    DECISIONS,
-    POSITIONS,
-    gives_win_probabilities,
-    microseconds_per_move,
-    policy_regret,
-    rounded_table_regret,
-    value_error,
-)
+from mlx_train.measuring.cost import microseconds_per_move
+from mlx_train.measuring.regret import DECISIONS, policy_regret, rounded_table_regret
+from mlx_train.measuring.value_error import POSITIONS, gives_win_probabilities, value_error
 from mlx_train.networks.mlp import MLP
 from mlx_train.networks.weights import compressed, document_content, from_document, save_document
-from mlx_train.pictures.report import BytesPoint, bytes_table, markdown_table, regret_by_bytes, save_figure, short_name
+from mlx_train.pictures.models import BytesPoint, bytes_table, regret_by_bytes
+from mlx_train.pictures.style import save_figure
 from mlx_train.system.files import write_json, write_text
 from mlx_train.system.progress import say
+from mlx_train.system.text import markdown_table, short_name
 from mlx_train.training.trainer import policy_loss, to_mlx, value_loss
 
 #: Share of the positions that the rounding and the training look at that are met in optimal play; the rest is uniform.

@@ -22,8 +22,11 @@ from mlx_train.config import Config
 from mlx_train.data.dataset import Decisions, SearchSource
 from mlx_train.data.solving import solve_whole_game
 from mlx_train.device.memory import check, explained, peak_text, peaks, smaller_batch
-from mlx_train.measuring.measures import Exactness, WinRate, exactness, microseconds_per_move, win_rates
-from mlx_train.pictures.report import loss_curve, save_figure
+from mlx_train.measuring.cost import microseconds_per_move
+from mlx_train.measuring.exactness import Exactness, exactness, exactness_table
+from mlx_train.measuring.matches import WinRate, win_rate_table, win_rates
+from mlx_train.pictures.style import save_figure
+from mlx_train.pictures.training import loss_curve
 from mlx_train.runs.run_folder import Run, mean_over_time, source_revision
 from mlx_train.system.files import write_json
 from mlx_train.system.kill_points import moment
@@ -499,8 +502,6 @@ def _drawn(trained: dict[str, Any]) -> str:
 
 def summary(evaluation: Evaluation, trained: dict[str, Any], seconds: float, resumed: bool = False) -> str:
     """What a person reads at the end of a run, as Markdown. seconds: of this call; resumed: it was not the first."""
-    from mlx_train.pictures.report import exactness_table, win_rate_table
-
     tables = [win_rate_table(evaluation.matches)]
     if evaluation.exact is not None:
         tables.append(exactness_table([evaluation.exact]))

@@ -22,13 +22,18 @@ import numpy as np
 from engine.core.features import FEATURE_NAMES, extract_features_bytes
 from engine.games.agents import Agent
 from engine.games.arena import sample_decisions
+from engine.games.turns import PIECES
 from engine.network.network import POLICY_OUTPUTS, Network, parameter_count, read_document
 from engine.solved.tablebase import Tablebase
 from mlx_train.config import check_choice
-from mlx_train.measuring.measures import DECISIONS, GAMES, PIECES, POSITIONS, exactness
-from mlx_train.pictures.report import SizePoint, markdown_table
+from mlx_train.measuring.exactness import exactness
+from mlx_train.measuring.matches import GAMES
+from mlx_train.measuring.regret import DECISIONS
+from mlx_train.measuring.value_error import POSITIONS
+from mlx_train.pictures.models import SizePoint
 from mlx_train.system.files import write_json
 from mlx_train.system.progress import say
+from mlx_train.system.text import markdown_table
 
 #: Where the shipped models are, from the checkout's root.
 WEIGHTS = Path("weights")

@@ -20,11 +20,13 @@ from typing import TYPE_CHECKING, Any
 
 from mlx_train.config import Config
 from mlx_train.device.memory import explained, peak_text, peaks, prepare
-from mlx_train.pictures.report import markdown_table, save_figure, search_plot
+from mlx_train.pictures.style import save_figure
+from mlx_train.pictures.training import search_plot
 from mlx_train.runs.run_folder import Run
 from mlx_train.system.errors import EXPECTED, tell
 from mlx_train.system.files import write_json, write_text
 from mlx_train.system.progress import progress, say
+from mlx_train.system.text import markdown_table
 
 if TYPE_CHECKING:
     import optuna
@@ -390,7 +392,8 @@ class Objective:
         if self.table is None:
             return loss
         from engine.games.agents import Agent
-        from mlx_train.measuring.measures import policy_regret, value_error
+        from mlx_train.measuring.regret import policy_regret
+        from mlx_train.measuring.value_error import value_error
         from mlx_train.networks.weights import save_document, to_document
 
         config = self.search.config

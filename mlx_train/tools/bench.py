@@ -37,9 +37,9 @@ from engine.games.agents import open_table
 from engine.games.arena import play_match
 from engine.games.teacher import entry_batch, value_batch
 from engine.machine.cores import worker_count
-from mlx_train.pictures.report import markdown_table
 from mlx_train.runs.run_folder import provenance
 from mlx_train.system.progress import say
+from mlx_train.system.text import markdown_table
 
 RUNS = 5
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from engine.machine.cores import detect
 from mlx_train.config import Config
-from mlx_train.pictures.report import markdown_table
 from mlx_train.runs.run_folder import provenance
+from mlx_train.system.text import markdown_table
 
 _STEPS = 30
 

@@ -8,22 +8,22 @@ from typing import TYPE_CHECKING
 from engine.core.features import extract_features_batch
 from engine.core.position import Position
 from engine.games.agents import Agent, open_table
+from engine.games.turns import PIECES, opening, play_turns
 from engine.solved.tablebase import Tablebase
 from mlx_train.config import check_choice
 from mlx_train.measuring import facts
-from mlx_train.measuring.luck import Player, account, luck_and_skill, opening, play_game
-from mlx_train.measuring.measures import (
-    DECISIONS,
-    POSITIONS,
-    SHUFFLED,
-    calibration,
-    permutation_importance,
-    regret_shares,
-)
-from mlx_train.measuring.round_robin import compare, matrix_picture
-from mlx_train.pictures import figures
-from mlx_train.pictures.report import calibration_plot, rate_distortion, regret_map, run_losses, save_figure
+from mlx_train.measuring.calibration import calibration
+from mlx_train.measuring.importance import SHUFFLED, permutation_importance
+from mlx_train.measuring.luck import Contestant, account, luck_and_skill
+from mlx_train.measuring.regret import DECISIONS, regret_shares
+from mlx_train.measuring.round_robin import compare
+from mlx_train.measuring.value_error import POSITIONS
+from mlx_train.pictures.features import feature_ranges, importance_chart
+from mlx_train.pictures.games import first_rolls_chart, game_chart, race_chart, skill_chart, squares_chart
+from mlx_train.pictures.models import calibration_plot, matrix_picture, rate_distortion, regret_map
+from mlx_train.pictures.style import save_figure
 from mlx_train.runs.run_folder import read_record
+from mlx_train.runs.run_views import run_losses
 from mlx_train.runs.shipped import WEIGHTS, Card
 from mlx_train.system.files import write_text
 from mlx_train.system.progress import progress, say
@@ -31,32 +31,35 @@ from mlx_train.system.progress import progress, say
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+#: The shipped model that the pictures are about.
+STANDARD = "card"
+
 #: Where the pictures of the documents are, from the checkout's root.
 FIGURES = Path("docs/figures")
 
-#: The curves of a run, which are made from its folder.
+#: The picture of a run's losses.
 LOSSES = "loss.png"
 
 #: The position and the roll of the board, and the game of docs/playing.md: who plays it, and the seed of its dice.
 BOARD, BOARD_ROLL = "..xx...x.x..x.:1|x..x..x...x...:2", 2
 GAME, GAME_SEED = ("emm:3", "emm:2"), 33
 
-#: Who plays the round robin besides the shipped models, and perfect play where seven pieces are solved.
+#: Agents of the round robin, besides the shipped models, and perfect play where the whole game is solved.
 CLASSIC = ("random", "greedy", "emm:1", "emm:2", "emm:3", "emm:4")
 
-#: Decisions, at most, that are chosen again with shuffled features: each group three times.
+#: The most decisions that are chosen again with shuffled features, three times for each group.
 CHOSEN_AGAIN = 10_000
 
-#: Who plays against perfect play to tell luck from skill; a name of the manifest stands for the model.
-SKILLED = ("card", "search", "emm:3", "greedy", "random")
+#: Who plays against perfect play on the picture of luck and skill; a name in the manifest means the shipped model.
+SKILLED = (STANDARD, "search", "emm:3", "greedy", "random")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sources:
-    """What the pictures are made from, and how much of it. table_file: of the solved game, None for the usual one."""
+    """What the pictures are made from, and how much is measured. table_file: None for the table in its usual place."""
 
     table_file: Path | None = None
-    cards: Sequence[Card]
+    models: Sequence[Card]
     folder: Path = WEIGHTS
     games: int = 1000
     decisions: int = DECISIONS
@@ -67,14 +70,14 @@ class Sources:
 
     @property
     def table(self) -> Tablebase:
-        """The solved game, opened when a picture asks for it. Raises FileNotFoundError, saying how to make it."""
+        """The solved game. Raises FileNotFoundError, which says how to solve it."""
         return open_table(self.table_file)
 
     def agent(self, name: str) -> Agent:
-        """The player of a shipped model, or of that spelling. Raises ValueError for neither."""
+        """The agent of a shipped model, or of a spelling. Raises ValueError for a name that is neither."""
         if name not in self._agents:
-            card = next((card for card in self.cards if card.name == name), None)
-            self._agents[name] = card.agent(self.folder) if card else Agent.parse(name)
+            model = next((model for model in self.models if model.name == name), None)
+            self._agents[name] = model.agent(self.folder) if model else Agent.parse(name)
         return self._agents[name]
 
 
@@ -83,8 +86,8 @@ def _board(sources: Sources) -> str:
 
 
 def _matrix(sources: Sources) -> "Figure":
-    models = [card.name for card in sources.cards]
-    perfect = ["perfect"] if sources.table.pieces == 7 else []
+    models = [model.name for model in sources.models]
+    perfect = ["perfect"] if sources.table.pieces == PIECES else []
     agents = [sources.agent(name) for name in (*CLASSIC, *models, *perfect)]
     return matrix_picture(compare(agents, sources.games, seed=sources.seed, workers=sources.workers))
 
@@ -102,26 +105,26 @@ def _regret(name: str) -> "Callable[[Sources], Figure]":
 
 
 def _features(sources: Sources) -> "Figure":
-    return figures.feature_ranges(extract_features_batch(*sources.table.play_sample(sources.decisions, sources.seed)))
+    return feature_ranges(extract_features_batch(*sources.table.play_sample(sources.decisions, sources.seed)))
 
 
 def _importance(sources: Sources) -> "Figure":
     with progress("importance", len(SHUFFLED), "groups") as update:
-        found = permutation_importance(
-            sources.agent("card"), sources.table, min(sources.decisions, CHOSEN_AGAIN), sources.seed, progress=update
+        result = permutation_importance(
+            sources.agent(STANDARD), sources.table, min(sources.decisions, CHOSEN_AGAIN), sources.seed, progress=update
         )
-    return figures.importance_chart(found)
+    return importance_chart(result)
 
 
 def _game(sources: Sources) -> "Figure":
     players = [sources.agent(name) for name in GAME]
-    turns = play_game(players, opening(sources.table.pieces), GAME_SEED)
-    return figures.game_chart(account(sources.table, turns), GAME)
+    steps = play_turns(players, opening(sources.table.pieces), GAME_SEED)
+    return game_chart(account(sources.table, steps), GAME)
 
 
 def _skill(sources: Sources) -> "Figure":
-    players: list[Player] = [sources.table, *(sources.agent(name) for name in SKILLED)]
-    return figures.skill_chart(
+    players: list[Contestant] = [sources.table, *(sources.agent(name) for name in SKILLED)]
+    return skill_chart(
         [luck_and_skill(player, sources.table, sources.table, sources.games, sources.seed) for player in players]
     )
 
@@ -129,26 +132,24 @@ def _skill(sources: Sources) -> "Figure":
 #: How each picture is made, by its file's name.
 PICTURES: "dict[str, Callable[[Sources], Figure | str]]" = {
     "board.svg": _board,
-    "rate-distortion.png": lambda sources: rate_distortion([card.point() for card in sources.cards]),
+    "rate-distortion.png": lambda sources: rate_distortion([model.point() for model in sources.models]),
     "matrix.png": _matrix,
-    "card-calibration.png": _calibration("card"),
+    f"{STANDARD}-calibration.png": _calibration(STANDARD),
     "search-calibration.png": _calibration("search"),
-    "card-regret.png": _regret("card"),
+    f"{STANDARD}-regret.png": _regret(STANDARD),
     "search-regret.png": _regret("search"),
     "features.png": _features,
     "importance.png": _importance,
     "game.png": _game,
     "luck-and-skill.png": _skill,
-    "first-rolls.png": lambda sources: figures.first_rolls_chart(facts.first_rolls(sources.table)),
-    "squares.png": lambda sources: figures.squares_chart(
-        facts.square_facts(sources.table, sources.games, sources.seed)
-    ),
-    "races.png": lambda sources: figures.race_chart(facts.race_map(sources.table)),
+    "first-rolls.png": lambda sources: first_rolls_chart(facts.first_rolls(sources.table)),
+    "squares.png": lambda sources: squares_chart(facts.square_facts(sources.table, sources.games, sources.seed)),
+    "races.png": lambda sources: race_chart(facts.race_map(sources.table)),
 }
 
 
 def check_names(names: Sequence[str]) -> list[str]:
-    """The names of pictures; a ValueError for one that is none of `PICTURES` names the nearest."""
+    """The names, if all are pictures. Raises ValueError, which names the nearest picture."""
     return [check_choice("picture", name, PICTURES) for name in names]
 
 

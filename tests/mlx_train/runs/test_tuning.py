@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from engine import Tablebase
 from mlx_train import cli
 from mlx_train.config import PRESETS, Config, read_settings, resolve_as
-from mlx_train.pictures.report import search_plot
+from mlx_train.pictures.training import search_plot
 from mlx_train.runs import tuning
 from mlx_train.runs.run_folder import Run
 

@@ -43,7 +43,7 @@ def test_every_picture_is_shown():
 @pytest.fixture(scope="module")
 def sources(table_file, folder):
     return Sources(
-        table_file=table_file, cards=read_manifest(folder), folder=folder, games=4, decisions=200, positions=300
+        table_file=table_file, models=read_manifest(folder), folder=folder, games=4, decisions=200, positions=300
     )
 
 
@@ -92,7 +92,7 @@ def test_the_unit_of_the_losses_is_the_runs(tmp_path, monkeypatch):
 
 
 def test_the_sizes_need_no_table(folder, tmp_path):
-    sources = Sources(table_file=tmp_path / "no.table", cards=read_manifest(folder), folder=folder)
+    sources = Sources(table_file=tmp_path / "no.table", models=read_manifest(folder), folder=folder)
     assert write_pictures(sources, tmp_path / "new", ["rate-distortion.png"])
     with pytest.raises(FileNotFoundError, match=r"no\.table"):
         write_pictures(sources, tmp_path / "new", ["races.png"])

@@ -17,8 +17,9 @@ import engine
 from engine import Network, Tablebase
 from mlx_train.config import SELFPLAY_PRESETS, SelfplayConfig, resolve_as
 from mlx_train.measuring.learning_curve import measure, read_metrics
-from mlx_train.measuring.measures import value_error
-from mlx_train.pictures.report import learning_curve, save_figure
+from mlx_train.measuring.value_error import value_error
+from mlx_train.pictures.style import save_figure
+from mlx_train.pictures.training import learning_curve
 from mlx_train.runs.run_folder import Run, read_record
 from mlx_train.training.selfplay import Journal, Learner, is_milestone, learn, read_checkpoint
 
