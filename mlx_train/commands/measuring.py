@@ -45,23 +45,14 @@ def evaluate(
     as_json: JsonFlag = False,
 ) -> None:
     """Play matches, seats alternated and dice paired, and measure against the exact solution."""
-    from engine.games.agents import Agent, open_table
-    from engine.solved.tablebase import Tablebase
     from mlx_train.measuring import evaluation
 
+    exact = exact or every
     with usage():
-        player = Agent.parse(agent)
-        opponents = [Agent.parse(name) for name in against or ()]
-        if games < 1:
-            raise ValueError(f"games must be at least 1, got {games}")
-        if not (opponents or exact or every):
-            raise ValueError("give an opponent with --against, or --exact")
-        solution = next((other.player for other in opponents if isinstance(other.player, Tablebase)), None)
-        if table is not None and solution is None and not (exact or every):
-            raise ValueError("--table is what --exact measures against: give that too")
-    if exact or every or table is not None:
-        solution = open_table(table)
-    result = evaluation.evaluate(player, opponents, games, solution, every=every, seed=seed, workers=workers)
+        player, opponents = evaluation.check_request(agent, against or (), games, exact, table)
+    result = evaluation.evaluate(
+        player, opponents, games, exact=exact, every=every, table_file=table, seed=seed, workers=workers
+    )
     print(json.dumps(result.to_json(), indent=2) if as_json else result.text())
 
 
@@ -80,27 +71,12 @@ def compare(
     as_json: JsonFlag = False,
 ) -> Files:
     """Play a round robin: win matrix, Elo, regret where the game is solved, speed."""
-    from engine.games.agents import Agent, open_table
-    from engine.solved.tablebase import default_path
-    from mlx_train.measuring import round_robin
-    from mlx_train.pictures.report import write_comparison
-    from mlx_train.system.progress import say
+    from mlx_train.pictures import comparison
 
     with usage():
-        players = [Agent.parse(name) for name in agents]
-        if games < 1:
-            raise ValueError(f"games must be at least 1, got {games}")
-        if len(players) < 2 or len(set(agents)) < len(agents):
-            raise ValueError("a comparison needs two or more agents, each named once")
-    solution = None
-    if table is not None or default_path().exists():
-        solution = open_table(table)
-    else:
-        say("no regret is measured: the game is not solved here (`python -m mlx_train solve`)")
-    output.mkdir(parents=True, exist_ok=True)
-    result = round_robin.compare(players, games, seed=seed, table=solution, workers=workers)
-    write_comparison(result, output)
-    print(json.dumps(result.to_dict(), indent=2) if as_json else round_robin.markdown(result))
+        players = comparison.check_request(agents, games)
+    result = comparison.compare_into(output, players, games, table_file=table, seed=seed, workers=workers)
+    print(json.dumps(result.to_dict(), indent=2) if as_json else comparison.markdown(result))
     return {"table": output / "comparison.md", "picture": output / "comparison.png", "folder": output}
 
 
@@ -126,32 +102,13 @@ def report(
     workers: Workers = None,
 ) -> Files:
     """Draw regret and win rate by size, the calibration of win probabilities, where the regret lies, loss curves."""
-    from engine.games.agents import Agent, open_table
-    from mlx_train.measuring.calibration import calibration
-    from mlx_train.measuring.exactness import SolvedGame
-    from mlx_train.measuring.regret import regret_shares
-    from mlx_train.measuring.value_error import gives_win_probabilities
-    from mlx_train.pictures.report import write_report
-    from mlx_train.runs import run_views, shipped
-    from mlx_train.runs.run_folder import find_run, read_record
-    from mlx_train.system.progress import say
+    from mlx_train.runs import report as reports
 
     with usage():
-        players = [Agent.parse(name) for name in agents or ()]
-        records = [read_record(find_run(name)) for name in run or ()]
-    models = shipped.read_manifest(folder) if (folder / "manifest.json").exists() else []
-    players = players or [model.agent(folder) for model in models]
-    if not players:
-        raise ValueError(f"no models in {folder}: name the agents to look into")
-    solution = open_table(table)
-    output.mkdir(parents=True, exist_ok=True)
-    regrets, calibrations = [], []
-    for player in players:
-        say(f"measuring {player.name}")
-        regrets.append(regret_shares(player, solution, seed=seed, workers=workers))
-        if gives_win_probabilities(player):
-            calibrations.append(calibration(player, solution, seed=seed))
-    losses = {record.name: run_views.run_losses(record) for record in records}
-    points = [model.point() for model in models]
-    print(write_report(output, points, regrets, calibrations, losses, SolvedGame.of(solution).note))
+        players, records = reports.check_request(agents or (), run or ())
+    print(
+        reports.report(
+            output, players, records, models_folder=folder, table_file=table, seed=seed, workers=workers
+        )
+    )  # fmt: skip
     return {"report": output / "report.md", "folder": output}

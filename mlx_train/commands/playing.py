@@ -63,18 +63,17 @@ def play(
     table: TableFile = None,
 ) -> Files:
     """Play a game in the terminal; where the game is solved, see what each move gave away."""
-    from engine.games.agents import Agent
     from mlx_train.playing import sessions
 
-    with usage():
-        if resume is not None and any(given is not None for given in (opponent, side, seed, start, record)):
-            raise ValueError("--resume goes on as the game began: --hints and --table can be given beside it")
-        agent = Agent.parse(opponent or sessions.OPPONENT)
-        position = sessions.first_position(start)
     if resume is not None:
-        return sessions.play_unfinished(resume, hints=hints, table_file=table)
-    player = int(side is Side.SECOND)
-    return sessions.play_new(agent, player, position, seed, record, hints=hints, table_file=table)
+        with usage():
+            if any(given is not None for given in (opponent, side, seed, start, record)):
+                raise ValueError("--resume goes on as the game began: --hints and --table can be given beside it")
+        return sessions.play(sessions.unfinished(resume), resume, hints=hints, table_file=table)
+    names = (sessions.YOU, opponent or sessions.OPPONENT)
+    with usage():
+        game = sessions.new_record(*(names[::-1] if side is Side.SECOND else names), seed, start)
+    return sessions.play(game, sessions.new_file(record), hints=hints, table_file=table)
 
 
 def watch(
@@ -83,9 +82,7 @@ def watch(
     ],
     second: Annotated[
         str,
-        typer.Argument(
-            metavar="AGENT", help="Its opponent, such as net:weights/card.json.", autocompletion=complete_agent
-        ),
+        typer.Argument(metavar="AGENT", help="Its opponent, such as greedy or perfect.", autocompletion=complete_agent),
     ],
     delay: Delay = 1.0,
     seed: DiceSeed = None,
@@ -94,13 +91,11 @@ def watch(
     table: TableFile = None,
 ) -> Files:
     """Watch two agents play a game."""
-    from engine.games.agents import Agent
     from mlx_train.playing import sessions
 
     with usage():
-        agents = [Agent.parse(name) for name in (first, second)]
-        position = sessions.first_position(start)
-    return sessions.watch(agents, position, seed, record, delay=delay, table_file=table)
+        game = sessions.new_record(first, second, seed, start)
+    return sessions.watch(game, record, delay=delay, table_file=table)
 
 
 def replay(
@@ -146,50 +141,33 @@ def analyze(
     as_json: JsonFlag = False,
 ) -> Files:
     """Show a position's legal moves with their values, or a recorded game's mistakes and its evaluation curve."""
-    if not Path(what).exists():
-        return _analyze_position(what, roll, agent, output, table, as_json)
-    with usage():
-        if roll is not None:
-            raise ValueError("--roll is for a position; a record has its rolls")
-    return _analyze_record(Path(what), agent, output, table, as_json)
-
-
-def _analyze_position(
-    notation: str, roll: int | None, agent: str | None, output: Path | None, table: Path | None, as_json: bool
-) -> Files:
+    if Path(what).exists():
+        return _analyze_record(Path(what), roll, agent, output, table, as_json)
     from mlx_train.playing import analysis
-    from mlx_train.system.files import write_text
 
     with usage():
         if table is not None:
-            raise ValueError(f"--table is for a record, and there is no file {notation}")
-        analysis.check_picture(output, "a position", ".svg")
-        position = analysis.read_position(notation)
-        player = analysis.adviser(agent)
+            raise ValueError(f"--table is for a record, and there is no file {what}")
+        position, player = analysis.read_question(what, agent, output)
         result = analysis.analyze_position(position, player, roll)
     print(json.dumps(result, indent=2) if as_json else analysis.moves_table(result))
     if output is None:
         return {}
-    write_text(output, position.svg(roll, player))
+    analysis.write_board(output, position, player, roll)
     return {"picture": output}
 
 
-def _analyze_record(path: Path, agent: str | None, output: Path | None, table: Path | None, as_json: bool) -> Files:
-    from mlx_train.pictures.games import game_chart
-    from mlx_train.pictures.style import save_figure
-    from mlx_train.playing.analysis import check_picture
-    from mlx_train.playing.records import GameRecord
-    from mlx_train.playing.review import find_judge, review
+def _analyze_record(
+    path: Path, roll: int | None, agent: str | None, output: Path | None, table: Path | None, as_json: bool
+) -> Files:
+    from mlx_train.playing import review
 
-    picture = output or path.with_suffix(".png")
     with usage():
-        if agent is not None and table is not None:
-            raise ValueError("give --agent or --table, not both")
-        check_picture(output, "a record", ".png")
-        if picture.exists() and picture.samefile(path):
-            raise ValueError(f"the picture would take the place of the record {path}")
-        name, judge = find_judge(agent, table)
-    result = review(GameRecord.read(path), judge, name)
+        if roll is not None:
+            raise ValueError("--roll is for a position; a record has its rolls")
+        picture = review.picture_file(path, output)
+        name, judge = review.find_judge(agent, table)
+    result = review.review_file(path, judge, name)
     print(json.dumps(result.to_dict(), indent=2) if as_json else result.text())
-    save_figure(game_chart(result.account, result.record.players), picture)
+    review.write_curve(result, picture)
     return {"picture": picture}

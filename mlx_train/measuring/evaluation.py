@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from engine.games.agents import Agent
+from engine.games.agents import Agent, open_table
 from engine.solved.tablebase import Tablebase
 from mlx_train.measuring.exactness import Exactness, exactness, exactness_table
 from mlx_train.measuring.matches import WinRate, win_rate_table, win_rates
@@ -32,23 +33,43 @@ class Evaluation:
         return "\n\n".join([self.agent, *tables])
 
 
+def check_request(
+    agent: str, against: Sequence[str], games: int, exact: bool, table_file: Path | None
+) -> tuple[Agent, list[Agent]]:
+    """The agent and its opponents, by their spellings. Raises ValueError for a request that makes no sense."""
+    player, opponents = Agent.parse(agent), [Agent.parse(name) for name in against]
+    if games < 1:
+        raise ValueError(f"games must be at least 1, got {games}")
+    if not (opponents or exact):
+        raise ValueError("give an opponent with --against, or --exact")
+    if table_file is not None and not exact and _perfect(opponents) is None:
+        raise ValueError("--table is what --exact measures against: give that too")
+    return player, opponents
+
+
+def _perfect(opponents: Sequence[Agent]) -> Tablebase | None:
+    return next((other.player for other in opponents if isinstance(other.player, Tablebase)), None)
+
+
 def evaluate(
     agent: Agent,
     opponents: Sequence[Agent],
     games: int,
-    table: Tablebase | None,
     *,
-    every: bool = False,
-    seed: int = 0,
-    workers: int | None = None,
+    exact: bool,
+    every: bool,
+    table_file: Path | None,
+    seed: int,
+    workers: int | None,
 ) -> Evaluation:
-    """Play `games` games against each opponent, and measure against the table.
+    """Play `games` games against each opponent; with `exact`, or against perfect play, measure against the solved game.
 
-    every: take the value error over every position, not over a sample. Raises ValueError.
+    every: take the value error over every position, not over a sample. Raises ValueError, OSError.
     """
+    table = open_table(table_file) if exact or table_file is not None else _perfect(opponents)
     matches = []
     if opponents:
         with progress("matches", games * len(opponents), "games") as update:
             matches = win_rates(agent, opponents, games, seed=seed, workers=workers, progress=update)
-    exact = None if table is None else exactness(agent, table, seed=seed, every=every, workers=workers)
-    return Evaluation(agent=agent.name, matches=matches, exact=exact)
+    measures = None if table is None else exactness(agent, table, seed=seed, every=every, workers=workers)
+    return Evaluation(agent=agent.name, matches=matches, exact=measures)

@@ -8,20 +8,26 @@ from engine.core.position import Position
 from engine.drawing import square_name
 from engine.games.agents import Agent
 from engine.solved.tablebase import default_path
+from mlx_train.system.files import write_text
 from mlx_train.system.text import markdown_table
 
 
-def read_position(notation: str) -> Position:
-    """The position of a notation. Raises ValueError, which says that the text is no file either."""
+def read_question(notation: str, agent: str | None, picture: Path | None) -> tuple[Position, Agent]:
+    """The position of a notation, and the agent that values its moves: by default perfect play, or else emm:3.
+
+    Raises ValueError for a text that is neither a file nor a position, a wrong spelling, or a picture that is not SVG.
+    """
+    check_picture(picture, "a position", ".svg")
     try:
-        return Position.from_notation(notation)
+        position = Position.from_notation(notation)
     except ValueError as error:
         raise ValueError(f"{notation!r} is no file, and no position: {error}") from None
+    return position, Agent.parse(agent or ("perfect" if default_path().exists() else "emm:3"))
 
 
-def adviser(spelling: str | None) -> Agent:
-    """The agent of a spelling; by default perfect play, or emm:3 where the game is not solved. Raises ValueError."""
-    return Agent.parse(spelling or ("perfect" if default_path().exists() else "emm:3"))
+def write_board(path: Path, position: Position, agent: Agent, roll: int | None) -> None:
+    """Write the board as SVG, with the values of the roll's moves. Raises OSError."""
+    write_text(path, position.svg(roll, agent))
 
 
 def check_picture(path: Path | None, what: str, suffix: str) -> None:

@@ -16,7 +16,9 @@ from engine.solved.tablebase import Tablebase
 from mlx_train.measuring.luck import Account, Judge, account
 from mlx_train.measuring.regret import TIE
 from mlx_train.measuring.value_error import gives_win_probabilities
-from mlx_train.playing.analysis import route
+from mlx_train.pictures.games import game_chart
+from mlx_train.pictures.style import save_figure
+from mlx_train.playing.analysis import check_picture, route
 from mlx_train.playing.records import GameRecord
 from mlx_train.system.text import markdown_table
 
@@ -76,9 +78,11 @@ def knows(table: Tablebase, position: Position) -> bool:
 def find_judge(spelling: str | None, table: Path | None) -> tuple[str, Tablebase | Network]:
     """-> (name, judge): the agent of a spelling, or the solved game.
 
-    Raises ValueError for an agent that gives no win probabilities, or looks ahead; FileNotFoundError, which says how to
-    solve the game, for a missing table.
+    Raises ValueError for an agent and a table, or an agent that gives no win probabilities, or looks ahead;
+    FileNotFoundError, which says how to solve the game, for a missing table.
     """
+    if spelling is not None and table is not None:
+        raise ValueError("give --agent or --table, not both")
     if spelling is None:
         try:
             return "the solved game", open_table(table)
@@ -89,6 +93,15 @@ def find_judge(spelling: str | None, table: Path | None) -> tuple[str, Tablebase
         raise ValueError(f"a game is judged by perfect or net:FILE, which give win probabilities, not by {spelling}")
     assert isinstance(agent.player, (Tablebase, Network))
     return spelling, agent.player
+
+
+def picture_file(record: Path, picture: Path | None) -> Path:
+    """The file of a record's curve, by default beside the record. Raises ValueError if it is not PNG or the record."""
+    check_picture(picture, "a record", ".png")
+    path = picture or record.with_suffix(".png")
+    if path.exists() and path.samefile(record):
+        raise ValueError(f"the picture would take the place of the record {record}")
+    return path
 
 
 class JudgedTurn(NamedTuple):
@@ -208,3 +221,13 @@ def review(record: GameRecord, judge: Judge, name: str) -> Review:
             if verdict:
                 decisions.append(JudgedTurn(step, verdict))
     return Review(record=record, judge=name, account=account(judge, steps), decisions=decisions)
+
+
+def review_file(path: Path, judge: Judge, name: str) -> Review:
+    """`review` of a record's file. Raises ValueError, OSError."""
+    return review(GameRecord.read(path), judge, name)
+
+
+def write_curve(result: Review, path: Path) -> None:
+    """Draw a reviewed game's win probability, luck and errors as PNG. Raises OSError."""
+    save_figure(game_chart(result.account, result.record.players), path)

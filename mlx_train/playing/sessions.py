@@ -4,7 +4,7 @@ import datetime
 import itertools
 import secrets
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -31,12 +31,18 @@ JUDGE = "net:weights/small.json"
 GAMES = Path("runs/games")
 
 
-def first_position(notation: str | None) -> Position:
-    """The position of a notation, by default the opening. Raises ValueError for a finished game."""
-    position = Position.initial() if notation is None else Position.from_notation(notation)
+def new_record(first: str, second: str, seed: int | None, start: str | None) -> GameRecord:
+    """The record of a new game of two agents by their spellings, or of an agent and `YOU`.
+
+    seed: of the dice, None for a new one. start: the notation of the first position, by default the opening. Raises
+    ValueError for a wrong spelling or notation, and for a finished game.
+    """
+    for name in {first, second} - {YOU}:
+        Agent.parse(name)
+    position = Position.initial() if start is None else Position.from_notation(start)
     if position.is_over:
         raise ValueError(f"the game is over in {position}")
-    return position
+    return GameRecord((first, second), secrets.randbits(32) if seed is None else seed, position)
 
 
 def new_file(path: Path | None = None) -> Path:
@@ -54,8 +60,8 @@ def new_file(path: Path | None = None) -> Path:
     return path
 
 
-def unfinished(path: Path) -> tuple[GameRecord, str, int]:
-    """An unfinished game of a person -> (record, the opponent's spelling, the person's side).
+def unfinished(path: Path) -> GameRecord:
+    """The record of an unfinished game of a person.
 
     Raises ValueError for a finished game, or one that was not played in the terminal; OSError.
     """
@@ -64,67 +70,30 @@ def unfinished(path: Path) -> tuple[GameRecord, str, int]:
         raise ValueError(f"{path}: not a game of yours: {' against '.join(record.players)}, seed {record.seed}")
     if record.winner is not None:
         raise ValueError(f"{path}: the game is over")
+    return record
+
+
+def play(record: GameRecord, file: Path, *, hints: bool, table_file: Path | None) -> dict[str, Path]:
+    """Let `YOU` play a game on to its end in the terminal -> the files of the summary. Raises ValueError, OSError."""
     side = record.players.index(YOU)
-    return record, record.players[1 - side], side
-
-
-def play_new(
-    opponent: Agent,
-    side: int,
-    start: Position,
-    seed: int | None,
-    file: Path | None,
-    *,
-    hints: bool,
-    table_file: Path | None,
-) -> dict[str, Path]:
-    """Let a person play a new game in the terminal -> the files of the summary.
-
-    side: the person's player. seed: of the dice, None for a new one. file: as in `new_file`.
-
-    Raises ValueError, OSError.
-    """
-    names = (opponent.name, YOU) if side else (YOU, opponent.name)
-    record = GameRecord(names, _seed(seed), start)
-    return _play(record, opponent, side, new_file(file), hints, table_file)
-
-
-def play_unfinished(file: Path, *, hints: bool, table_file: Path | None) -> dict[str, Path]:
-    """Let a person finish a game in the terminal -> the files of the summary. Raises ValueError, OSError."""
-    record, opponent, side = unfinished(file)
-    return _play(record, Agent.parse(opponent), side, file, hints, table_file)
-
-
-def _play(
-    record: GameRecord, opponent: Agent, side: int, file: Path, hints: bool, table_file: Path | None
-) -> dict[str, Path]:
+    opponent = Agent.parse(record.players[1 - side])
     table = _table(table_file)
-    console = Console(highlight=False)
-    game = Game(console=console, record=record, opponent=opponent, side=side, file=file, hints=hints, table=table)
+    game = Game(_console(), record=record, opponent=opponent, side=side, file=file, hints=hints, table=table)
     with _kept(record, file, table_file, table) as files:
         game.run()
     return files
 
 
-def watch(
-    agents: Sequence[Agent],
-    start: Position,
-    seed: int | None,
-    file: Path | None,
-    *,
-    delay: float,
-    table_file: Path | None,
-) -> dict[str, Path]:
-    """Show a new game of two agents -> the files of the summary. Raises ValueError, OSError.
+def watch(record: GameRecord, file: Path | None, *, delay: float, table_file: Path | None) -> dict[str, Path]:
+    """Show the game of two agents while it is played -> the files of the summary. Raises ValueError, OSError.
 
-    seed: of the dice, None for a new one. file: as in `new_file`. delay: seconds a turn, on a terminal.
+    file: as in `new_file`. delay: seconds a turn, on a terminal.
     """
+    agents = [Agent.parse(name) for name in record.players]
     table = _table(table_file)
-    first, second = agents
-    record = GameRecord((first.name, second.name), _seed(seed), start)
     file = new_file(file)
     with _kept(record, file, table_file, table) as files:
-        show(Console(highlight=False), record, play_on(record, agents, file), table, delay=delay)
+        show(_console(), record, play_on(record, agents, file), table, delay=delay)
     return files
 
 
@@ -134,14 +103,13 @@ def replay(file: Path, *, delay: float, step_by_step: bool, table_file: Path | N
     Raises ValueError, OSError.
     """
     record = GameRecord.read(file)
+    table = _table(table_file)
     with suppress(EOFError):
-        show(
-            Console(highlight=False), record, record.steps(), _table(table_file), delay=delay, step_by_step=step_by_step
-        )
+        show(_console(), record, record.steps(), table, delay=delay, step_by_step=step_by_step)
 
 
-def _seed(seed: int | None) -> int:
-    return secrets.randbits(32) if seed is None else seed
+def _console() -> Console:
+    return Console(highlight=False)
 
 
 def _table(file: Path | None) -> Tablebase | None:

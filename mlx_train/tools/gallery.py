@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,7 @@ from mlx_train.pictures.models import calibration_plot, matrix_picture, rate_dis
 from mlx_train.pictures.style import save_figure
 from mlx_train.runs.run_folder import read_record
 from mlx_train.runs.run_views import run_losses
-from mlx_train.runs.shipped import WEIGHTS, Card
+from mlx_train.runs.shipped import WEIGHTS, Card, read_manifest
 from mlx_train.system.files import write_text
 from mlx_train.system.progress import progress, say
 
@@ -59,7 +60,6 @@ class Sources:
     """What the pictures are made from, and how much is measured. table_file: None for the table in its usual place."""
 
     table_file: Path | None = None
-    models: Sequence[Card]
     folder: Path = WEIGHTS
     games: int = 1000
     decisions: int = DECISIONS
@@ -67,6 +67,11 @@ class Sources:
     seed: int = 0
     workers: int | None = None
     _agents: dict[str, Agent] = field(default_factory=dict, init=False, repr=False)
+
+    @cached_property
+    def models(self) -> list[Card]:
+        """The shipped models of the folder. Raises OSError, ValueError."""
+        return read_manifest(self.folder)
 
     @property
     def table(self) -> Tablebase:
@@ -151,6 +156,20 @@ PICTURES: "dict[str, Callable[[Sources], Figure | str]]" = {
 def check_names(names: Sequence[str]) -> list[str]:
     """The names, if all are pictures. Raises ValueError, which names the nearest picture."""
     return [check_choice("picture", name, PICTURES) for name in names]
+
+
+def check_request(
+    names: Sequence[str], games: int, run: Path | None, folder: Path | None, table_file: Path | None
+) -> list[str]:
+    """The names of the pictures to draw. Raises ValueError for what would spoil the documents' pictures."""
+    if games < 1:
+        raise ValueError(f"games must be at least 1, got {games}")
+    chosen = check_names(names)
+    if run is not None and folder is None:
+        raise ValueError(f"{FIGURES} shows the production run: give --output for the losses of a run")
+    if folder is None and table_file is not None and open_table(table_file).pieces < PIECES:
+        raise ValueError(f"{FIGURES} shows the game of seven pieces: give --output with a smaller table")
+    return chosen
 
 
 def write_losses(run: Path, folder: Path = FIGURES) -> Path:

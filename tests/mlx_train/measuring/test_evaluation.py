@@ -31,8 +31,8 @@ def test_games_against_perfect_bring_the_estimate_too(tmp_path, monkeypatch, cap
         return Agent.parse(name) if name == "greedy" else SimpleNamespace(name=name, player="the table")
 
     monkeypatch.setattr(measuring, "usage", nullcontext)
-    monkeypatch.setattr("engine.games.agents.Agent", SimpleNamespace(parse=parse))
-    monkeypatch.setattr("engine.solved.tablebase.Tablebase", str)
+    monkeypatch.setattr(evaluation, "Agent", SimpleNamespace(parse=parse))
+    monkeypatch.setattr(evaluation, "Tablebase", str)
     monkeypatch.setattr(evaluation, "win_rates", lambda *_, **__: [])
     monkeypatch.setattr(evaluation, "exactness", lambda agent, table, **_: SimpleNamespace(to_dict=lambda: [table]))
     measuring.evaluate("greedy", against=["perfect"], as_json=True)

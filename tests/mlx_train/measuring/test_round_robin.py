@@ -21,7 +21,7 @@ from mlx_train.measuring.round_robin import (
     pairs_csv,
 )
 from mlx_train.pictures import models
-from mlx_train.pictures.report import write_comparison
+from mlx_train.pictures.comparison import write_comparison
 
 
 def elo_of(odds):

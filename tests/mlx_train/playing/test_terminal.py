@@ -166,10 +166,10 @@ def test_a_game_that_was_broken_off_goes_on(monkeypatch, tmp_path, table):
         Person(monkeypatch, *[first_choice(game)] * 5, "q")
         game.run()
         if game.record.winner is None:
-            record, opponent, side = unfinished(path)
-            assert (opponent, side) == ("greedy", 1)
+            record = unfinished(path)
+            assert record.players == ("greedy", "you")
             game = Game(
-                console=game.console, record=record, opponent=Agent.parse(opponent), side=side, file=path, table=table
+                console=game.console, record=record, opponent=Agent.parse("greedy"), side=1, file=path, table=table
             )
     assert pieces > 2
     assert path.read_bytes() == (tmp_path / "straight.jsonl").read_bytes()

@@ -10,8 +10,8 @@ from mlx_train.measuring.regret import regret_shares
 from mlx_train.pictures.models import (
     SizePoint,
 )
-from mlx_train.pictures.report import write_report
 from mlx_train.pictures.training import loss_curve
+from mlx_train.runs.report import write_report
 from mlx_train.runs.shipped import Settings, promote
 
 PNG = b"\x89PNG"
