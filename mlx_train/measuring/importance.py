@@ -12,17 +12,16 @@ from engine.games.agents import Agent
 from engine.network.network import Network
 from engine.solved.tablebase import Tablebase
 from mlx_train.measuring.moves import all_successors
+from mlx_train.measuring.regret import choice_regret
 from mlx_train.measuring.value_error import gives_win_probabilities
 
-#: The groups of `engine.core.features.GROUPS` that are shuffled, and their columns: all groups but those of the roll,
-#: which a value network does not use.
-SHUFFLED = {
-    name: slice(end - len(features), end)
-    for (name, features, _), end in zip(
-        GROUPS, itertools.accumulate(len(features) for _, features, _ in GROUPS), strict=True
-    )
-    if not name.startswith("state.roll")
-}
+_ENDS = itertools.accumulate(len(features) for _, features, _ in GROUPS)
+
+#: The columns of each group of features.
+COLUMNS = {name: slice(end - len(features), end) for (name, features, _), end in zip(GROUPS, _ENDS, strict=True)}
+
+#: The groups that are shuffled: all but the groups of the roll, which a value network does not use.
+SHUFFLED = tuple(name for name in COLUMNS if not name.startswith("state.roll"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,18 +70,17 @@ def permutation_importance(
     def regret(rows: NDArray[np.uint8]) -> float:
         with mx.stream(mx.cpu):  # GPUs may multiply in fewer bits
             estimate = 0.5 + 0.5 * np.array(values(network, mx.array(rows)), dtype=np.float64)
-        chosen = moves.by_decision(moves.for_mover(estimate), n).argmax(axis=1)
-        return 100 * float((exact.max(axis=1) - exact[np.arange(n), chosen]).mean())
+        return choice_regret(exact, moves.by_decision(moves.for_mover(estimate), n))
 
     plain = regret(inputs)
     rng = np.random.default_rng((seed, n))
     cost: list[list[float]] = []
-    for columns in SHUFFLED.values():
+    for group in SHUFFLED:
         cost.append([])
         for _ in range(repeats):
             shuffled = inputs.copy()
-            shuffled[:, columns] = inputs[rng.permutation(len(inputs)), columns]
+            shuffled[:, COLUMNS[group]] = inputs[rng.permutation(len(inputs)), COLUMNS[group]]
             cost[-1].append(regret(shuffled) - plain)
         if progress is not None:
             progress(len(cost))
-    return Importance(agent=agent.name, decisions=n, groups=tuple(SHUFFLED), regret=plain, cost=np.array(cost))
+    return Importance(agent=agent.name, decisions=n, groups=SHUFFLED, regret=plain, cost=np.array(cost))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
 from engine.games.agents import Agent
-from engine.games.arena import MatchResult, play_against_perfect, play_match
+from engine.games.arena import play_against_perfect, play_match
 from engine.solved.tablebase import Tablebase
 from mlx_train.system.text import markdown_table
 
@@ -65,7 +65,15 @@ def win_rate(
     """Play a match. Raises ValueError for fewer than one game, engine.Interrupted on Ctrl-C."""
     start = time.perf_counter()
     result = play_match(agent, opponent, games, seed, workers=workers, progress=progress)
-    return summarize_match(agent, opponent, result, seed, time.perf_counter() - start)
+    return WinRate(
+        agent=agent.name,
+        opponent=opponent.name,
+        games=result.games,
+        wins=int(result.won.sum()),
+        seed=seed,
+        seconds=time.perf_counter() - start,
+        mean_turns=float(result.turns.mean()),
+    )
 
 
 def win_rates(
@@ -89,19 +97,6 @@ def win_rates(
 
         results.append(win_rate(agent, opponent, games, seed=seed, workers=workers, progress=on_games))
     return results
-
-
-def summarize_match(agent: Agent, opponent: Agent, result: MatchResult, seed: int, seconds: float) -> WinRate:
-    """The win rate over the finished games of a match."""
-    return WinRate(
-        agent=agent.name,
-        opponent=opponent.name,
-        games=result.games,
-        wins=int(result.won.sum()),
-        seed=seed,
-        seconds=seconds,
-        mean_turns=float(result.turns.mean()),
-    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -78,16 +78,25 @@ def decision_regrets(
     return packed, rolls, squares, regrets(table, packed, rolls, squares)
 
 
+def choice_regret(exact: NDArray[np.float64], estimate: NDArray[np.float64]) -> float:
+    """The mean regret, in points, of the moves with the largest estimates; of equal ones, the lowest square is played.
+
+    exact, estimate: (n, 7) values of the moves of n decisions, as `Successors.by_decision` gives them.
+    """
+    chosen = estimate.argmax(axis=1)
+    return 100 * float((exact.max(axis=1) - exact[np.arange(len(exact)), chosen]).mean())
+
+
 def rounded_table_regret(table: Tablebase, bits: int, n: int = DECISIONS, seed: int = 0) -> float:
     """The mean regret, in points, of play by the table with its values rounded to 2^bits equally spaced values.
 
-    The decisions are the same as in `policy_regret`. Of moves with equal rounded values, the lowest square is played.
+    The decisions are the same as in `policy_regret`.
     """
     packed, rolls = table.play_sample(n, seed)
     moves = all_successors(packed, rolls)
-    exact = moves.by_decision(moves.for_mover(table.values(moves.after)), n)
-    played = np.argmax(np.rint(exact * (2**bits - 1)), axis=1)
-    return 100 * float((exact.max(axis=1) - exact[np.arange(n), played]).mean())
+    exact = moves.for_mover(table.values(moves.after))
+    rounded = np.rint(exact * (2**bits - 1))
+    return choice_regret(moves.by_decision(exact, n), moves.by_decision(rounded, n))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.core.features import FEATURE_NAMES, GROUPS
-from mlx_train.measuring.importance import Importance
+from engine.core.features import FEATURE_NAMES
+from mlx_train.measuring.importance import COLUMNS, Importance
 from mlx_train.pictures.style import (
     BLUE,
     DIVERGING,
@@ -44,11 +44,7 @@ class _Place(NamedTuple):
 
 
 def _group_places() -> list[_Place]:
-    ends = np.cumsum([len(names) for _, names, _ in GROUPS])
-    return [
-        _Place(group.partition(".")[2], int(end) - len(names), int(end))
-        for (group, names, _), end in zip(GROUPS, ends, strict=True)
-    ]
+    return [_Place(group.partition(".")[2], columns.start, columns.stop) for group, columns in COLUMNS.items()]
 
 
 def _joined(places: Sequence[_Place]) -> list[_Place]:
@@ -74,7 +70,7 @@ def feature_ranges(features: NDArray[np.float32]) -> "Figure":
     low, high = np.percentile(features, (5, 95), axis=0)
     means = features.mean(axis=0)
     figure = new_figure(13, 7.2)
-    board = sum(len(names) for group, names, _ in GROUPS if group.startswith("board."))
+    board = max(columns.stop for group, columns in COLUMNS.items() if group.startswith("board."))
     for axes, first, end in zip(figure.subplots(2, 1), (0, board), (board, len(FEATURE_NAMES)), strict=True):
         places = np.arange(first, end)
         axes.vlines(places, low[first:end], high[first:end], color=BLUE, alpha=0.35, linewidth=4, label="middle 90%")

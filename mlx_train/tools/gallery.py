@@ -1,4 +1,4 @@
-"""The pictures of docs/figures/, each made again from the shipped models and the solved game."""
+"""The pictures of docs/figures/, drawn again from the shipped models and the solved game."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
