@@ -8,7 +8,7 @@ from typing import Any
 from engine.games.agents import Agent, open_table
 from engine.solved.tablebase import Tablebase
 from mlx_train.measuring.exactness import Exactness, exactness, exactness_table
-from mlx_train.measuring.matches import WinRate, win_rate_table, win_rates
+from mlx_train.measuring.matches import WinRate, play_pairs, win_rate_table
 from mlx_train.system.progress import progress
 
 
@@ -70,6 +70,7 @@ def evaluate(
     matches = []
     if opponents:
         with progress("matches", games * len(opponents), "games") as update:
-            matches = win_rates(agent, opponents, games, seed=seed, workers=workers, progress=update)
+            pairs = [(agent, opponent) for opponent in opponents]
+            matches = play_pairs(pairs, games, seed=seed, workers=workers, progress=update)
     measures = None if table is None else exactness(agent, table, seed=seed, every=every, workers=workers)
     return Evaluation(agent=agent.name, matches=matches, exact=measures)

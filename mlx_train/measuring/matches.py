@@ -76,24 +76,24 @@ def win_rate(
     )
 
 
-def win_rates(
-    agent: Agent,
-    opponents: Sequence[Agent],
+def play_pairs(
+    pairs: Sequence[tuple[Agent, Agent]],
     games: int,
     *,
     seed: int = 0,
     workers: int | None = None,
     progress: Callable[[int, str], None] = lambda finished, note: None,
 ) -> list[WinRate]:
-    """Play a match against each opponent.
+    """Play a match of each pair of agents.
 
-    progress: called with the games finished in all matches so far, and a note that names the opponent.
+    progress: called with the games finished in all matches so far, and a note that names the pair.
     """
     results = []
-    for number, opponent in enumerate(opponents):
+    for number, (agent, opponent) in enumerate(pairs):
+        note = f"{agent.name} - {opponent.name}"
 
-        def on_games(finished: int, before: int = number * games, name: str = opponent.name) -> None:
-            progress(before + finished, f"against {name}")
+        def on_games(finished: int, before: int = number * games, note: str = note) -> None:
+            progress(before + finished, note)
 
         results.append(win_rate(agent, opponent, games, seed=seed, workers=workers, progress=on_games))
     return results

@@ -15,7 +15,7 @@ from engine.games.agents import Agent
 from engine.solved.tablebase import Tablebase
 from mlx_train.measuring.cost import microseconds_per_move, size
 from mlx_train.measuring.exactness import SolvedGame
-from mlx_train.measuring.matches import Z95, WinRate, wilson, win_rate
+from mlx_train.measuring.matches import Z95, WinRate, play_pairs, wilson
 from mlx_train.measuring.regret import DECISIONS, PolicyRegret, policy_regret
 from mlx_train.system.progress import progress, say
 from mlx_train.system.text import markdown_table
@@ -111,18 +111,12 @@ def compare(
         raise ValueError("a comparison needs at least two agents")
     if len(set(names)) < len(names):
         raise ValueError("an agent is named twice")
-    pairs = list(itertools.combinations(range(len(agents)), 2))
-    wins = np.zeros((len(agents), len(agents)), dtype=np.int64)
-    matches = []
+    pairs = list(itertools.combinations(agents, 2))
     with progress("matches", games * len(pairs), "games") as update:
-        for number, (i, j) in enumerate(pairs):
-
-            def on_games(finished: int, before: int = number * games, note: str = f"{names[i]} - {names[j]}") -> None:
-                update(before + finished, note)
-
-            match = win_rate(agents[i], agents[j], games, seed=seed, workers=workers, progress=on_games)
-            matches.append(match)
-            wins[i, j], wins[j, i] = match.wins, match.games - match.wins
+        matches = play_pairs(pairs, games, seed=seed, workers=workers, progress=update)
+    wins = np.zeros((len(agents), len(agents)), dtype=np.int64)
+    for (i, j), match in zip(itertools.combinations(range(len(agents)), 2), matches, strict=True):
+        wins[i, j], wins[j, i] = match.wins, match.games - match.wins
     elo, margins = bradley_terry(wins)
     standings = []
     for i, agent in enumerate(agents):

@@ -24,7 +24,7 @@ from mlx_train.data.solving import solve_whole_game
 from mlx_train.device.memory import check, explained, peak_text, peaks, smaller_batch
 from mlx_train.measuring.cost import microseconds_per_move
 from mlx_train.measuring.exactness import Exactness, exactness, exactness_table
-from mlx_train.measuring.matches import WinRate, win_rate_table, win_rates
+from mlx_train.measuring.matches import WinRate, play_pairs, win_rate_table
 from mlx_train.pictures.style import save_figure
 from mlx_train.pictures.training import loss_curve
 from mlx_train.runs.run_folder import Run, mean_over_time, source_revision
@@ -460,9 +460,8 @@ def evaluate(config: Config, run: Run) -> Evaluation:
     agent = Agent.parse(f"net:{run.weights}" + (":policy" if config.networks == "policy" else ""))
     opponents = [Agent.parse(name) for name in OPPONENTS]
     with progress("matches", config.evaluation_games * len(opponents), "games") as update:
-        results = win_rates(
-            agent, opponents, config.evaluation_games, seed=config.seed, workers=config.workers, progress=update
-        )
+        pairs = [(agent, opponent) for opponent in opponents]
+        results = play_pairs(pairs, config.evaluation_games, seed=config.seed, workers=config.workers, progress=update)
     table = _solution()
     exact = None
     if table is not None:

@@ -33,7 +33,7 @@ def test_games_against_perfect_bring_the_estimate_too(tmp_path, monkeypatch, cap
     monkeypatch.setattr(measuring, "usage", nullcontext)
     monkeypatch.setattr(evaluation, "Agent", SimpleNamespace(parse=parse))
     monkeypatch.setattr(evaluation, "Tablebase", str)
-    monkeypatch.setattr(evaluation, "win_rates", lambda *_, **__: [])
+    monkeypatch.setattr(evaluation, "play_pairs", lambda *_, **__: [])
     monkeypatch.setattr(evaluation, "exactness", lambda agent, table, **_: SimpleNamespace(to_dict=lambda: [table]))
     measuring.evaluate("greedy", against=["perfect"], as_json=True)
     assert json.loads(capsys.readouterr().out) == {"matches": [], "exact": ["the table"]}
