@@ -10,7 +10,7 @@ from mlx_train.commands.options import Files, ModelsFolder, SeedFlag, TableFile,
 
 def figures(
     names: Annotated[
-        list[str] | None, typer.Argument(help="Pictures to make, such as squares.png; by default all of them.")
+        list[str] | None, typer.Argument(help="Pictures to draw, such as squares.png; by default all of them.")
     ] = None,
     output: Annotated[
         Path | None,
@@ -36,26 +36,16 @@ def figures(
     workers: Workers = None,
 ) -> Files:
     """Make the pictures of the documents again, from the shipped models and the solved game."""
-    from engine.games.agents import open_table
-    from mlx_train.networks.manifest import read_manifest
     from mlx_train.tools import gallery
 
     with usage():
-        if games < 1:
-            raise ValueError(f"games must be at least 1, got {games}")
-        chosen = gallery.check_names(names or ())
-        if run is not None and output is None:
-            raise ValueError(f"{gallery.FIGURES} shows the production run: give --output for the losses of a run")
-        if output is None and table is not None and open_table(table).pieces < 7:
-            raise ValueError(f"{gallery.FIGURES} shows the game of seven pieces: give --output with a smaller table")
-    place = output or gallery.FIGURES
+        chosen = gallery.check_request(names or (), games, run, output, table)
+    target = output or gallery.FIGURES
     if run is not None:
-        gallery.write_losses(run, place)
+        gallery.write_losses(run, target)
         if not chosen:
-            return {"loss curve": place / gallery.LOSSES, "folder": place}
-    sources = gallery.Sources(
-        table_file=table, models=read_manifest(folder), folder=folder, games=games, seed=seed, workers=workers
-    )
-    for path in gallery.write_pictures(sources, place, chosen):
+            return {"loss curve": target / gallery.LOSSES, "folder": target}
+    sources = gallery.Sources(table_file=table, folder=folder, games=games, seed=seed, workers=workers)
+    for path in gallery.write_pictures(sources, target, chosen):
         print(path)
-    return {"folder": place}
+    return {"folder": target}

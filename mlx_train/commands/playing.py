@@ -1,21 +1,13 @@
 """play, watch, replay, analyze: games and positions to look at."""
 
 import json
-import shlex
-from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from mlx_train.commands.options import Files, JsonFlag, TableFile, complete_agent, usage
-
-if TYPE_CHECKING:
-    from engine.core.position import Position
-    from engine.solved.tablebase import Tablebase
-    from mlx_train.playing.records import Record
 
 
 class Side(StrEnum):
@@ -47,65 +39,6 @@ RecordFile = Annotated[
 Delay = Annotated[float, typer.Option(min=0, help="Seconds a turn, on a terminal.")]
 
 
-def _start(notation: str | None) -> "Position":
-    from engine.core.position import Position
-
-    with usage():
-        position = Position.initial() if notation is None else Position.from_notation(notation)
-        if position.is_over:
-            raise ValueError(f"the game is over in {position}")
-    return position
-
-
-def _table(path: Path | None) -> "Tablebase | None":
-    """The named table; without a name the solved game where there is one."""
-    from engine.games.agents import open_table
-    from engine.solved.tablebase import default_path
-
-    return open_table(path) if path is not None or default_path().exists() else None
-
-
-#: The network that judges a game where it is not solved.
-_JUDGE = Path("weights/ur-29k.json")
-
-
-def _next_command(record: "Record", file: Path, table: Path | None, solution: "Tablebase | None") -> str:
-    """What to type to play a game on, or to look at one that is over: the best that works where it is typed."""
-    from mlx_train.playing.review import knows
-
-    words = ["replay", str(file)]
-    if record.winner is None:
-        words = ["play", "--resume", str(file)]
-    elif solution is not None and knows(solution, record.start):
-        words = ["analyze", str(file)]
-    elif _JUDGE.exists():
-        return shlex.join(["python", "-m", "mlx_train", "analyze", str(file), "--agent", f"net:{_JUDGE}"])
-    named = [] if table is None else ["--table", str(table)]
-    return shlex.join(["python", "-m", "mlx_train", *words, *named])
-
-
-@contextmanager
-def _kept(record: "Record", file: Path, table: Path | None, solution: "Tablebase | None") -> Iterator[Files]:
-    """Whatever ends a game, say how to go on with it -> the files of the summary, filled in at the end.
-
-    Ctrl-D is an end as any other; Ctrl-C has no summary, so the file is named here.
-    """
-    from mlx_train.system.progress import say
-
-    files: Files = {}
-    try:
-        yield files
-    except EOFError:
-        print()
-    except KeyboardInterrupt:
-        say(f"\nkept: {file}" if record.turns else "\nnothing was played")
-        raise
-    if record.turns:
-        files["record"] = file
-        what = "play on" if record.winner is None else "look at the game again"
-        say(f"\n{what}: {_next_command(record, file, table, solution)}")
-
-
 def play(
     opponent: Annotated[
         str | None,
@@ -125,43 +58,22 @@ def play(
     record: RecordFile = None,
     resume: Annotated[
         Path | None,
-        typer.Option(metavar="RECORD", help="A game of yours that was broken off, to play on.", show_default="none"),
+        typer.Option(metavar="RECORD", help="An unfinished game of yours, to play on.", show_default="none"),
     ] = None,
     table: TableFile = None,
 ) -> Files:
-    """Play a game in the terminal; where the game is solved, hear what each move gave away."""
-    from rich.console import Console
-
-    from engine.games.agents import Agent
-    from mlx_train.playing.records import Record
-    from mlx_train.playing.terminal import YOU, Game, new_file, new_seed, unfinished
+    """Play a game in the terminal; where the game is solved, see what each move gave away."""
+    from mlx_train.playing import sessions
 
     if resume is not None:
         with usage():
             if any(given is not None for given in (opponent, side, seed, start, record)):
                 raise ValueError("--resume goes on as the game began: --hints and --table can be given beside it")
-        played, name, mine = unfinished(resume)
-        agent, file = Agent.parse(name), resume
-    else:
-        name, mine = opponent or "emm:3", int(side is Side.SECOND)
-        with usage():
-            agent = Agent.parse(name)
-        names = (name, YOU) if mine else (YOU, name)
-        played = Record(names, new_seed() if seed is None else seed, _start(start))
-        file = new_file(record)
-    solution = _table(table)
-    game = Game(
-        console=Console(highlight=False),
-        record=played,
-        opponent=agent,
-        side=mine,
-        file=file,
-        hints=hints,
-        table=solution,
-    )
-    with _kept(played, file, table, solution) as files:
-        game.run()
-    return files
+        return sessions.play(sessions.unfinished(resume), resume, hints=hints, table_file=table)
+    names = (sessions.YOU, opponent or sessions.OPPONENT)
+    with usage():
+        game = sessions.new_record(*(names[::-1] if side is Side.SECOND else names), seed, start)
+    return sessions.play(game, sessions.new_file(record), hints=hints, table_file=table)
 
 
 def watch(
@@ -170,9 +82,7 @@ def watch(
     ],
     second: Annotated[
         str,
-        typer.Argument(
-            metavar="AGENT", help="Its opponent, such as net:weights/standard.json.", autocompletion=complete_agent
-        ),
+        typer.Argument(metavar="AGENT", help="Its opponent, such as greedy or perfect.", autocompletion=complete_agent),
     ],
     delay: Delay = 1.0,
     seed: DiceSeed = None,
@@ -181,21 +91,11 @@ def watch(
     table: TableFile = None,
 ) -> Files:
     """Watch two agents play a game."""
-    from rich.console import Console
-
-    from engine.games.agents import Agent
-    from mlx_train.playing.records import Record
-    from mlx_train.playing.terminal import agents_play, new_file, new_seed, show
+    from mlx_train.playing import sessions
 
     with usage():
-        agents = [Agent.parse(name) for name in (first, second)]
-    position = _start(start)
-    solution = _table(table)
-    game = Record((first, second), new_seed() if seed is None else seed, position)
-    file = new_file(record)
-    with _kept(game, file, table, solution) as files:
-        show(Console(highlight=False), game, agents_play(game, agents, file), solution, delay=delay)
-    return files
+        game = sessions.new_record(first, second, seed, start)
+    return sessions.watch(game, record, delay=delay, table_file=table)
 
 
 def replay(
@@ -205,16 +105,9 @@ def replay(
     table: TableFile = None,
 ) -> None:
     """Show a recorded game again, turn by turn."""
-    from contextlib import suppress
+    from mlx_train.playing import sessions
 
-    from rich.console import Console
-
-    from mlx_train.playing.records import Record
-    from mlx_train.playing.terminal import show
-
-    game = Record.read(record)
-    with suppress(EOFError):
-        show(Console(highlight=False), game, game.steps(), _table(table), delay=delay, step_by_step=step)
+    sessions.replay(record, delay=delay, step_by_step=step, table_file=table)
 
 
 def analyze(
@@ -249,57 +142,32 @@ def analyze(
 ) -> Files:
     """Show a position's legal moves with their values, or a recorded game's mistakes and its evaluation curve."""
     if Path(what).exists():
-        with usage():
-            if roll is not None:
-                raise ValueError("--roll is for a position; a record has its rolls")
-        return _analyze_record(Path(what), agent, output, table, as_json)
-    from engine.core.position import Position
-    from engine.games.agents import Agent
-    from engine.solved.tablebase import default_path
-    from mlx_train.playing.analysis import analyze_position
-    from mlx_train.playing.analysis import table as moves_table
-    from mlx_train.system.files import write_text
+        return _analyze_record(Path(what), roll, agent, output, table, as_json)
+    from mlx_train.playing import analysis
 
     with usage():
         if table is not None:
             raise ValueError(f"--table is for a record, and there is no file {what}")
-        _check_picture(output, "a position", ".svg")
-        try:
-            position = Position.from_notation(what)
-        except ValueError as error:
-            raise ValueError(f"{what!r} is no file, and no position: {error}") from None
-        player = Agent.parse(agent or ("perfect" if default_path().exists() else "emm:3"))
-        result = analyze_position(position, player, roll)
-    print(json.dumps(result, indent=2) if as_json else moves_table(result))
+        position, player = analysis.read_question(what, agent, output)
+        result = analysis.analyze_position(position, player, roll)
+    print(json.dumps(result, indent=2) if as_json else analysis.moves_table(result))
     if output is None:
         return {}
-    write_text(output, position.svg(roll, player))
+    analysis.write_board(output, position, player, roll)
     return {"picture": output}
 
 
-def _check_picture(path: Path | None, what: str, suffix: str) -> None:
-    """Raise ValueError for a picture's name that says another format than the picture has."""
-    if path is not None and path.suffix.lower() != suffix:
-        raise ValueError(
-            f"the picture of {what} is a {suffix[1:].upper()} file, so its name ends in {suffix}, not {path}"
-        )
+def _analyze_record(
+    path: Path, roll: int | None, agent: str | None, output: Path | None, table: Path | None, as_json: bool
+) -> Files:
+    from mlx_train.playing import review
 
-
-def _analyze_record(path: Path, agent: str | None, output: Path | None, table: Path | None, as_json: bool) -> Files:
-    from mlx_train.pictures.figures import game_chart
-    from mlx_train.pictures.report import save_figure
-    from mlx_train.playing.records import Record
-    from mlx_train.playing.review import find_judge, review
-
-    picture = output or path.with_suffix(".png")
     with usage():
-        if agent is not None and table is not None:
-            raise ValueError("give --agent or --table, not both")
-        _check_picture(output, "a record", ".png")
-        if picture.exists() and picture.samefile(path):
-            raise ValueError(f"the picture would take the place of the record {path}")
-        name, judge = find_judge(agent, table)
-    found = review(Record.read(path), judge, name)
-    print(json.dumps(found.to_dict(), indent=2) if as_json else found.text())
-    save_figure(game_chart(found.account, found.record.players), picture)
+        if roll is not None:
+            raise ValueError("--roll is for a position; a record has its rolls")
+        picture = review.picture_file(path, output)
+        name, judge = review.find_judge(agent, table)
+    result = review.review_file(path, judge, name)
+    print(json.dumps(result.to_dict(), indent=2) if as_json else result.text())
+    review.write_curve(result, picture)
     return {"picture": picture}

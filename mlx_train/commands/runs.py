@@ -20,8 +20,8 @@ def runs(context: typer.Context, folder: RunsFolder = Path("runs"), as_json: Jso
     """List the run folders with their figures, the oldest first."""
     if context.invoked_subcommand is not None:
         return
-    from mlx_train.pictures.report import runs_table
     from mlx_train.runs.run_record import read_record, run_folders
+    from mlx_train.runs.run_views import runs_table
     from mlx_train.system.progress import say
 
     records = []
@@ -41,8 +41,8 @@ def runs(context: typer.Context, folder: RunsFolder = Path("runs"), as_json: Jso
 @app.command()
 def show(run: RunName, folder: RunsFolder = Path("runs"), as_json: JsonFlag = False) -> Files:
     """Show a run: command, versions, the settings that are not the defaults, figures, files."""
-    from mlx_train.pictures.report import run_page
     from mlx_train.runs.run_record import find_run, read_record
+    from mlx_train.runs.run_views import run_page
 
     with usage():
         path = find_run(run, folder)
@@ -54,8 +54,8 @@ def show(run: RunName, folder: RunsFolder = Path("runs"), as_json: JsonFlag = Fa
 @app.command()
 def diff(first: RunName, second: RunName, folder: RunsFolder = Path("runs"), as_json: JsonFlag = False) -> None:
     """Compare two runs: the settings and versions that differ, and their figures side by side."""
-    from mlx_train.pictures.report import difference_table
     from mlx_train.runs.run_record import difference, find_run, read_record
+    from mlx_train.runs.run_views import difference_table
 
     with usage():
         paths = [find_run(name, folder) for name in (first, second)]

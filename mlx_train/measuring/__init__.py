@@ -1,1 +1,1 @@
-"""How strong, exact and lucky a player is, in numbers. Pictures and files do not belong here."""
+"""How strong, exact and lucky a player is, in numbers and tables of numbers. Pictures and files do not belong here."""

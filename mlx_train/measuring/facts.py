@@ -1,4 +1,4 @@
-"""Facts of the solved game that its statistics do not hold: openings, squares, races. Each works with any table."""
+"""Facts of the solved game that its statistics do not hold: openings, squares, races. Any table will do."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,20 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.core.dice import ROLL_PROBABILITIES
-from engine.core.position import Position
+from engine.core.position import SHARED, Position
+from engine.games.turns import opening, play_turns
 from engine.solved.tablebase import Tablebase, default_path
 from mlx_train.data.solving import solve_game
-from mlx_train.measuring.luck import opening, play_game
-from mlx_train.measuring.measures import all_successors
+from mlx_train.measuring.moves import all_successors
 
 #: Squares of a path.
 PATH = 14
 
 
 def table_at_hand(pieces: int = 3) -> Path:
-    """The file of the solved game in the user's cache folder; where it is not, that of a smaller game, solved at once.
+    """The file of the solved game in the user's cache folder; if there is none, a smaller game's, solved if need be.
 
-    Three pieces take well under a second, and everything here can be asked of them too. Raises OSError.
+    Three pieces take well under a second. Raises OSError.
     """
     if default_path().exists():
         return default_path()
@@ -35,23 +35,21 @@ def table_at_hand(pieces: int = 3) -> Path:
 
 
 def first_rolls(table: Tablebase) -> list[tuple[int, float, float]]:
-    """-> (roll, its probability, the first player's win probability after its best move) for each first roll."""
+    """-> (roll, its probability, the first player's win probability after its best move), for each first roll."""
     start = opening(table.pieces)
+    passed = 1.0 - table.value(start.swapped)
     return [
-        (roll, probability, max((move.value for move in table.moves(start, roll)), default=_passed(table, start)))
+        (roll, probability, max((move.value for move in table.moves(start, roll)), default=passed))
         for roll, probability in enumerate(ROLL_PROBABILITIES)
     ]
 
 
-def _passed(table: Tablebase, position: Position) -> float:
-    return 1.0 - table.value(position.swapped)
-
-
 class OpeningDecision(NamedTuple):
-    """A decision that optimal play meets early: two or more legal moves.
+    """A decision (two or more legal moves) of the first turns of optimal play.
 
-    turn: the first of the game, counted from 1, that can get there. met: how often a game does in its first turns, on
-    average. margin: what the second-best move gives away, as win probability; 0 where it is as good.
+    turn: the earliest turn of a game, counted from 1, in which the decision can occur. met: how often it occurs in the
+    first turns of a game, on average. best, second: the squares of the best and the second-best move. value: the win
+    probability after the best move. margin: what the second-best move gives away, as win probability; 0 if it is equal.
     """
 
     turn: int
@@ -65,9 +63,9 @@ class OpeningDecision(NamedTuple):
 
 
 def opening_decisions(table: Tablebase, turns: int = 4) -> list[OpeningDecision]:
-    """Every decision of the first turns of optimal play, the most frequent first. The work grows threefold a turn."""
+    """Every decision of the first turns of optimal play, the most frequent first. The work triples with each turn."""
     reached = {opening(table.pieces): 1.0}
-    found: dict[tuple[Position, int], OpeningDecision] = {}
+    decisions: dict[tuple[Position, int], OpeningDecision] = {}
     for turn in range(1, turns + 1):
         later: dict[Position, float] = {}
         for position, met in reached.items():
@@ -75,8 +73,8 @@ def opening_decisions(table: Tablebase, turns: int = 4) -> list[OpeningDecision]
                 moves = sorted(table.moves(position, roll), key=lambda move: (move.regret, move.square))
                 if len(moves) > 1:
                     best, second = moves[:2]
-                    first = found.get((position, roll))
-                    found[position, roll] = OpeningDecision(
+                    first = decisions.get((position, roll))
+                    decisions[position, roll] = OpeningDecision(
                         turn=first.turn if first else turn,
                         position=position,
                         roll=roll,
@@ -90,13 +88,13 @@ def opening_decisions(table: Tablebase, turns: int = 4) -> list[OpeningDecision]
                 if not after.is_over:
                     later[after] = later.get(after, 0.0) + met * chance
         reached = later
-    return sorted(found.values(), key=lambda decision: (-decision.met, str(decision.position), decision.roll))
+    return sorted(decisions.values(), key=lambda decision: (-decision.met, str(decision.position), decision.roll))
 
 
 def game_lengths(table: Tablebase, games: int, seed: int = 0) -> NDArray[np.int32]:
-    """(games,): the turns, rolls that is, of games of optimal play."""
+    """(games,): the number of turns, one a roll, of games of optimal play."""
     start = opening(table.pieces)
-    lengths = (sum(1 for _ in play_game((table, table), start, seed, game)) for game in range(games))
+    lengths = (sum(1 for _ in play_turns((table, table), start, seed, game)) for game in range(games))
     return np.fromiter(lengths, dtype=np.int32, count=games)
 
 
@@ -104,14 +102,15 @@ def game_lengths(table: Tablebase, games: int, seed: int = 0) -> NDArray[np.int3
 
 
 def race_map(table: Tablebase) -> NDArray[np.float64]:
-    """(15, 15): the win probability of the side to move with one piece left on each side.
+    """(15, 15): the win probability of the side to move, with one piece left on each side.
 
-    Row: the square of its piece, column: of the opponent's, 0 the hand; NaN where both can't stand.
+    Row: the square of its piece; column: the square of the opponent's piece; 0 is the hand. NaN where both pieces would
+    stand on one square.
     """
     wins = np.full((PATH + 1, PATH + 1), np.nan)
     for own in range(PATH + 1):
         for opponent in range(PATH + 1):
-            if not (own == opponent and 5 <= own <= 12):
+            if not (own == opponent and own in SHARED):
                 sides = (_side([own], 6), _side([opponent], 6))
                 wins[own, opponent] = table.value(Position.from_notation("|".join(sides)))
     return wins
@@ -123,11 +122,11 @@ def _side(squares: Iterable[int], off: int) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class SquareFacts:
-    """What a piece meets on each square of its path in optimal play; (14,) arrays, NaN where none ever stood.
+    """Use, danger and worth of each square of a path in optimal play; (14,) arrays, NaN where no piece ever stood.
 
-    All is read before the opponent's turn. occupied: how often a side has a piece there. danger: probability that the
-    opponent's next roll and best move capture it. worth: the win probability that its owner would lose if the piece
-    were back in the hand.
+    Everything is counted before the opponent's turn. positions: how many were counted. occupied: the share of turns in
+    which a side has a piece on the square. danger: probability that the opponent's next roll and best move capture the
+    piece. worth: the win probability that its owner would lose if the piece were back in the hand.
     """
 
     positions: int
@@ -143,7 +142,7 @@ def square_facts(table: Tablebase, games: int = 1000, seed: int = 0) -> SquareFa
         [
             position.packed
             for game in range(games)
-            for _, position in play_game((table, table), start, seed, game)
+            for _, position, _ in play_turns((table, table), start, seed, game)
         ],
         dtype=np.uint64,
     )  # fmt: skip
@@ -153,14 +152,14 @@ def square_facts(table: Tablebase, games: int = 1000, seed: int = 0) -> SquareFa
     occupied, danger, worth = (np.zeros(PATH) for _ in range(3))
     for square in range(1, PATH + 1):
         bit = np.uint64(1 << (16 + square))  # the opponent of the side to move, as the positions are packed
-        there = (positions & bit) != 0
-        weight = counts[there]
+        occupying = (positions & bit) != 0
+        weight = counts[occupying]
         occupied[square - 1] = weight.sum() / len(packed)
-        if not there.any():
+        if not occupying.any():
             danger[square - 1] = worth[square - 1] = np.nan
             continue
-        danger[square - 1] = np.average(captured[there, square], weights=weight)
-        worth[square - 1] = np.average(table.values(positions[there] ^ bit) - before[there], weights=weight)
+        danger[square - 1] = np.average(captured[occupying, square], weights=weight)
+        worth[square - 1] = np.average(table.values(positions[occupying] ^ bit) - before[occupying], weights=weight)
     return SquareFacts(positions=len(packed), occupied=occupied, danger=danger, worth=worth)
 
 
@@ -176,6 +175,6 @@ def _captures(table: Tablebase, positions: NDArray[np.uint64]) -> NDArray[np.flo
         entries = entries[~moves.same_player[entries]]
         decision = moves.decision[entries]
         lost = (positions[decision] >> np.uint64(16)) & ~moves.after[entries] & np.uint64(0xFFFF)
-        for square in range(5, 13):
+        for square in SHARED:
             captured[decision, square] += probability * ((lost >> np.uint64(square)) & np.uint64(1))
     return captured

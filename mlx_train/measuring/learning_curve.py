@@ -1,4 +1,4 @@
-"""How well a network played while it learnt: its snapshots measured against the exact solution, after the fact."""
+"""How well a network played while it learned: its snapshots, measured against the exact solution afterwards."""
 
 import dataclasses
 import json
@@ -9,26 +9,28 @@ from typing import Any
 
 from engine.games.agents import Agent
 from engine.solved.tablebase import Tablebase
-from mlx_train.measuring.measures import policy_regret, value_error, win_rate_estimate
+from mlx_train.measuring.matches import win_rate_estimate
+from mlx_train.measuring.regret import policy_regret
+from mlx_train.measuring.value_error import value_error
 
-#: What each point of the curve is measured over: decisions, games, positions.
+#: Decisions, games and positions that each network on the curve is measured over.
 DECISIONS, GAMES, POSITIONS = 20_000, 2000, 20_000
 
 
 @dataclass(frozen=True, kw_only=True)
 class LearningPoint:
-    """A network after some rounds: what it has cost, and how well it plays."""
+    """A network after some rounds: the work so far, and how well it plays."""
 
     round: int
     games: int
     positions: int
     seconds: float
     cpu_seconds: float
-    regret: float  # points a decision of optimal play
-    best_share: float  # of these decisions, where the best move was chosen
+    regret: float  # points a decision, in optimal play
+    best_share: float  # share of these decisions in which the best move was chosen
     win_rate: float  # percent against perfect play, the low-noise estimate
     interval: tuple[float, float]
-    value_error: float  # mean over uniform positions
+    value_error: float  # mean over positions drawn uniformly
 
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON values."""
@@ -41,17 +43,20 @@ def measure(
     table: Tablebase,
     *,
     workers: int | None = None,
-    progress: Callable[[int], None] = lambda done: None,
+    progress: Callable[[int], None] = lambda measured: None,
 ) -> list[LearningPoint]:
-    """Measure the weights files of some rounds. metrics: the lines of metrics.jsonl; snapshots: files by round."""
-    points = []
+    """Measure the weights files of some rounds.
+
+    metrics: the lines of metrics.jsonl. snapshots: the files by round. progress: called with the files measured.
+    """
+    curve: list[LearningPoint] = []
     for row in metrics:
         if row["round"] not in snapshots:
             continue
         agent = Agent.parse(f"net:{snapshots[row['round']]}")
         regret = policy_regret(agent, table, DECISIONS, workers=workers)
         estimate = win_rate_estimate(agent, table, GAMES, workers=workers)
-        points.append(
+        curve.append(
             LearningPoint(
                 **{name: row[name] for name in ("round", "games", "positions", "seconds", "cpu_seconds")},
                 regret=regret.mean,
@@ -61,8 +66,8 @@ def measure(
                 value_error=value_error(agent, table, POSITIONS, workers=workers).mean,
             )
         )
-        progress(len(points))
-    return points
+        progress(len(curve))
+    return curve
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:

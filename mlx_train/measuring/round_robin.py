@@ -1,4 +1,4 @@
-"""Everyone against everyone: a round robin, its win matrix, and one rating for each agent."""
+"""Round robins: every agent against every other, the win matrix, and a rating of each agent."""
 
 import csv
 import io
@@ -6,38 +6,25 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.games.agents import Agent
 from engine.solved.tablebase import Tablebase
-from mlx_train.measuring.measures import (
-    DECISIONS,
-    Z95,
-    PolicyRegret,
-    Truth,
-    WinRate,
-    microseconds_per_move,
-    policy_regret,
-    size,
-    wilson,
-    win_rate,
-)
-from mlx_train.pictures.report import markdown_table, save_figure, win_matrix
-from mlx_train.system.files import write_json, write_text
+from mlx_train.measuring.cost import microseconds_per_move, size
+from mlx_train.measuring.exactness import SolvedGame
+from mlx_train.measuring.matches import Z95, WinRate, play_pairs, wilson
+from mlx_train.measuring.regret import DECISIONS, PolicyRegret, policy_regret
 from mlx_train.system.progress import progress, say
+from mlx_train.system.text import markdown_table
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-#: Elo points that make a side ten times as likely to win as to lose, by Elo's definition.
+#: The difference in Elo that makes a side ten times as likely to win as to lose, by Elo's definition.
 ELO_PER_DECADE = 400
 
-# Games that each pair is taken to have shared besides the played ones, one half won by either: without them, an agent
-# that lost every game would have no finite rating.
+# Games that each pair is taken to have played in addition, one half won by either side: without them, an agent that
+# lost every game would have no finite rating.
 _VIRTUAL_GAMES = 1.0
 
 _ITERATIONS = 100_000
@@ -65,7 +52,7 @@ class Standing:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """A round robin. `wins[i, j]` are the games that agent i won against agent j."""
+    """A round robin. `wins[i, j]`: games that agent i won against agent j. table: what regret was measured against."""
 
     games: int
     seed: int
@@ -73,7 +60,7 @@ class Comparison:
     wins: NDArray[np.int64]
     matches: tuple[WinRate, ...]
     standings: tuple[Standing, ...]
-    table: Truth | None  # that the regret was measured against
+    table: SolvedGame | None
 
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON values."""
@@ -115,7 +102,7 @@ def compare(
 ) -> Comparison:
     """Play every pair of agents, seats alternated and dice paired; with a table, measure their regret too.
 
-    decisions: how many of optimal play the regret is a mean over.
+    games: of each pair. decisions: decisions of optimal play over which the regret is a mean.
 
     Raises ValueError for fewer than two agents or the same one twice.
     """
@@ -124,18 +111,12 @@ def compare(
         raise ValueError("a comparison needs at least two agents")
     if len(set(names)) < len(names):
         raise ValueError("an agent is named twice")
-    pairs = list(itertools.combinations(range(len(agents)), 2))
-    wins = np.zeros((len(agents), len(agents)), dtype=np.int64)
-    matches = []
+    pairs = list(itertools.combinations(agents, 2))
     with progress("matches", games * len(pairs), "games") as update:
-        for number, (i, j) in enumerate(pairs):
-
-            def on_games(done: int, before: int = number * games, note: str = f"{names[i]} - {names[j]}") -> None:
-                update(before + done, note)
-
-            match = win_rate(agents[i], agents[j], games, seed=seed, workers=workers, progress=on_games)
-            matches.append(match)
-            wins[i, j], wins[j, i] = match.wins, match.games - match.wins
+        matches = play_pairs(pairs, games, seed=seed, workers=workers, progress=update)
+    wins = np.zeros((len(agents), len(agents)), dtype=np.int64)
+    for (i, j), match in zip(itertools.combinations(range(len(agents)), 2), matches, strict=True):
+        wins[i, j], wins[j, i] = match.wins, match.games - match.wins
     elo, margins = bradley_terry(wins)
     standings = []
     for i, agent in enumerate(agents):
@@ -159,16 +140,16 @@ def compare(
         wins=wins,
         matches=tuple(matches),
         standings=tuple(standings),
-        table=None if table is None else Truth.of(table),
+        table=None if table is None else SolvedGame.of(table),
     )
 
 
 def bradley_terry(wins: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Elo ratings with mean zero, and their 95 % margins, from a matrix of won games.
 
-    Agent i beats agent j with probability s[i] / (s[i] + s[j]); the strengths s are those that make the games most
-    likely, found by minorisation and maximisation (Hunter, "MM algorithms for generalized Bradley-Terry models",
-    2004). The margins are those of a rating against the mean of all, from the information matrix.
+    Agent i beats agent j with probability s[i] / (s[i] + s[j]). The strengths s maximise the likelihood of the games;
+    they are computed by minorisation and maximisation (Hunter, "MM algorithms for generalized Bradley-Terry models",
+    2004). The margins, from the information matrix, are for a rating less the mean of all ratings.
     """
     met = (wins + wins.T) > 0
     won = wins + _VIRTUAL_GAMES / 2 * met
@@ -191,11 +172,8 @@ def bradley_terry(wins: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray
 
 def cells(result: Comparison) -> list[list[str]]:
     """The win matrix in percent with half the width of its 95 % intervals; empty on the diagonal."""
-    return [[_cell(int(won), int(lost)) for won, lost in zip(*rows, strict=True)] for rows in _sides(result)]
-
-
-def _sides(result: Comparison) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    return list(zip(result.wins, result.wins.T, strict=True))
+    agents = range(len(result.agents))
+    return [[_cell(int(result.wins[i, j]), int(result.wins[j, i])) for j in agents] for i in agents]
 
 
 def _cell(won: int, lost: int) -> str:
@@ -212,7 +190,7 @@ def matrix_table(result: Comparison) -> str:
 
 
 def standings_table(result: Comparison) -> str:
-    """The agents, the strongest first, as a Markdown table."""
+    """The agents as a Markdown table, the strongest first."""
     header = ("agent", "Elo", "win %", "regret, points", "best moves %", "microseconds a move", "parameters")
     ranked = sorted(result.standings, key=lambda standing: -standing.elo)
     return markdown_table(header, [_standing_row(standing) for standing in ranked])
@@ -232,16 +210,17 @@ def _standing_row(standing: Standing) -> tuple[str, ...]:
 
 
 def markdown(result: Comparison) -> str:
-    """Both tables with the terms of the games."""
-    terms = (
+    """Both tables, and how the games were played."""
+    conditions = (
         f"{result.games:,} games a pair, seats alternated, dice paired, seed {result.seed}; ± is half a 95% interval"
     )
     note = "" if result.table is None else result.table.note
-    return f"{matrix_table(result)}\n\n{standings_table(result)}\n\n{terms}; Elo's mean is 0." + (note and f" {note}")
+    closing = f"{conditions}; Elo's mean is 0." + (note and f" {note}")
+    return "\n\n".join((matrix_table(result), standings_table(result), closing))
 
 
 def standings_csv(result: Comparison) -> str:
-    """One line for each agent: Elo, win rate, regret and speed; empty where there is none."""
+    """One CSV line for each agent: Elo, win rate, regret and speed; a value that was not measured is empty."""
     rows = [_standing_values(standing) for standing in result.standings]
     text = io.StringIO()
     writer = csv.DictWriter(text, rows[0], lineterminator="\n")
@@ -250,8 +229,8 @@ def standings_csv(result: Comparison) -> str:
     return text.getvalue()
 
 
-def csv_text(result: Comparison) -> str:
-    """One line for each ordered pair: who won how often, with the 95 % interval of the share."""
+def pairs_csv(result: Comparison) -> str:
+    """One CSV line for each ordered pair: games, wins, and the win rate with its 95 % interval."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(("agent", "opponent", "games", "wins", "win_rate", "low95", "high95"))
@@ -261,21 +240,3 @@ def csv_text(result: Comparison) -> str:
         low, high = wilson(won, played)
         writer.writerow((agent, opponent, played, won, f"{won / played:.6f}", f"{low:.6f}", f"{high:.6f}"))
     return text.getvalue()
-
-
-def write_comparison(result: Comparison, folder: Path) -> None:
-    """Write comparison.md, .csv, .json and .png, and standings.csv, into a folder, made if need be. Raises OSError."""
-    folder.mkdir(parents=True, exist_ok=True)
-    write_text(folder / "comparison.md", markdown(result) + "\n")
-    write_text(folder / "comparison.csv", csv_text(result))
-    write_text(folder / "standings.csv", standings_csv(result))
-    write_json(folder / "comparison.json", result.to_dict())
-    save_figure(matrix_picture(result), folder / "comparison.png")
-
-
-def matrix_picture(result: Comparison) -> "Figure":
-    """The win matrix as a heat map, the strongest agent first."""
-    order = np.argsort([-standing.elo for standing in result.standings])
-    played = result.wins + result.wins.T
-    rates = np.divide(100 * result.wins, played, out=np.full(played.shape, np.nan), where=played > 0)
-    return win_matrix([result.agents[i] for i in order], rates[np.ix_(order, order)])

@@ -26,7 +26,7 @@ MANIFEST_VERSION = 1
 
 @dataclass(frozen=True, kw_only=True)
 class MeasureSettings:
-    """The amounts, the seed and the solved game of a model's measures (see `measuring.measures.exactness`)."""
+    """The amounts, the seed and the solved game of a model's measures (see `measuring.exactness.exactness`)."""
 
     positions: int
     decisions: int

@@ -1,1 +1,1 @@
-"""Drawings of measures, trainings and games. Nothing is measured here."""
+"""Drawings of measures, trainings and games, in one style. Measuring does not belong here."""

@@ -1,1 +1,1 @@
-"""Games with a person: records, review, the terminal, the page's server. Matches between agents do not belong here."""
+"""Games that people play or look at: records, review, terminal, the page's server. Matches do not belong here."""

@@ -1,19 +1,48 @@
 """The legal moves of a position, as an agent values them."""
 
+from pathlib import Path
 from typing import Any
 
 from engine.core.dice import ROLL_PROBABILITIES
 from engine.core.position import Position
 from engine.drawing import square_name
 from engine.games.agents import Agent
-from mlx_train.pictures.report import markdown_table
+from engine.solved.tablebase import default_path
+from mlx_train.system.files import write_text
+from mlx_train.system.text import markdown_table
+
+
+def read_question(notation: str, agent: str | None, picture: Path | None) -> tuple[Position, Agent]:
+    """The position of a notation, and the agent that values its moves: by default perfect play, or else emm:3.
+
+    Raises ValueError for a text that is neither a file nor a position, a wrong spelling, or a picture that is not SVG.
+    """
+    check_picture(picture, "a position", ".svg")
+    try:
+        position = Position.from_notation(notation)
+    except ValueError as error:
+        raise ValueError(f"{notation!r} is no file, and no position: {error}") from None
+    return position, Agent.parse(agent or ("perfect" if default_path().exists() else "emm:3"))
+
+
+def write_board(path: Path, position: Position, agent: Agent, roll: int | None) -> None:
+    """Write the board as SVG, with the values of the roll's moves. Raises OSError."""
+    write_text(path, position.svg(roll, agent))
+
+
+def check_picture(path: Path | None, what: str, suffix: str) -> None:
+    """Raise ValueError if the name of a picture has another suffix than the picture's format."""
+    if path is not None and path.suffix.lower() != suffix:
+        raise ValueError(
+            f"the picture of {what} is a {suffix[1:].upper()} file, so its name ends in {suffix}, not {path}"
+        )
 
 
 def analyze_position(position: Position, agent: Agent, roll: int | None = None) -> dict[str, Any]:
-    """Every legal move with the agent's value, for one roll or for all.
+    """Every legal move with the agent's value, for one roll or for all, as plain JSON values.
 
-    Plain JSON values; what a value is, `unit` says: a win probability or evaluation points of the side to move, after
-    the move. Raises ValueError for a roll out of range or a finished game.
+    `unit` names the unit of the values, which are the mover's after the move; an agent without a unit has None as its
+    values. Raises ValueError for a roll out of range or a finished game.
     """
     if position.is_over:
         raise ValueError(f"the game is over in {position}")
@@ -27,7 +56,7 @@ def analyze_position(position: Position, agent: Agent, roll: int | None = None) 
 
 
 def _analyze_roll(position: Position, agent: Agent, roll: int) -> dict[str, Any]:
-    best = agent.best_move(position, roll)  # refuses a roll out of range
+    best = agent.best_move(position, roll)  # raises ValueError for a roll out of range
     moves = []
     for square, value in agent.moves(position, roll):
         after, same_player = position.play(roll, square)
@@ -46,13 +75,13 @@ def _analyze_roll(position: Position, agent: Agent, roll: int) -> dict[str, Any]
 
 
 def captures(position: Position, roll: int, square: int) -> bool:
-    """Whether a legal move sends an opponent's piece back to its hand."""
+    """Whether a legal move captures a piece."""
     after, same_player = position.play(roll, square)
     return position.opponent_hand < (after.opponent_hand if same_player else after.own_hand)
 
 
 def route(square: int, roll: int) -> str:
-    """Where a move goes: "4 -> 8", "hand -> 2", "13 -> off"."""
+    """The squares of a move: "4 -> 8", "hand -> 2", "13 -> off"."""
     return f"{square_name(square)} -> {square_name(square + roll)}"
 
 
@@ -65,10 +94,10 @@ def move_text(position: Position, roll: int, square: int | None) -> str:
     return f"{route(square, roll)}{''.join(remarks)}"
 
 
-def table(analysis: dict[str, Any]) -> str:
+def moves_table(analysis: dict[str, Any]) -> str:
     """The analysis as a Markdown table; the best move is marked."""
     rows: list[tuple[object, ...]] = []
-    digits = ".1f" if analysis["unit"] == "points" else ".6f"
+    digits = ".6f" if analysis["unit"] in ("win probability", "policy") else ".1f"  # evaluations are whole numbers
     for entry in analysis["rolls"]:
         if not entry["moves"]:
             rows.append((entry["roll"], "", "no legal move: the turn passes", "", ""))

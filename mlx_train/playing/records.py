@@ -1,11 +1,12 @@
-"""Records of games: who played, the dice, the moves. The file format is described in docs/records.md."""
+"""Records of games: players, dice, moves. docs/records.md describes the file format."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from engine.core.position import Position
+from engine.games.turns import Player, Step, Turn, next_turn, play_turns
 from mlx_train.system.files import write_text
 
 FORMAT, VERSION, RULES = "ur-game", 1, "finkel"
@@ -13,32 +14,16 @@ _HEADER_KEYS = ("record", "version", "rules", "players", "seed", "start")
 _TURN_KEYS = ("player", "roll", "move")
 
 
-class Turn(NamedTuple):
-    """One roll: who rolled, what, and the path square moved from (0 = hand), None when the turn passed."""
-
-    player: int
-    roll: int
-    move: int | None
-
-
-class Step(NamedTuple):
-    """A turn in its place: its number from 1, and the position before it, seen by the player who rolled."""
-
-    number: int
-    position: Position
-    turn: Turn
-
-
-class Record:
+class GameRecord:
     """A game, finished or not. Player 0 moves first; every turn is checked by the rules as it is added.
 
     Attributes:
-        players: the names of player 0 and player 1; of agents their spelling.
-        seed: the seed of the dice (game 0 of `engine.core.dice.rolls`), None where they were not made from one.
-        start: the position in which player 0 made the first roll.
-        turns: what was played; `add` and `undo` change it.
-        position: the position now, seen by `mover`.
-        mover: whose turn it is.
+        players: the names of player 0 and player 1; the name of an agent is its spelling.
+        seed: the seed of the dice (game 0 of `engine.core.dice.rolls`), None for other dice.
+        start: the position before the first roll, which player 0 makes.
+        turns: the turns so far; `add` and `undo` change them.
+        position: the position after these turns, seen by `mover`.
+        mover: the player who rolls next.
     """
 
     def __init__(self, players: tuple[str, str], seed: int | None = None, start: Position | None = None) -> None:
@@ -52,24 +37,22 @@ class Record:
         self.position, self.mover = self.start, 0
 
     def add(self, roll: int, move: int | None) -> None:
-        """Play a turn of the player whose turn it is. ValueError if the rules do not allow it."""
+        """Play a turn of `mover`. Raises ValueError if the rules do not allow it."""
         if self.position.is_over:
             raise ValueError("the game is over")
         legal = self.position.legal_moves(roll)
         if move is None:
             if legal:
                 raise ValueError(f"the turn cannot pass: there are legal moves, from {legal}")
-            after, again = self.position.swapped, False
         elif move not in legal:
             raise ValueError(f"moving from {move} with a roll of {roll} is not legal; legal: {legal or 'none'}")
-        else:
-            after, again = self.position.play(roll, move)
+        turn = Turn(self.mover, roll, move)
         self._before.append((self.position, self.mover))
-        self.turns.append(Turn(self.mover, roll, move))
-        self.position, self.mover = after, self.mover if again else 1 - self.mover
+        self.turns.append(turn)
+        self.position, self.mover = next_turn(self.position, turn)
 
     def undo(self) -> Turn:
-        """Take the last turn back and return it. IndexError if there is none."""
+        """Take the last turn back and return it. Raises IndexError if there is none."""
         turn = self.turns.pop()
         self.position, self.mover = self._before.pop()
         return turn
@@ -81,7 +64,7 @@ class Record:
 
     @property
     def last(self) -> tuple[int, int] | None:
-        """The last turn's move as (square, roll), None at the start and after a pass: what `Position.svg` frames."""
+        """The last turn's move as (square, roll), which `Position.svg` frames; None at the start and after a pass."""
         if not self.turns or self.turns[-1].move is None:
             return None
         return self.turns[-1].move, self.turns[-1].roll
@@ -92,7 +75,7 @@ class Record:
             yield Step(number, position, turn)
 
     def last_step(self) -> Step:
-        """The last turn in its place. IndexError if there is none."""
+        """The last turn with the position before it. Raises IndexError if there is none."""
         return Step(len(self.turns), self._before[-1][0], self.turns[-1])
 
     def text(self) -> str:
@@ -105,9 +88,9 @@ class Record:
         return "".join(json.dumps(line) + "\n" for line in lines)
 
     @staticmethod
-    def parse(text: str) -> "Record":
-        """The record of a file's text. ValueError names the first line that is wrong, and why."""
-        record: Record | None = None
+    def parse(text: str) -> "GameRecord":
+        """The record of a file's text. Raises ValueError, which names the first wrong line and the reason."""
+        record: GameRecord | None = None
         ended = False
         for number, line in enumerate(text.splitlines(), 1):
             try:
@@ -128,16 +111,25 @@ class Record:
         return record
 
     @staticmethod
-    def read(path: str | Path) -> "Record":
-        """The record of a file. ValueError, with the file's name and the line, for a bad one; OSError."""
+    def read(path: str | Path) -> "GameRecord":
+        """The record of a file. Raises ValueError, which names the file and the first wrong line; OSError."""
         try:
-            return Record.parse(Path(path).read_text(encoding="utf-8"))
+            return GameRecord.parse(Path(path).read_text(encoding="utf-8"))
         except ValueError as error:  # a UnicodeDecodeError is one too
             raise ValueError(f"{path}: {error}") from None
 
     def write(self, path: str | Path) -> None:
-        """Write the record's file atomically. OSError."""
+        """Write the record's file atomically. Raises OSError."""
         write_text(path, self.text())
+
+
+def play_on(record: GameRecord, players: Sequence[Player], file: Path) -> Iterator[Step]:
+    """Play a record on to its end -> each step, after the turn was added to the record and its file was written."""
+    played = len(record.turns)
+    for step in play_turns(players, record.position, record.seed or 0, played=played, player=record.mover):
+        record.add(step.turn.roll, step.turn.move)
+        record.write(file)
+        yield step
 
 
 def _object(line: str) -> dict[str, Any]:
@@ -162,7 +154,7 @@ def _whole(name: str, value: object, low: int, high: int | None = None) -> int:
     return value
 
 
-def _header(entry: dict[str, Any]) -> Record:
+def _header(entry: dict[str, Any]) -> GameRecord:
     if entry.get("record") != FORMAT:
         raise ValueError(f'expected a header with "record": "{FORMAT}"')
     _check_keys(entry, _HEADER_KEYS)
@@ -176,10 +168,10 @@ def _header(entry: dict[str, Any]) -> Record:
     if not isinstance(start, str):
         raise ValueError(f"start must be a position's notation, got {json.dumps(start)}")
     seed = None if seed is None else _whole("seed", seed, 0)
-    return Record((players[0], players[1]), seed, Position.from_notation(start))
+    return GameRecord((players[0], players[1]), seed, Position.from_notation(start))
 
 
-def _add_turn(entry: dict[str, Any], record: Record) -> None:
+def _add_turn(entry: dict[str, Any], record: GameRecord) -> None:
     _check_keys(entry, _TURN_KEYS)
     player = _whole("player", entry["player"], 0, 1)
     roll = _whole("roll", entry["roll"], 0, 4)
@@ -189,7 +181,7 @@ def _add_turn(entry: dict[str, Any], record: Record) -> None:
     record.add(roll, move)
 
 
-def _check_winner(entry: dict[str, Any], record: Record) -> None:
+def _check_winner(entry: dict[str, Any], record: GameRecord) -> None:
     _check_keys(entry, ("winner",))
     winner = _whole("winner", entry["winner"], 0, 1)
     if record.winner is None:

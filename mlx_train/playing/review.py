@@ -1,4 +1,4 @@
-"""A game looked back on: what each move gave away, by the solved game or by a value network."""
+"""Reviews of games: what each move gave away, judged by the solved game or by a value network."""
 
 import re
 from dataclasses import dataclass
@@ -10,47 +10,51 @@ import numpy as np
 from engine.core.position import Position
 from engine.drawing import SEATS
 from engine.games.agents import Agent, open_table
+from engine.games.turns import PIECES, Step
 from engine.network.network import Network
 from engine.solved.tablebase import Tablebase
 from mlx_train.measuring.luck import Account, Judge, account
-from mlx_train.measuring.measures import TIE, gives_win_probabilities
-from mlx_train.pictures.report import markdown_table
-from mlx_train.playing.analysis import route
-from mlx_train.playing.records import Record, Step
+from mlx_train.measuring.regret import TIE
+from mlx_train.measuring.value_error import gives_win_probabilities
+from mlx_train.pictures.games import game_chart
+from mlx_train.pictures.style import save_figure
+from mlx_train.playing.analysis import check_picture, route
+from mlx_train.playing.records import GameRecord
+from mlx_train.system.text import markdown_table
 
-#: Points that a move gives away, its sign and its name. GNU Backgammon's marks are 0.04, 0.08 and 0.16 of equity, which
-#: is 2p - 1: twice the win probability.
+#: The least points of win probability that a marked move gives away, the mark's sign and its name. GNU Backgammon's
+#: marks are 0.04, 0.08 and 0.16 of equity, which is 2p - 1.
 MARKS = ((8.0, "??", "very bad"), (4.0, "?", "bad"), (2.0, "?!", "doubtful"))
 
-_DIGITS = 2  # of the points that a person reads
+_DIGITS = 2  # decimals of points in a text
 
-#: How to read a verdict.
+#: The explanation of a verdict's text.
 LEGEND = "Behind a move: the points of win probability that it gave away; {}: the best move follows.".format(
     ", ".join(f"{sign} {name} ({least:g} or more)" for least, sign, name in reversed(MARKS))
 )
 
 
 def mark_of(regret: float) -> tuple[str, str]:
-    """The sign and the name of a move that gives away so many points; two empty strings below the least mark.
+    """The sign and the name of the mark of a regret in points; two empty strings below the least mark.
 
-    What counts are the points as they are shown, so that 4.00 is never doubtful where bad begins at 4.
+    The regret is rounded as in the text, so that a move shown with 4.00 has the mark that begins at 4.
     """
     return next(((sign, name) for least, sign, name in MARKS if round(regret, _DIGITS) >= least), ("", ""))
 
 
 class Verdict(NamedTuple):
-    """What a judge says of a move: the points of win probability that it gives away, and the best square instead."""
+    """A judge's verdict on a move: the regret in points, and the square of the best move."""
 
     regret: float
     best: int
 
     @property
     def mark(self) -> str:
-        """The sign of a mistake, empty for a move that is none."""
+        """The sign of the move's mark; empty without a mark."""
         return mark_of(self.regret)[0]
 
     def text(self, roll: int) -> str:
-        """In a few characters: "best", "-0.31", or "-2.31 ?! hand -> 2" with the best move instead."""
+        """The verdict in short: "best", "-0.31", or "-2.31 ?! hand -> 2" with the best move."""
         if self.regret <= 100 * TIE:
             return "best"
         text = f"-{self.regret:.{_DIGITS}f}"
@@ -58,7 +62,7 @@ class Verdict(NamedTuple):
 
 
 def judge_move(judge: Judge, position: Position, roll: int, square: int) -> Verdict | None:
-    """The verdict on a legal move; None where there was nothing to choose."""
+    """The verdict on a legal move; None for the only legal move."""
     values = {move[0]: move[1] for move in judge.moves(position, roll)}
     if len(values) < 2:
         return None
@@ -67,16 +71,18 @@ def judge_move(judge: Judge, position: Position, roll: int, square: int) -> Verd
 
 
 def knows(table: Tablebase, position: Position) -> bool:
-    """Whether the table, which may be of fewer than seven pieces a side, holds the position."""
-    return table.pieces >= 7 - min(position.own_off, position.opponent_off)
+    """Whether the table, which may have fewer pieces a side than the whole game, holds the position."""
+    return table.pieces >= PIECES - min(position.own_off, position.opponent_off)
 
 
 def find_judge(spelling: str | None, table: Path | None) -> tuple[str, Tablebase | Network]:
-    """Who judges games, and its name: the agent of a spelling, or the solved game.
+    """-> (name, judge): the agent of a spelling, or the solved game.
 
-    Raises ValueError for an agent that gives no win probabilities, or looks ahead; FileNotFoundError, saying how to
-    make it, for a table that is not there.
+    Raises ValueError for an agent and a table, or an agent that gives no win probabilities, or looks ahead;
+    FileNotFoundError, which says how to solve the game, for a missing table.
     """
+    if spelling is not None and table is not None:
+        raise ValueError("give --agent or --table, not both")
     if spelling is None:
         try:
             return "the solved game", open_table(table)
@@ -89,8 +95,17 @@ def find_judge(spelling: str | None, table: Path | None) -> tuple[str, Tablebase
     return spelling, agent.player
 
 
-class Decision(NamedTuple):
-    """A turn with a choice, and what the judge says of it."""
+def picture_file(record: Path, picture: Path | None) -> Path:
+    """The file of a record's curve, by default beside the record. Raises ValueError if it is not PNG or the record."""
+    check_picture(picture, "a record", ".png")
+    path = picture or record.with_suffix(".png")
+    if path.exists() and path.samefile(record):
+        raise ValueError(f"the picture would take the place of the record {record}")
+    return path
+
+
+class JudgedTurn(NamedTuple):
+    """A turn with a choice, and the verdict on its move."""
 
     step: Step
     verdict: Verdict
@@ -98,23 +113,23 @@ class Decision(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Review:
-    """A record with its judgement: the account of luck and errors, and the turns that left a choice."""
+    """A judged record: the account of luck and errors, and the verdicts on the turns with a choice."""
 
-    record: Record
+    record: GameRecord
     judge: str
     account: Account
-    decisions: list[Decision]
+    decisions: list[JudgedTurn]
 
-    def of(self, player: int) -> list[Decision]:
+    def decisions_of(self, player: int) -> list[JudgedTurn]:
         """One player's decisions."""
         return [decision for decision in self.decisions if decision.step.turn.player == player]
 
-    def mistakes(self) -> list[Decision]:
-        """The decisions that have a mark, in the order of the game."""
+    def mistakes(self) -> list[JudgedTurn]:
+        """The decisions whose verdict has a mark, in the order of the game."""
         return [decision for decision in self.decisions if decision.verdict.mark]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values; points of win probability, and win probabilities of player 0."""
+        """As plain JSON values: luck and regret in points, win probabilities of player 0."""
         verdicts = {decision.step.number: decision.verdict for decision in self.decisions}
         turns = []
         for step, chance, luck in zip(
@@ -140,7 +155,7 @@ class Review:
         }
 
     def _player(self, player: int) -> dict[str, Any]:
-        regrets = np.array([decision.verdict.regret for decision in self.of(player)])
+        regrets = np.array([decision.verdict.regret for decision in self.decisions_of(player)])
         return {
             "name": self.record.players[player],
             "decisions": len(regrets),
@@ -164,17 +179,17 @@ class Review:
     def _players_table(self) -> str:
         rows = []
         for player in (0, 1):
-            found = self._player(player)
-            share, regret = found["best_share"], found["regret"]
+            totals = self._player(player)
+            share, regret = totals["best_share"], totals["regret"]
             rows.append(
                 (
-                    found["name"],
-                    found["decisions"],
+                    totals["name"],
+                    totals["decisions"],
                     "" if share is None else f"{100 * share:.0f}",
                     "" if regret is None else f"{regret:.2f}",
-                    f"{found['given_away']:.1f}",
-                    f"{found['luck']:+.1f}",
-                    *found["marks"].values(),
+                    f"{totals['given_away']:.1f}",
+                    f"{totals['luck']:+.1f}",
+                    *totals["marks"].values(),
                 )
             )
         header = ("player", "decisions", "best %", "regret", "given away", "luck")
@@ -193,14 +208,26 @@ class Review:
         return markdown_table(("turn", "player", "roll", "played", "best", "points", "position"), rows)
 
 
-def review(record: Record, judge: Judge, name: str) -> Review:
-    """Judge every turn of a record. Raises ValueError for one without turns, or beyond the judge's table."""
+def review(record: GameRecord, judge: Judge, name: str) -> Review:
+    """Judge every turn of a record.
+
+    Raises ValueError for a record without turns, or with a position that the judge's table does not hold.
+    """
     steps = list(record.steps())
     decisions = []
     for step in steps:
         if step.turn.move is not None:
             verdict = judge_move(judge, step.position, step.turn.roll, step.turn.move)
             if verdict:
-                decisions.append(Decision(step, verdict))
-    found = account(judge, ((step.turn, step.position) for step in steps))
-    return Review(record=record, judge=name, account=found, decisions=decisions)
+                decisions.append(JudgedTurn(step, verdict))
+    return Review(record=record, judge=name, account=account(judge, steps), decisions=decisions)
+
+
+def review_file(path: Path, judge: Judge, name: str) -> Review:
+    """`review` of a record's file. Raises ValueError, OSError."""
+    return review(GameRecord.read(path), judge, name)
+
+
+def write_curve(result: Review, path: Path) -> None:
+    """Draw a reviewed game's win probability, luck and errors as PNG. Raises OSError."""
+    save_figure(game_chart(result.account, result.record.players), path)

@@ -1,8 +1,8 @@
-"""The page that plays, served to this machine's own browser.
+"""The server of the page that plays, for the browser of this machine.
 
-The page itself is static: the folder web/, and beside it weights/ with the shipped networks (docs/web.md). This server
-adds what a page opened from disk lacks: the types that WebAssembly and modules ask for, and headers that keep
-everything else out.
+The page is static: the folder web/, and beside it weights/ with the shipped networks (docs/web.md). The server adds
+what a page opened from disk lacks: the content types of WebAssembly and modules, and headers that keep other origins
+out.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ from mlx_train.system.files import compressed
 #: Nothing but this machine reaches the server.
 HOST = "127.0.0.1"
 
-#: What the page is made of, by the ends of the names; nothing else is served.
+#: Content types by suffix; files with another suffix are not served.
 TYPES = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -36,13 +36,13 @@ TYPES = {
     ".wasm": "application/wasm",
 }
 
-#: Where the file of `--model` is: its own name may hold anything.
+#: The path of the file of `--model`, whose name may contain any character.
 MODEL = "model"
 MODEL_TYPE = "application/octet-stream"
 
-_POLL = 0.02  # seconds until a server in the background sees that it should end
+_POLL = 0.02  # seconds between two looks of a background server at whether it should end
 
-# Beside the policy: no frame around the page, no other origin in its process (which also gives it a finer clock).
+# Sent beside the content security policy: no other origin in the page's process (which also gives it a finer clock).
 _HEADERS = {
     "Cache-Control": "no-cache",
     "Cross-Origin-Embedder-Policy": "require-corp",
@@ -62,7 +62,7 @@ class Site:
     model: Path | None = None
 
     def file(self, path: str) -> tuple[str, bytes] | None:
-        """The type and the bytes at a path such as /main.js; None where there is nothing."""
+        """The content type and the bytes of a path such as /main.js; None for a path without a file."""
         if self.model and path == f"/{MODEL}":
             return MODEL_TYPE, self.model.read_bytes()
         folder, _, name = path.removeprefix("/").rpartition("/")
@@ -74,7 +74,7 @@ class Site:
         return (kind, content) if kind and content is not None else None
 
     def policy(self) -> str:
-        """The Content-Security-Policy of the page's own <meta>, and that no other page may frame it."""
+        """The Content-Security-Policy of the page's <meta>, and a rule that no page may frame it."""
         text = (self.page / "index.html").read_text()
         policy = re.search(r'http-equiv="Content-Security-Policy"\s+content="([^"]+)"', text)
         if policy is None:
@@ -82,7 +82,7 @@ class Site:
         return f"{policy[1]}; frame-ancestors 'none'"
 
     def address(self, port: int) -> str:
-        """The page's address; with a model it says what to call it, and the page plays it."""
+        """The page's address; a model's name is in its query, and the page then plays the model."""
         query = f"?model={quote(self.model.name, safe='', errors='replace')}" if self.model else ""
         return f"http://{HOST}:{port}/{query}"
 
@@ -110,7 +110,9 @@ def _compressed(path: Path, modified: int) -> bytes:
 def locate(model: Path | None = None) -> Site:
     """The site of this installation or checkout. Raises FileNotFoundError where the engine's WebAssembly is missing."""
     package = Path(__file__).parents[1]
-    base = package / "site" if (package / "site").is_dir() else package.parent  # setup.py makes the first
+    base = (
+        package / "site" if (package / "site").is_dir() else package.parent
+    )  # setup.py makes site/ in an installation
     site = Site(page=base / "web", weights=base / "weights", model=model)
     if not (site.page / "ur.wasm").exists():
         raise FileNotFoundError(f"{site.page / 'ur.wasm'} is missing: `make wasm` builds it")
@@ -118,7 +120,7 @@ def locate(model: Path | None = None) -> Site:
 
 
 class Server(ThreadingHTTPServer):
-    """Serves a site on the loopback address; port 0 takes a free one. Raises OSError where the port is taken."""
+    """Serves a site on the loopback address; port 0 takes a free port. Raises OSError if the port is taken."""
 
     daemon_threads = True
 
@@ -132,17 +134,17 @@ class Server(ThreadingHTTPServer):
 
     @property
     def address(self) -> str:
-        """What to open in the browser."""
+        """The address to open in the browser."""
         return self.site.address(self.server_port)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Says nothing of a browser that goes away while it is answered, as every reload may make it."""
+        """Ignore a browser that closes the connection during an answer, as a reload may."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
     @contextlib.contextmanager
     def background(self) -> Iterator[str]:
-        """Serves from a thread while the context lasts, and gives the address."""
+        """Serve from a thread while the context lasts -> the address."""
         thread = threading.Thread(target=self.serve_forever, args=(_POLL,), daemon=True)
         with self:
             thread.start()
@@ -160,25 +162,25 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
-        """Answers with a file of the site."""
+        """Answer with a file of the site."""
         self._answer(self._status_and_file())
 
     def do_HEAD(self) -> None:
-        """Answers with the headers alone."""
+        """Answer with the headers of a file of the site."""
         self._answer(self._status_and_file())
 
     def _status_and_file(self) -> tuple[HTTPStatus, str, bytes]:
-        # A page of elsewhere whose name resolves to this machine names itself in Host.
+        # A page of another origin whose name resolves to this machine has its own name in Host.
         host = self.headers.get("Host", "").rpartition(":")[0] or self.headers.get("Host", "")
         if host not in (HOST, "localhost"):
             return HTTPStatus.MISDIRECTED_REQUEST, *_plain("this server answers to its own address only")
         try:
-            found = self.server.site.file(unquote(urlsplit(self.path).path))
+            file = self.server.site.file(unquote(urlsplit(self.path).path))
         except OSError as error:
             return HTTPStatus.INTERNAL_SERVER_ERROR, *_plain(str(error))
-        if found is None:
+        if file is None:
             return HTTPStatus.NOT_FOUND, *_plain("nothing is here")
-        return HTTPStatus.OK, *found
+        return HTTPStatus.OK, *file
 
     def _answer(self, answer: tuple[HTTPStatus, str, bytes]) -> None:
         status, kind, content = answer
@@ -192,7 +194,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(content)
 
     def log_message(self, *arguments: object) -> None:
-        """Says nothing: what fails shows on the page."""
+        """Log nothing: a failure shows on the page."""
 
 
 def _plain(text: str) -> tuple[str, bytes]:
@@ -200,9 +202,9 @@ def _plain(text: str) -> tuple[str, bytes]:
 
 
 def serve(server: Server, browse: bool) -> None:
-    """Serves until Ctrl-C; `browse` opens the page in the browser."""
+    """Serve until Ctrl-C; `browse` opens the page in the browser."""
     with server:
-        if browse:  # a browser in the terminal comes back only when it is left
+        if browse:  # a browser in the terminal returns only when it is closed
             threading.Thread(target=webbrowser.open, args=(server.address,), daemon=True).start()
         with contextlib.suppress(KeyboardInterrupt):
             server.serve_forever()

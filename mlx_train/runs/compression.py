@@ -17,7 +17,8 @@ from engine.solved.tablebase import Tablebase
 from mlx_train.config import Config
 from mlx_train.data.exact import ExactSource
 from mlx_train.device.memory import explained, set_limits
-from mlx_train.measuring.measures import DECISIONS, POSITIONS
+from mlx_train.measuring.regret import DECISIONS
+from mlx_train.measuring.value_error import POSITIONS
 from mlx_train.networks.weights import document_content, from_document, save_document
 from mlx_train.runs.compression_results import CompressedNetwork, measure_networks
 from mlx_train.runs.quantization import BATCH_SIZE, finetune, quantize

@@ -6,17 +6,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from engine.solved.tablebase import Tablebase
-from mlx_train.measuring.measures import (
-    DECISIONS,
-    gives_win_probabilities,
-    microseconds_per_move,
-    policy_regret,
-    rounded_table_regret,
-    value_error,
-)
+from mlx_train.measuring.cost import microseconds_per_move
+from mlx_train.measuring.regret import DECISIONS, policy_regret, rounded_table_regret
+from mlx_train.measuring.value_error import gives_win_probabilities, value_error
 from mlx_train.networks.manifest import head_agent
-from mlx_train.pictures.report import BytesPoint, bytes_table, markdown_table, regret_by_bytes, save_figure, short_name
+from mlx_train.pictures.models import BytesPoint, bytes_table, regret_by_bytes
+from mlx_train.pictures.style import save_figure
 from mlx_train.system.files import compressed, write_json, write_text
+from mlx_train.system.text import markdown_table, short_name
 
 #: Bits a position of the reference curve: the solved game with rounded values.
 TABLE_BITS = tuple(range(4, 13))

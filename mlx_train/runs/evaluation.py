@@ -8,9 +8,10 @@ from engine.network.network import read_document
 from engine.solved.tablebase import Tablebase
 from mlx_train.config import Config
 from mlx_train.device.memory import peak_text
-from mlx_train.measuring.measures import Exactness, WinRate, exactness, microseconds_per_move, win_rates
+from mlx_train.measuring.cost import microseconds_per_move
+from mlx_train.measuring.exactness import Exactness, exactness, exactness_table
+from mlx_train.measuring.matches import WinRate, play_pairs, win_rate_table
 from mlx_train.networks.weights import save_document
-from mlx_train.pictures.report import exactness_table, win_rate_table
 from mlx_train.runs.run_folder import Run
 from mlx_train.system.files import write_json
 from mlx_train.system.kill_points import moment
@@ -52,9 +53,8 @@ def evaluate(config: Config, run: Run) -> Evaluation:
     agent = Agent.parse(f"net:{run.weights}" + (":policy" if config.networks == "policy" else ""))
     opponents = [Agent.parse(name) for name in OPPONENTS]
     with progress("matches", config.evaluation_games * len(opponents), "games") as update:
-        results = win_rates(
-            agent, opponents, config.evaluation_games, seed=config.seed, workers=config.workers, progress=update
-        )
+        pairs = [(agent, opponent) for opponent in opponents]
+        results = play_pairs(pairs, config.evaluation_games, seed=config.seed, workers=config.workers, progress=update)
     table = _solution()
     exact = None
     if table is not None:

@@ -14,12 +14,15 @@ import numpy as np
 from engine.core.features import extract_features_bytes
 from engine.games.agents import Agent
 from engine.games.arena import sample_decisions
+from engine.games.turns import PIECES
 from engine.machine.files import atomic_file
 from engine.network.network import Network, read_document
 from engine.solved.tablebase import Tablebase
 from mlx_train.config import check_choice
 from mlx_train.device.backend import mx
-from mlx_train.measuring.measures import DECISIONS, GAMES, PIECES, POSITIONS
+from mlx_train.measuring.matches import GAMES
+from mlx_train.measuring.regret import DECISIONS
+from mlx_train.measuring.value_error import POSITIONS
 from mlx_train.networks.manifest import (
     WEIGHTS,
     MeasureSettings,

@@ -16,13 +16,15 @@ from mlx_train.device.gpus import named
 from mlx_train.device.memory import peak_line
 from mlx_train.measuring.learning_curve import measure, read_metrics
 from mlx_train.networks.weights import save_document
-from mlx_train.pictures.report import learning_curve, markdown_table, save_figure
+from mlx_train.pictures.style import save_figure
+from mlx_train.pictures.training import learning_curve
 from mlx_train.runs.run_folder import Run
 from mlx_train.runs.training import Session, weights_metadata
 from mlx_train.system.files import write_json, write_text
 from mlx_train.system.kill_points import moment
 from mlx_train.system.progress import progress, say
 from mlx_train.system.signals import held_back
+from mlx_train.system.text import markdown_table
 from mlx_train.training.checkpoint import checkpoints
 from mlx_train.training.state import EpochMetrics
 

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from engine.solved.tablebase import Tablebase
-from mlx_train.measuring.measures import exactness
+from mlx_train.measuring.exactness import exactness
 from mlx_train.networks.manifest import WEIGHTS, MeasureSettings, ModelEntry, head_agent
-from mlx_train.pictures.report import SizePoint, markdown_table
+from mlx_train.pictures.models import SizePoint
 from mlx_train.system.progress import say
+from mlx_train.system.text import markdown_table
 
 #: The largest difference from the manifest when a measure is taken again. Processors round float32 sums differently:
 #: that moves an error a little, and now and then changes a choice between nearly equal moves. Win rates and regrets are

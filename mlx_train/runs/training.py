@@ -22,7 +22,8 @@ from mlx_train.device.gpus import named
 from mlx_train.device.memory import check, explained, peaks, smaller_batch
 from mlx_train.networks.mlp import Networks
 from mlx_train.networks.weights import METADATA_VERSION, load_into, save_document, to_document
-from mlx_train.pictures.report import loss_curve, save_figure
+from mlx_train.pictures.style import save_figure
+from mlx_train.pictures.training import loss_curve
 from mlx_train.runs.generation import process_workers, solved_table
 from mlx_train.runs.run_folder import Run
 from mlx_train.runs.run_record import mean_over_time

@@ -13,8 +13,8 @@ from mlx_train.config import Config
 from mlx_train.device import blas
 from mlx_train.device.backend import available_devices
 from mlx_train.device.gpus import VARIABLE, GpuChoice, choose
-from mlx_train.pictures.report import markdown_table
 from mlx_train.system.provenance import provenance
+from mlx_train.system.text import markdown_table
 
 _STEPS = 30
 

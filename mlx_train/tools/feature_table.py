@@ -1,11 +1,12 @@
-"""The table of the features in Markdown: `python -m mlx_train.tools.feature_table` prints docs/features.md."""
+"""The page docs/features.md, every feature with its definition: `python -m mlx_train.tools.feature_table` prints it."""
 
 import sys
 from fractions import Fraction
 
 from engine.core.features import FEATURE_SET, GROUPS
+from mlx_train.pictures.features import without_side
 
-#: What the features of a group are, in one sentence. Groups of both sides stand here without their side.
+#: The definition of each group of features, by the group's name without its side.
 DEFINITIONS = {
     "board.piece": "Whether a piece of the side stands on the path square.",
     "board.reach": "Probability that the side's next roll has a legal move that ends on the square.",
@@ -40,28 +41,23 @@ DEFINITIONS = {
 _HEAD = """\
 # Features
 
-The {count} inputs of the networks, feature set `{feature_set}`. `python -m mlx_train.tools.feature_table` prints this page
-from `engine.core.features.GROUPS`, which is what the engine computes.
+The {count} inputs of the networks, feature set `{feature_set}`. `python -m mlx_train.tools.feature_table` prints this
+page from `engine.core.features.GROUPS`, which is what the engine computes.
 
-Everything is seen from the side to move. A group with a side in its name comes twice, by one definition: `own` for the
-side to move, `opponent` for the other, as if it were that side's turn. Path squares count along each side's own path;
-the contested ones, where a piece can be captured, are 5, 6, 7 and 9 to 12. "Next roll" is the roll that the side would
-make now; probabilities are over the sixteen outcomes of four binary dice. A side reaches a square if a legal move of
-its next roll ends there. The `state.roll` groups are 0 before the roll, which is how the value network is asked; the
-policy network is asked with the roll.
+Everything is seen from the side to move. A group with a side in its name exists twice, with one definition: `own` for
+the side to move, `opponent` for the other side, as if the turn were the other side's. Path squares count along each
+side's own path; the contested squares, where a piece can be captured, are 5, 6, 7 and 9 to 12. "Next roll" is the roll
+that the side would make now; probabilities are over the sixteen outcomes of four binary dice. A side reaches a square
+if a legal move of its next roll ends there. The `state.roll` groups are 0 before the roll. The value network gets the
+position before the roll, the policy network the position with the roll.
 
 A feature is an integer from 0 to 255 times its scale: `extract_features_bytes` gives the integers, `FEATURE_SCALES` the
 scales, `extract_features` the float32 products.
 """
 
 
-def without_side(group: str) -> str:
-    """The name under which a group is defined."""
-    return group.replace(".own.", ".").replace(".opponent.", ".")
-
-
 def markdown() -> str:
-    """The page: a table of the groups with their definitions, and one of all features."""
+    """The page: a table of the groups with their definitions, and a table of all features."""
     count = sum(len(names) for _, names, _ in GROUPS)
     groups = ["## Groups", "", "| group | inputs | scale | definition |", "| --- | --- | --- | --- |"]
     features = ["## Inputs", "", "| input | name | scale |", "| --- | --- | --- |"]

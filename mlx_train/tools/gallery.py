@@ -1,30 +1,31 @@
-"""The pictures of docs/figures/, each made again from the shipped models and the solved game."""
+"""The pictures of docs/figures/, drawn again from the shipped models and the solved game."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.core.features import extract_features_batch
 from engine.core.position import Position
 from engine.games.agents import Agent, open_table
+from engine.games.turns import PIECES, opening, play_turns
 from engine.solved.tablebase import Tablebase
 from mlx_train.config import check_choice
 from mlx_train.measuring import facts
-from mlx_train.measuring.luck import Player, account, luck_and_skill, opening, play_game
-from mlx_train.measuring.measures import (
-    DECISIONS,
-    POSITIONS,
-    SHUFFLED,
-    calibration,
-    permutation_importance,
-    regret_shares,
-)
-from mlx_train.measuring.round_robin import compare, matrix_picture
-from mlx_train.networks.manifest import WEIGHTS, ModelEntry
-from mlx_train.pictures import figures
-from mlx_train.pictures.report import calibration_plot, rate_distortion, regret_map, run_losses, save_figure
+from mlx_train.measuring.calibration import calibration
+from mlx_train.measuring.importance import SHUFFLED, permutation_importance
+from mlx_train.measuring.luck import Contestant, account, luck_and_skill
+from mlx_train.measuring.regret import DECISIONS, regret_shares
+from mlx_train.measuring.round_robin import compare
+from mlx_train.measuring.value_error import POSITIONS
+from mlx_train.networks.manifest import WEIGHTS, ModelEntry, read_manifest
+from mlx_train.pictures.features import feature_ranges, importance_chart
+from mlx_train.pictures.games import first_rolls_chart, game_chart, race_chart, skill_chart, squares_chart
+from mlx_train.pictures.models import calibration_plot, matrix_picture, rate_distortion, regret_map
+from mlx_train.pictures.style import save_figure
 from mlx_train.runs.run_record import read_record
+from mlx_train.runs.run_views import run_losses
 from mlx_train.runs.shipped import size_point
 from mlx_train.system.files import write_text
 from mlx_train.system.progress import progress, say
@@ -32,32 +33,34 @@ from mlx_train.system.progress import progress, say
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+#: The shipped model that the pictures are about.
+STANDARD = "card"
+
 #: Where the pictures of the documents are, from the checkout's root.
 FIGURES = Path("docs/figures")
 
-#: The curves of a run, which are made from its folder.
+#: The picture of a run's losses.
 LOSSES = "loss.png"
 
 #: The position and the roll of the board, and the game of docs/playing.md: who plays it, and the seed of its dice.
 BOARD, BOARD_ROLL = "..xx...x.x..x.:1|x..x..x...x...:2", 2
 GAME, GAME_SEED = ("emm:3", "emm:2"), 33
 
-#: Who plays the round robin besides the shipped models, and perfect play where seven pieces are solved.
+#: Agents of the round robin, besides the shipped models, and perfect play where the whole game is solved.
 CLASSIC = ("random", "greedy", "emm:1", "emm:2", "emm:3", "emm:4")
 
-#: Decisions, at most, that are chosen again with shuffled features: each group three times.
+#: The most decisions that are chosen again with shuffled features, three times for each group.
 CHOSEN_AGAIN = 10_000
 
-#: Who plays against perfect play to tell luck from skill; a name of the manifest stands for the model.
-SKILLED = ("standard", "search", "emm:3", "greedy", "random")
+#: Who plays against perfect play on the picture of luck and skill; a name in the manifest means the shipped model.
+SKILLED = (STANDARD, "search", "emm:3", "greedy", "random")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sources:
-    """What the pictures are made from, and how much of it. table_file: of the solved game, None for the usual one."""
+    """What the pictures are made from, and how much is measured. table_file: None for the table in its usual place."""
 
     table_file: Path | None = None
-    models: Sequence[ModelEntry]
     folder: Path = WEIGHTS
     games: int = 1000
     decisions: int = DECISIONS
@@ -66,16 +69,21 @@ class Sources:
     workers: int | None = None
     _agents: dict[str, Agent] = field(default_factory=dict, init=False, repr=False)
 
+    @cached_property
+    def models(self) -> list[ModelEntry]:
+        """The shipped models of the folder. Raises OSError, ValueError."""
+        return read_manifest(self.folder)
+
     @property
     def table(self) -> Tablebase:
-        """The solved game, opened when a picture asks for it. Raises FileNotFoundError, saying how to make it."""
+        """The solved game. Raises FileNotFoundError, which says how to solve it."""
         return open_table(self.table_file)
 
     def agent(self, name: str) -> Agent:
-        """The player of a shipped model, or of that spelling. Raises ValueError for neither."""
+        """The agent of a shipped model, or of a spelling. Raises ValueError for a name that is neither."""
         if name not in self._agents:
-            entry = next((entry for entry in self.models if entry.name == name), None)
-            self._agents[name] = entry.agent(self.folder) if entry else Agent.parse(name)
+            model = next((model for model in self.models if model.name == name), None)
+            self._agents[name] = model.agent(self.folder) if model else Agent.parse(name)
         return self._agents[name]
 
 
@@ -84,8 +92,8 @@ def _board(sources: Sources) -> str:
 
 
 def _matrix(sources: Sources) -> "Figure":
-    models = [entry.name for entry in sources.models]
-    perfect = ["perfect"] if sources.table.pieces == 7 else []
+    models = [model.name for model in sources.models]
+    perfect = ["perfect"] if sources.table.pieces == PIECES else []
     agents = [sources.agent(name) for name in (*CLASSIC, *models, *perfect)]
     return matrix_picture(compare(agents, sources.games, seed=sources.seed, workers=sources.workers))
 
@@ -103,30 +111,26 @@ def _regret(name: str) -> "Callable[[Sources], Figure]":
 
 
 def _features(sources: Sources) -> "Figure":
-    return figures.feature_ranges(extract_features_batch(*sources.table.play_sample(sources.decisions, sources.seed)))
+    return feature_ranges(extract_features_batch(*sources.table.play_sample(sources.decisions, sources.seed)))
 
 
 def _importance(sources: Sources) -> "Figure":
     with progress("importance", len(SHUFFLED), "groups") as update:
-        found = permutation_importance(
-            sources.agent("standard"),
-            sources.table,
-            min(sources.decisions, CHOSEN_AGAIN),
-            sources.seed,
-            progress=update,
+        result = permutation_importance(
+            sources.agent(STANDARD), sources.table, min(sources.decisions, CHOSEN_AGAIN), sources.seed, progress=update
         )
-    return figures.importance_chart(found)
+    return importance_chart(result)
 
 
 def _game(sources: Sources) -> "Figure":
     players = [sources.agent(name) for name in GAME]
-    turns = play_game(players, opening(sources.table.pieces), GAME_SEED)
-    return figures.game_chart(account(sources.table, turns), GAME)
+    steps = play_turns(players, opening(sources.table.pieces), GAME_SEED)
+    return game_chart(account(sources.table, steps), GAME)
 
 
 def _skill(sources: Sources) -> "Figure":
-    players: list[Player] = [sources.table, *(sources.agent(name) for name in SKILLED)]
-    return figures.skill_chart(
+    players: list[Contestant] = [sources.table, *(sources.agent(name) for name in SKILLED)]
+    return skill_chart(
         [luck_and_skill(player, sources.table, sources.table, sources.games, sources.seed) for player in players]
     )
 
@@ -134,27 +138,39 @@ def _skill(sources: Sources) -> "Figure":
 #: How each picture is made, by its file's name.
 PICTURES: "dict[str, Callable[[Sources], Figure | str]]" = {
     "board.svg": _board,
-    "rate-distortion.png": lambda sources: rate_distortion([size_point(entry) for entry in sources.models]),
+    "rate-distortion.png": lambda sources: rate_distortion([size_point(model) for model in sources.models]),
     "matrix.png": _matrix,
-    "standard-calibration.png": _calibration("standard"),
+    f"{STANDARD}-calibration.png": _calibration(STANDARD),
     "search-calibration.png": _calibration("search"),
-    "standard-regret.png": _regret("standard"),
+    f"{STANDARD}-regret.png": _regret(STANDARD),
     "search-regret.png": _regret("search"),
     "features.png": _features,
     "importance.png": _importance,
     "game.png": _game,
     "luck-and-skill.png": _skill,
-    "first-rolls.png": lambda sources: figures.first_rolls_chart(facts.first_rolls(sources.table)),
-    "squares.png": lambda sources: figures.squares_chart(
-        facts.square_facts(sources.table, sources.games, sources.seed)
-    ),
-    "races.png": lambda sources: figures.race_chart(facts.race_map(sources.table)),
+    "first-rolls.png": lambda sources: first_rolls_chart(facts.first_rolls(sources.table)),
+    "squares.png": lambda sources: squares_chart(facts.square_facts(sources.table, sources.games, sources.seed)),
+    "races.png": lambda sources: race_chart(facts.race_map(sources.table)),
 }
 
 
 def check_names(names: Sequence[str]) -> list[str]:
-    """The names of pictures; a ValueError for one that is none of `PICTURES` names the nearest."""
+    """The names, if all are pictures. Raises ValueError, which names the nearest picture."""
     return [check_choice("picture", name, PICTURES) for name in names]
+
+
+def check_request(
+    names: Sequence[str], games: int, run: Path | None, folder: Path | None, table_file: Path | None
+) -> list[str]:
+    """The names of the pictures to draw. Raises ValueError for what would spoil the documents' pictures."""
+    if games < 1:
+        raise ValueError(f"games must be at least 1, got {games}")
+    chosen = check_names(names)
+    if run is not None and folder is None:
+        raise ValueError(f"{FIGURES} shows the production run: give --output for the losses of a run")
+    if folder is None and table_file is not None and open_table(table_file).pieces < PIECES:
+        raise ValueError(f"{FIGURES} shows the game of seven pieces: give --output with a smaller table")
+    return chosen
 
 
 def write_losses(run: Path, folder: Path = FIGURES) -> Path:

@@ -8,7 +8,7 @@ import typer
 from engine.games.agents import MissingTable
 from mlx_train.data.solving import solve_whole_game
 from mlx_train.device.memory import gibibytes
-from mlx_train.pictures.report import markdown_table
+from mlx_train.system.text import markdown_table
 
 
 def offer(error: MissingTable) -> bool:

@@ -10,9 +10,9 @@ import sys
 from collections.abc import Callable
 
 from engine.machine.cores import detect
-from mlx_train.pictures.report import markdown_table
 from mlx_train.system.progress import say
 from mlx_train.system.provenance import processor, provenance
+from mlx_train.system.text import markdown_table
 from mlx_train.tools.bench import engine, gpu, network, page, solver, training, wasm
 from mlx_train.tools.bench.measure import Row
 

@@ -7,6 +7,7 @@ import pytest
 
 from engine import Position, Tablebase
 from engine.core.dice import ROLL_PROBABILITIES
+from engine.games.turns import opening, play_turns
 from engine.solved.tablebase import default_path
 from mlx_train.measuring.facts import (
     first_rolls,
@@ -16,12 +17,6 @@ from mlx_train.measuring.facts import (
     square_facts,
     table_at_hand,
 )
-from mlx_train.measuring.luck import opening, play_game
-
-
-@pytest.fixture(scope="module")
-def table():
-    return Tablebase.solve(2, "floor")
 
 
 def test_the_largest_table_at_hand(tmp_path, monkeypatch):
@@ -80,7 +75,7 @@ def test_game_lengths(table):
     found = game_lengths(table, 3000, 1)
     expected = table.statistics()["expected_turns"]
     assert abs(found.mean() - expected) < 4 * found.std() / len(found) ** 0.5
-    assert found[7] == len(list(play_game((table, table), opening(2), 1, 7)))
+    assert found[7] == len(list(play_turns((table, table), opening(2), 1, 7)))
 
 
 def test_race_map(table):
@@ -98,7 +93,7 @@ def test_square_facts_by_slow_python(table):
     stood, captured, lost = ([0] * 15 for _ in range(3))
     turns = 0
     for game in range(30):
-        for _, position in play_game((table, table), opening(2), 4, game):
+        for _, position, _ in play_turns((table, table), opening(2), 4, game):
             turns += 1
             for square in position.opponent_squares:
                 stood[square] += 1

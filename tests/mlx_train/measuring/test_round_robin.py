@@ -12,16 +12,16 @@ import random_networks
 from commandline import call
 
 from engine import Agent, Tablebase, play_match
-from mlx_train.measuring import round_robin as comparison
 from mlx_train.measuring.round_robin import (
     bradley_terry,
     cells,
     compare,
-    csv_text,
     markdown,
     matrix_table,
-    write_comparison,
+    pairs_csv,
 )
+from mlx_train.pictures import models
+from mlx_train.pictures.comparison import write_comparison
 
 
 def elo_of(odds):
@@ -78,7 +78,7 @@ def test_every_pair_plays_with_paired_dice(result):
 
 def test_tables(result):
     assert [row[i] for i, row in enumerate(cells(result))] == [""] * 3
-    rows = list(csv.DictReader(csv_text(result).splitlines()))
+    rows = list(csv.DictReader(pairs_csv(result).splitlines()))
     assert len(rows) == 6
     first = rows[0]
     assert (first["agent"], first["opponent"], first["games"]) == ("random", "emm:1", "200")
@@ -95,8 +95,8 @@ def test_the_matrix_is_the_row_against_the_column(result, monkeypatch):
         ["", "15.0", "50.0"], ["85.0", "", "20.0"], ["50.0", "80.0", ""],
     ]  # fmt: skip
     drawn = []
-    monkeypatch.setattr(comparison, "win_matrix", lambda *arguments: drawn.append(arguments))
-    comparison.matrix_picture(made)
+    monkeypatch.setattr(models, "win_matrix", lambda *arguments: drawn.append(arguments))
+    models.matrix_picture(made)
     names, rates = drawn[0]
     for i, j in itertools.permutations(range(3), 2):
         at = [made.agents.index(names[k]) for k in (i, j)]

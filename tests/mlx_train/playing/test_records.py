@@ -9,14 +9,15 @@ import referee
 
 from engine import Position
 from engine.core.dice import rolls
-from mlx_train.playing.records import Record, Turn
+from engine.games.turns import Turn
+from mlx_train.playing.records import GameRecord
 
 DOCUMENT = Path(__file__).parents[3] / "docs/records.md"
 
 
 def finished(seed=3):
     """A whole game of first legal moves."""
-    record = Record(("Ann", "Ben"), seed)
+    record = GameRecord(("Ann", "Ben"), seed)
     for roll in rolls(seed, 0, 1000):
         if record.winner is not None:
             break
@@ -65,7 +66,7 @@ def test_a_game_by_the_referee():
 def test_round_trip(tmp_path):
     record = finished()
     record.write(tmp_path / "game.jsonl")
-    again = Record.read(tmp_path / "game.jsonl")
+    again = GameRecord.read(tmp_path / "game.jsonl")
     assert again.text() == record.text()
     assert again.turns == record.turns
     assert (again.players, again.seed, again.start) == (record.players, record.seed, record.start)
@@ -74,17 +75,17 @@ def test_round_trip(tmp_path):
 
 
 def test_an_unfinished_game_has_no_winner():
-    record = Record(("a", "b"))
+    record = GameRecord(("a", "b"))
     record.add(2, 0)
     assert record.winner is None
     assert record.text() == lines(HEADER, turn(0, 2, 0))
-    assert Record.parse(record.text()).mover == 1
+    assert GameRecord.parse(record.text()).mover == 1
 
 
 def test_a_finished_game_may_lack_its_last_line():
     text = finished().text()
     without = "".join(text.splitlines(keepends=True)[:-1])
-    assert Record.parse(without).text() == text
+    assert GameRecord.parse(without).text() == text
 
 
 def test_undo_goes_back_to_the_start():
@@ -99,7 +100,7 @@ def test_undo_goes_back_to_the_start():
 
 
 def test_the_last_move():
-    record = Record(("a", "b"))
+    record = GameRecord(("a", "b"))
     assert record.last is None
     record.add(2, 0)
     assert record.last == (0, 2)
@@ -108,13 +109,13 @@ def test_the_last_move():
 
 
 def test_what_is_illegal_changes_nothing():
-    record = Record(("a", "b"))
+    record = GameRecord(("a", "b"))
     for roll, move in ((2, None), (2, 3), (0, 0), (5, 0)):
         with pytest.raises(ValueError, match=r"legal|roll"):
             record.add(roll, move)
     assert record.turns == []
     with pytest.raises(ValueError, match="over"):
-        Record(("a", "b"), None, Position.from_notation("..............:7|..............:0"))
+        GameRecord(("a", "b"), None, Position.from_notation("..............:7|..............:0"))
 
 
 BEGUN = [HEADER, turn(0, 4, 0)]
@@ -158,22 +159,22 @@ NEARLY = HEADER | {"start": ".............x:6|..............:0"}
 )
 def test_refusals(text, message, tmp_path):
     with pytest.raises(ValueError, match=re.escape(message)):
-        Record.parse(text)
+        GameRecord.parse(text)
     path = tmp_path / "game.jsonl"
     path.write_text(text)
     with pytest.raises(ValueError, match=re.escape(f"{path}: {message}")):
-        Record.read(path)
+        GameRecord.read(path)
 
 
 def test_a_binary_file_is_refused(tmp_path):
     (tmp_path / "game.jsonl").write_bytes(b"\x89PNG\xff")
     with pytest.raises(ValueError, match=r"game\.jsonl"):
-        Record.read(tmp_path / "game.jsonl")
+        GameRecord.read(tmp_path / "game.jsonl")
 
 
 def test_the_documents_example():
     example = re.search(r"```json\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)[1]
-    record = Record.parse(example)
+    record = GameRecord.parse(example)
     assert record.text() == example
     assert [turn.roll for turn in record.turns] == rolls(record.seed, 0, len(record.turns))
     assert None in [turn.move for turn in record.turns]

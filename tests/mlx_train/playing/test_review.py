@@ -6,15 +6,15 @@ from random_networks import GOLDEN_NETWORK
 
 from engine import Agent, Network, Position
 from engine.games.arena import regrets
-from mlx_train.measuring.luck import opening, play_game
-from mlx_train.playing.records import Record
+from engine.games.turns import opening, play_turns
+from mlx_train.playing.records import GameRecord
 from mlx_train.playing.review import MARKS, Verdict, find_judge, judge_move, knows, mark_of, review
 
 
 @pytest.fixture(scope="module")
 def record():
-    played = Record(("greedy", "random"), 4, opening(2))
-    for turn, _ in play_game([Agent.parse("greedy"), Agent.parse("random")], opening(2), 4):
+    played = GameRecord(("greedy", "random"), 4, opening(2))
+    for _, _, turn in play_turns([Agent.parse("greedy"), Agent.parse("random")], opening(2), 4):
         played.add(turn.roll, turn.move)
     return played
 
@@ -37,7 +37,7 @@ def test_decisions_are_the_turns_with_a_choice(table, record):
     found = review(record, table, "the table")
     choices = [step for step in record.steps() if len(step.position.legal_moves(step.turn.roll)) > 1]
     assert [decision.step for decision in found.decisions] == choices
-    assert len(found.of(0)) + len(found.of(1)) == len(choices)
+    assert len(found.decisions_of(0)) + len(found.decisions_of(1)) == len(choices)
 
 
 def test_the_best_move_has_no_regret(table, record):
@@ -88,8 +88,8 @@ def test_the_tables_of_a_game(table, record):
 
 
 def test_a_game_without_mistakes(table):
-    played = Record(("a", "b"), 0, opening(2))
-    for turn, _ in play_game([table, table], opening(2), 0):
+    played = GameRecord(("a", "b"), 0, opening(2))
+    for _, _, turn in play_turns([table, table], opening(2), 0):
         played.add(turn.roll, turn.move)
     found = review(played, table, "the table")
     assert "no move gave away 2 points or more" in found.text()
@@ -97,7 +97,7 @@ def test_a_game_without_mistakes(table):
 
 
 def test_an_unfinished_game(table):
-    played = Record(("a", "b"), None, opening(2))
+    played = GameRecord(("a", "b"), None, opening(2))
     played.add(2, 0)
     found = review(played, table, "the table").to_dict()
     assert found["winner"] is None
@@ -106,7 +106,7 @@ def test_an_unfinished_game(table):
         "marks": {"very bad": 0, "bad": 0, "doubtful": 0},
     }  # fmt: skip
     with pytest.raises(ValueError, match="without turns"):
-        review(Record(("a", "b")), table, "the table")
+        review(GameRecord(("a", "b")), table, "the table")
 
 
 def test_a_network_judges_too(record):

@@ -18,11 +18,12 @@ from rich.console import Console
 
 from engine import Agent, Search
 from engine.core.dice import rolls
+from engine.games.turns import opening
 from mlx_train.cli import main
-from mlx_train.measuring.luck import opening
-from mlx_train.playing.records import Record
+from mlx_train.playing.records import GameRecord, play_on
 from mlx_train.playing.review import review
-from mlx_train.playing.terminal import Game, agents_play, new_file, show, unfinished
+from mlx_train.playing.sessions import new_file, unfinished
+from mlx_train.playing.terminal import Game, show
 
 START = str(opening(2))
 
@@ -57,7 +58,7 @@ def new_game(path, table=None, side=0, opponent="greedy", seed=7, hints=False):
     names = ("you", opponent) if side == 0 else (opponent, "you")
     return Game(
         console=Console(file=io.StringIO(), width=100, highlight=False),
-        record=Record(names, seed, opening(2)),
+        record=GameRecord(names, seed, opening(2)),
         opponent=Agent.parse(opponent),
         side=side,
         file=path,
@@ -70,9 +71,13 @@ def shown(game):
     return game.console.file.getvalue()
 
 
+def next_roll(game):
+    return rolls(game.record.seed, 0, len(game.record.turns) + 1)[-1]
+
+
 def first_choice(game):
     """The answer of one who always moves the hindmost piece."""
-    return lambda: str(game.record.position.legal_moves(game._roll())[0])
+    return lambda: str(game.record.position.legal_moves(next_roll(game))[0])
 
 
 @pytest.mark.parametrize("side", [0, 1])
@@ -80,7 +85,7 @@ def test_a_whole_game(monkeypatch, tmp_path, table, side):
     game = new_game(tmp_path / "game.jsonl", table, side)
     Person(monkeypatch, *[first_choice(game)] * 1000)
     game.run()
-    record = Record.read(tmp_path / "game.jsonl")
+    record = GameRecord.read(tmp_path / "game.jsonl")
     assert record.text() == game.record.text()
     assert record.winner is not None
     assert [turn.roll for turn in record.turns] == rolls(7, 0, len(record.turns))
@@ -111,7 +116,7 @@ def test_without_a_table_there_is_no_verdict_but_there_are_hints(monkeypatch, tm
     with pytest.raises(EOFError):
         game.run()
     assert "not solved here" in shown(game)
-    roll = game._roll()
+    roll = next_roll(game)
     assert f"{Search(3).moves(opening(2), roll)[0][1]:.0f}" in shown(game)
     assert "best" in shown(game)
 
@@ -122,7 +127,7 @@ def test_hints_are_the_tables_values(monkeypatch, tmp_path, table, always):
     Person(monkeypatch, *([] if always else ["h"]))
     with pytest.raises(EOFError):
         game.run()
-    move = table.moves(opening(2), game._roll())[0]
+    move = table.moves(opening(2), next_roll(game))[0]
     assert shown(game).count(f"{100 * move.value:.1f}  best") == 1
 
 
@@ -161,10 +166,10 @@ def test_a_game_that_was_broken_off_goes_on(monkeypatch, tmp_path, table):
         Person(monkeypatch, *[first_choice(game)] * 5, "q")
         game.run()
         if game.record.winner is None:
-            record, opponent, side = unfinished(path)
-            assert (opponent, side) == ("greedy", 1)
+            record = unfinished(path)
+            assert record.players == ("greedy", "you")
             game = Game(
-                console=game.console, record=record, opponent=Agent.parse(opponent), side=side, file=path, table=table
+                console=game.console, record=record, opponent=Agent.parse("greedy"), side=1, file=path, table=table
             )
     assert pieces > 2
     assert path.read_bytes() == (tmp_path / "straight.jsonl").read_bytes()
@@ -210,7 +215,7 @@ def test_an_unfinished_game_is_kept(monkeypatch, tmp_path, end):
     Person(monkeypatch, "", then=end)
     with pytest.raises(end):
         game.run()
-    record = Record.read(tmp_path / "game.jsonl")
+    record = GameRecord.read(tmp_path / "game.jsonl")
     assert record.turns == game.record.turns
     assert record.winner is None
 
@@ -230,8 +235,8 @@ def test_new_files_never_take_the_place_of_others(tmp_path, monkeypatch):
 class TestShow:
     @pytest.fixture
     def record(self, tmp_path):
-        game = Record(("greedy", "random"), 5, opening(2))
-        list(agents_play(game, [Agent.parse("greedy"), Agent.parse("random")], tmp_path / "game.jsonl"))
+        game = GameRecord(("greedy", "random"), 5, opening(2))
+        list(play_on(game, [Agent.parse("greedy"), Agent.parse("random")], tmp_path / "game.jsonl"))
         return game
 
     def shown(self, record, **options):
@@ -267,7 +272,7 @@ class TestCommands:
         assert again.read_bytes() == file.read_bytes()
 
     def test_replay_shows_what_was_watched(self, file, table_file):
-        record = Record.read(file)
+        record = GameRecord.read(file)
         result = call("replay", file, "--table", table_file)
         assert result.returncode == 0, result.stderr
         assert len(result.stdout.splitlines()) == len(record.turns) + 2
@@ -297,7 +302,7 @@ class TestCommands:
         result = call("analyze", file, "--agent", f"net:{GOLDEN_NETWORK}", "--json")
         assert result.returncode == 0, result.stderr
         found = json.loads(result.stdout)
-        assert len(found["turns"]) == len(Record.read(file).turns)
+        assert len(found["turns"]) == len(GameRecord.read(file).turns)
         assert file.with_suffix(".png").exists()
 
     def test_play_until_the_input_ends(self, table_file, tmp_path):
@@ -309,14 +314,14 @@ class TestCommands:
         assert result.returncode == 0, result.stderr
         assert "random begins" in result.stdout
         assert str(file) in result.stderr
-        record = Record.read(file)
+        record = GameRecord.read(file)
         assert record.players == ("random", "you")
         assert record.seed == 1
         assert record.turns
         again = call("play", "--resume", file, "--table", table_file, input="0\n2\n")
         assert again.returncode == 0, again.stderr
-        assert Record.read(file).turns[: len(record.turns)] == record.turns
-        assert len(Record.read(file).turns) > len(record.turns)
+        assert GameRecord.read(file).turns[: len(record.turns)] == record.turns
+        assert len(GameRecord.read(file).turns) > len(record.turns)
 
     def test_the_last_line_works_as_printed(self, table_file, tmp_path, monkeypatch):
         """Typed in the same folder: with the table of the game, by a network where there is none, else without."""
@@ -423,7 +428,7 @@ def test_in_a_terminal_ctrl_c_keeps_the_game(tmp_path, table_file):
         os.close(ours)
     assert "┌───────┬" in text
     assert "\x1b[1;" in text  # colours
-    assert Record.read(file).turns[0].move == 0
+    assert GameRecord.read(file).turns[0].move == 0
 
 
 def controlling_terminal():

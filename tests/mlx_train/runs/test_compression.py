@@ -14,7 +14,7 @@ from mlx_train import cli
 from mlx_train.config import Config
 from mlx_train.data.exact import ExactSource
 from mlx_train.device.backend import mx
-from mlx_train.measuring.measures import rounded_table_regret
+from mlx_train.measuring.regret import rounded_table_regret
 from mlx_train.networks.manifest import MeasureSettings
 from mlx_train.networks.mlp import scaled
 from mlx_train.networks.weights import document_content, from_document, restore, save_document

@@ -8,9 +8,9 @@ import sys
 import pytest
 
 from mlx_train.config import Config, SelfplayConfig
-from mlx_train.pictures.report import difference_table, run_page, runs_table
 from mlx_train.runs.run_folder import Run
 from mlx_train.runs.run_record import changed_settings, difference, find_run, read_record, run_folders
+from mlx_train.runs.run_views import difference_table, run_page, runs_table
 from mlx_train.system.files import write_json
 
 

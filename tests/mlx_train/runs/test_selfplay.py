@@ -16,8 +16,9 @@ import engine
 from engine import Network, Tablebase
 from mlx_train.config import SelfplayConfig, resolve_as
 from mlx_train.measuring.learning_curve import measure, read_metrics
-from mlx_train.measuring.measures import value_error
-from mlx_train.pictures.report import learning_curve, save_figure
+from mlx_train.measuring.value_error import value_error
+from mlx_train.pictures.style import save_figure
+from mlx_train.pictures.training import learning_curve
 from mlx_train.runs.conversion import convert
 from mlx_train.runs.run_folder import Run
 from mlx_train.runs.run_record import read_record

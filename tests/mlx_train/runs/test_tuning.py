@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from engine import Tablebase
 from mlx_train import cli
 from mlx_train.config import Config, read_settings, resolve_as
-from mlx_train.pictures.report import search_plot
+from mlx_train.pictures.training import search_plot
 from mlx_train.runs import tuning, tuning_results, tuning_study, tuning_trials
 from mlx_train.runs.run_folder import Run
 from mlx_train.runs.tuning_study import Search

@@ -5,7 +5,8 @@ import sys
 from pathlib import Path
 
 from engine.core.features import FEATURE_NAMES, FEATURE_SCALES, GROUPS
-from mlx_train.tools.feature_table import DEFINITIONS, markdown, without_side
+from mlx_train.pictures.features import without_side
+from mlx_train.tools.feature_table import DEFINITIONS, markdown
 
 PAGE = Path(__file__).parents[3] / "docs" / "features.md"
 

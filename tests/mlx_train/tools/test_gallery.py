@@ -8,7 +8,7 @@ import random_networks
 from commandline import call
 
 from mlx_train.config import Config
-from mlx_train.networks.manifest import MeasureSettings, read_manifest
+from mlx_train.networks.manifest import MeasureSettings
 from mlx_train.runs.promotion import promote
 from mlx_train.runs.run_folder import Run
 from mlx_train.tools.gallery import FIGURES, LOSSES, PICTURES, SKILLED, Sources, write_losses, write_pictures
@@ -43,9 +43,7 @@ def test_every_picture_is_shown():
 
 @pytest.fixture(scope="module")
 def sources(table_file, folder):
-    return Sources(
-        table_file=table_file, models=read_manifest(folder), folder=folder, games=4, decisions=200, positions=300
-    )
+    return Sources(table_file=table_file, folder=folder, games=4, decisions=200, positions=300)
 
 
 def test_every_picture_is_drawn(sources, tmp_path):
@@ -93,7 +91,7 @@ def test_the_unit_of_the_losses_is_the_runs(tmp_path, monkeypatch):
 
 
 def test_the_sizes_need_no_table(folder, tmp_path):
-    sources = Sources(table_file=tmp_path / "no.table", models=read_manifest(folder), folder=folder)
+    sources = Sources(table_file=tmp_path / "no.table", folder=folder)
     assert write_pictures(sources, tmp_path / "new", ["rate-distortion.png"])
     with pytest.raises(FileNotFoundError, match=r"no\.table"):
         write_pictures(sources, tmp_path / "new", ["races.png"])

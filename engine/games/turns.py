@@ -1,0 +1,86 @@
+"""The Python loop that plays a game turn by turn, for games that a person watches, plays, or takes apart.
+
+Matches, records and training rows come from the loop in C (`engine.games.arena`).
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, Protocol
+
+from engine.core.dice import rolls
+from engine.core.position import Position
+
+#: Pieces a side of the whole game.
+PIECES = Position.initial().own_hand
+
+_SQUARES = 14  # of a path
+_ROLLS_AT_ONCE = 512
+
+
+class Turn(NamedTuple):
+    """One roll: who rolled, what, and the path square moved from (0 = hand), None when the turn passed."""
+
+    player: int
+    roll: int
+    move: int | None
+
+
+class Step(NamedTuple):
+    """A turn in its game: its number from 1, and the position before it, seen by the player who rolled."""
+
+    number: int
+    position: Position
+    turn: Turn
+
+
+class Player(Protocol):
+    """Who chooses moves: an `Agent`, or the `Tablebase` of the solved game, which plays perfectly."""
+
+    def best_move(self, position: Position, roll: int, /) -> int | None:
+        """The path square to move from (0 = hand); None where no move is legal."""
+
+
+def opening(pieces: int = PIECES) -> Position:
+    """The first position of the game with `pieces` pieces a side: the others are borne off."""
+    side = f"{'.' * _SQUARES}:{PIECES - pieces}"
+    return Position.from_notation(f"{side}|{side}")
+
+
+def dice(seed: int, game: int = 0, first: int = 0) -> Iterator[int]:
+    """The rolls of one game from its turn `first` (counted from 0) on, without end."""
+    count = first
+    while True:
+        block = rolls(seed, game, count + _ROLLS_AT_ONCE)[count:]
+        yield from block
+        count += len(block)
+
+
+def next_turn(position: Position, turn: Turn) -> tuple[Position, int]:
+    """Play a legal turn -> (the position after it, the player who rolls next, who sees it)."""
+    if turn.move is None:
+        return position.swapped, 1 - turn.player
+    after, same_player = position.play(turn.roll, turn.move)
+    return after, turn.player if same_player else 1 - turn.player
+
+
+def play_turns(
+    players: Sequence[Player],
+    start: Position | None = None,
+    seed: int = 0,
+    game: int = 0,
+    *,
+    played: int = 0,
+    player: int = 0,
+) -> Iterator[Step]:
+    """Play a game to its end -> each step as it is played.
+
+    players: players 0 and 1. start: the position before the first step, by default the opening, seen by `player`, who
+    rolls first. seed, game: of the dice (`engine.core.dice.rolls`). played: turns of the game before `start`, whose
+    rolls are left out.
+    """
+    position = opening() if start is None else start
+    for number, roll in enumerate(dice(seed, game, played), played + 1):
+        turn = Turn(player, roll, players[player].best_move(position, roll))
+        yield Step(number, position, turn)
+        position, player = next_turn(position, turn)
+        if position.is_over:
+            return

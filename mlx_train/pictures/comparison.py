@@ -1,0 +1,50 @@
+"""The command `compare`: a round robin, and the folder of its tables and its picture."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from engine.games.agents import Agent, open_table
+from engine.solved.tablebase import default_path
+from mlx_train.measuring.round_robin import Comparison, compare, markdown, pairs_csv, standings_csv
+from mlx_train.pictures.models import matrix_picture
+from mlx_train.pictures.style import save_figure
+from mlx_train.system.files import write_json, write_text
+from mlx_train.system.progress import say
+
+
+def check_request(agents: Sequence[str], games: int) -> list[Agent]:
+    """The agents by their spellings. Raises ValueError for fewer than two, the same one twice, or no games."""
+    players = [Agent.parse(name) for name in agents]
+    if games < 1:
+        raise ValueError(f"games must be at least 1, got {games}")
+    if len(players) < 2 or len(set(agents)) < len(agents):
+        raise ValueError("a comparison needs two or more agents, each named once")
+    return players
+
+
+def compare_into(
+    folder: Path, agents: Sequence[Agent], games: int, *, table_file: Path | None, seed: int, workers: int | None
+) -> Comparison:
+    """Play a round robin, with the regret where the game is solved, and write it into a folder.
+
+    Raises ValueError, OSError.
+    """
+    table = None
+    if table_file is not None or default_path().exists():
+        table = open_table(table_file)
+    else:
+        say("no regret is measured: the game is not solved here (`python -m mlx_train solve`)")
+    folder.mkdir(parents=True, exist_ok=True)
+    result = compare(agents, games, seed=seed, table=table, workers=workers)
+    write_comparison(result, folder)
+    return result
+
+
+def write_comparison(result: Comparison, folder: Path) -> None:
+    """Write comparison.md, .csv, .json and .png, and standings.csv, into a folder, made if need be. Raises OSError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(folder / "comparison.md", markdown(result) + "\n")
+    write_text(folder / "comparison.csv", pairs_csv(result))
+    write_text(folder / "standings.csv", standings_csv(result))
+    write_json(folder / "comparison.json", result.to_dict())
+    save_figure(matrix_picture(result), folder / "comparison.png")

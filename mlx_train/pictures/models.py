@@ -1,0 +1,231 @@
+"""Pictures of models: regret by parameters and by bytes, calibration, where the regret lies, the win matrix."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlx_train.measuring.calibration import Calibration
+from mlx_train.measuring.moves import KINDS
+from mlx_train.measuring.regret import RegretShares
+from mlx_train.measuring.round_robin import Comparison
+from mlx_train.pictures.labels import label_points
+from mlx_train.pictures.style import (
+    BLUE,
+    DIVERGING,
+    GREEN,
+    GREY,
+    ORANGE,
+    heat_map,
+    name_ticks,
+    new_figure,
+    plain_ticks,
+    style_axes,
+)
+from mlx_train.system.text import markdown_table, short_name, short_names
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True, kw_only=True)
+class SizePoint:
+    """A network's size and strength: parameters, mean regret in points, win rate against perfect play in percent."""
+
+    name: str
+    parameters: int
+    regret: float
+    win_rate: float
+
+
+#: The published networks: trained on the exact solution for 240,000 steps of 16,384 positions.
+PUBLISHED = (
+    SizePoint(name="3.5k", parameters=3_500, regret=0.0783, win_rate=42.98),
+    SizePoint(name="9k", parameters=9_000, regret=0.0399, win_rate=46.75),
+    SizePoint(name="26k", parameters=26_000, regret=0.0215, win_rate=48.09),
+    SizePoint(name="86k", parameters=86_000, regret=0.0100, win_rate=48.94),
+    SizePoint(name="302k", parameters=302_000, regret=0.0047, win_rate=49.56),
+    SizePoint(name="1.13M", parameters=1_130_000, regret=0.0024, win_rate=49.78),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BytesPoint:
+    """The bytes and the mean regret, in points, of a network's file or of a table."""
+
+    name: str
+    bytes: int
+    regret: float
+
+
+#: The published regrets of the exact table with every position's value in so many bits, and the table's bytes.
+PUBLISHED_TABLES = (
+    BytesPoint(name="6 bits", bytes=103_402_573, regret=0.0842),
+    BytesPoint(name="8 bits", bytes=137_870_097, regret=0.0076),
+)
+
+
+# Size
+
+
+def rate_distortion(ours: Sequence[SizePoint]) -> "Figure":
+    """Regret and win rate against the number of parameters, of our networks and the published ones."""
+    figure = new_figure(11, 4.6)
+    left, right = figure.subplots(1, 2)
+    _by_size(left, ours, lambda point: point.regret, lambda regret: f"{regret:g}")
+    left.set(title="Regret", ylabel="mean regret (points)")
+    left.legend(frameon=False, loc="lower left")
+    _by_size(right, ours, lambda point: 50 - point.win_rate, lambda short: f"{50 - short:g}")
+    right.set(title="Win rate against perfect play", ylabel="win % (50 is perfect)")
+    right.invert_yaxis()
+    right.legend(frameon=False, loc="upper left")
+    figure.draw_without_rendering()  # fixes the places of the points
+    label_points(left, [(point.name, point.parameters, point.regret) for point in ours])
+    label_points(right, [(point.name, point.parameters, 50 - point.win_rate) for point in ours])
+    return figure
+
+
+def _by_size(
+    axes: "Axes", ours: Sequence[SizePoint], loss: Callable[[SizePoint], float], label: Callable[[float], str]
+) -> None:
+    """Plot `loss` by the number of parameters on logarithmic scales; `label` gives the text of a tick of `loss`."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    # The rings are smaller than the squares and drawn over them, so that both are seen where they overlap.
+    ring: dict[str, Any] = {"marker": "o", "markersize": 5, "markerfacecolor": "white", "zorder": 3, "color": ORANGE}
+    square: dict[str, Any] = {"marker": "s", "markersize": 7, "linestyle": "none", "color": BLUE}
+    for points, style in (
+        (PUBLISHED, ring | {"label": "published"}),
+        (ours, square | {"label": "this project"}),
+    ):
+        axes.plot([point.parameters for point in points], [loss(point) for point in points], **style)
+    axes.set(xscale="log", yscale="log", xlabel="parameters")
+    axes.margins(x=0.15, y=0.1)
+    for axis, steps, text in ((axes.xaxis, (1, 3), "{:,.0f}".format), (axes.yaxis, (1, 2, 5), label)):
+        axis.set_major_locator(LogLocator(subs=steps))
+        axis.set_minor_locator(NullLocator())
+        axis.set_major_formatter(FuncFormatter(lambda value, _, text=text: text(value)))
+    style_axes(axes)
+
+
+def size_table(ours: Sequence[SizePoint]) -> str:
+    """Our networks and the published ones, by size, as a Markdown table."""
+    labelled = [(point, "published") for point in PUBLISHED] + [(point, "this project") for point in ours]
+    rows = [
+        (point.name, source, f"{point.parameters:,}", f"{point.regret:.4f}", f"{point.win_rate:.2f}")
+        for point, source in sorted(labelled, key=lambda pair: pair[0].parameters)
+    ]
+    return markdown_table(("network", "whose", "parameters", "regret, points", "win % against perfect"), rows)
+
+
+def regret_by_bytes(model: str, files: Mapping[str, Sequence[BytesPoint]], table: Sequence[BytesPoint]) -> "Figure":
+    """Regret against bytes: the gzipped files of a model's networks, by their names, and the table in fewer bits."""
+    figure = new_figure(8, 5)
+    axes = figure.subplots()
+    series: list[tuple[str, Sequence[BytesPoint], dict[str, Any]]] = [
+        (f"{model}'s {name} network", points, {"marker": "s", "color": colour, "linestyle": "none"})
+        for (name, points), colour in zip(files.items(), (BLUE, GREEN), strict=False)
+    ]
+    series += [
+        ("exact table, rounded", table, {"marker": "o", "color": GREY}),
+        ("the same, published", PUBLISHED_TABLES, {"marker": "o", "color": ORANGE, "markerfacecolor": "white",
+                                                   "linestyle": "none"}),
+    ]  # fmt: skip
+    for label, points, style in series:
+        axes.plot([point.bytes for point in points], [point.regret for point in points], label=label, **style)
+        for point in points if points is not PUBLISHED_TABLES else ():
+            axes.annotate(
+                point.name, (point.bytes, point.regret), xytext=(7, 3), textcoords="offset points",
+                color=style["color"], fontsize=8,
+            )  # fmt: skip
+    axes.set(xscale="log", yscale="log", xlabel="bytes", ylabel="mean regret (points)",
+             title=f"{model} in fewer bits a weight, and the exact table in fewer bits a position")  # fmt: skip
+    axes.margins(x=0.12)
+    plain_ticks(axes.yaxis)
+    style_axes(axes)
+    axes.legend(frameon=False)
+    return figure
+
+
+def bytes_table(table: Sequence[BytesPoint]) -> str:
+    """The exact table in fewer bits, as a Markdown table."""
+    published = {point.name: f"{point.regret:.4f}" for point in PUBLISHED_TABLES}
+    rows = [(p.name, f"{p.bytes:,}", f"{p.regret:.4f}", published.get(p.name, "")) for p in table]
+    return markdown_table(("exact table", "bytes", "regret, points", "published"), rows)
+
+
+# Exactness
+
+
+def calibration_plot(result: Calibration) -> "Figure":
+    """A player's win probabilities against the exact ones: the means, and the errors of single positions."""
+    figure = new_figure(10, 4.4)
+    left, right = figure.subplots(1, 2)
+    left.plot([0, 1], [0, 1], color=GREY, linewidth=1, label="exact")
+    left.plot(result.predicted, result.exact, "o", color=BLUE, label=short_name(result.agent))
+    left.set(
+        title="Means by step of the prediction",
+        xlabel="predicted win probability",
+        ylabel="exact win probability",
+        aspect="equal",
+    )
+    right.axhline(0, color=GREY, linewidth=1)
+    right.fill_between(
+        result.predicted, 100 * result.low, 100 * result.high,
+        color=BLUE, alpha=0.2, linewidth=0, label="90% of positions",
+    )  # fmt: skip
+    right.plot(result.predicted, 100 * (result.exact - result.predicted), "o-", color=BLUE, label="mean")
+    right.set(
+        title=f"{result.positions:,} positions drawn uniformly",
+        xlabel="predicted win probability",
+        ylabel="exact less predicted (points)",
+    )
+    for axes in (left, right):
+        axes.legend(frameon=False)
+        style_axes(axes)
+    return figure
+
+
+def regret_map(shares: RegretShares) -> "Figure":
+    """The shares of an agent's regret: by score, and by the kinds of the best and of the played move."""
+    figure = new_figure(11.5, 5)
+    left, right = figure.subplots(1, 2)
+    scores = list(map(str, range(len(shares.score))))
+    for axes, values, names in ((left, shares.score, scores), (right, shares.kind, KINDS)):
+        heat_map(axes, 100 * values, ".1f", low=0, least=0.05)
+        name_ticks(axes, names, names)
+    left.set(title="By score", xlabel="opponent's pieces borne off", ylabel="own pieces borne off")
+    left.invert_yaxis()
+    right.set(title="By kind of move", xlabel="played", ylabel="best")
+    figure.suptitle(
+        f"{short_name(shares.agent)}: % of its regret ({shares.regret.mean:.4f} points a decision, "
+        f"{100 * shares.regret.best_share:.1f}% best moves)"
+    )
+    return figure
+
+
+# Matches
+
+
+def win_matrix(agents: Sequence[str], rates: NDArray[np.float64]) -> "Figure":
+    """A heat map of win rates in percent, the row's agent against the column's, NaN where no game was played."""
+    names = short_names(agents)
+    side = 1.2 + 0.72 * len(names)
+    figure = new_figure(side + 1.2, side)
+    axes = figure.subplots()
+    image = heat_map(axes, rates, ".1f", colours=DIVERGING, low=0, high=100)
+    name_ticks(axes, names, names, rotation=40, ha="right", rotation_mode="anchor")
+    axes.set(xlabel="opponent", title="Win % of the row against the column")
+    figure.colorbar(image, ax=axes, label="win %", shrink=0.8)
+    return figure
+
+
+def matrix_picture(result: Comparison) -> "Figure":
+    """The win matrix of a round robin as a heat map, the strongest agent first."""
+    order = np.argsort([-standing.elo for standing in result.standings])
+    played = result.wins + result.wins.T
+    rates = np.divide(100 * result.wins, played, out=np.full(played.shape, np.nan), where=played > 0)
+    return win_matrix([result.agents[i] for i in order], rates[np.ix_(order, order)])

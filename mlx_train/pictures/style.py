@@ -1,0 +1,107 @@
+"""The one style of all pictures: colours, figures, axes, heat maps, and the PNG file.
+
+Okabe and Ito's colours, cividis and purple to orange: colour-blind readers can distinguish them, and no picture says by
+colour alone what matters.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.machine.files import atomic_file
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
+    from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
+
+BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#999999"
+
+#: Colour and marker of player 0 and player 1, or of the side to move and its opponent.
+SIDES = ((BLUE, "o"), (ORANGE, "D"))
+
+#: The colour maps of heat maps: from nothing to much, and around an even chance.
+SEQUENTIAL, DIVERGING = "cividis", "PuOr_r"
+
+_DOTS_PER_INCH = 144
+
+
+def new_figure(width: float, height: float) -> "Figure":
+    """An empty figure; width and height in inches."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def save_figure(figure: "Figure", path: Path) -> None:
+    """Write a figure as PNG, atomically. Raises OSError."""
+    with atomic_file(path) as file:
+        figure.savefig(file, format="png", dpi=_DOTS_PER_INCH)
+
+
+def style_axes(*panels: "Axes", grid: str = "both") -> None:
+    """Axes without a frame, with a light grid along "both" axes, "x" or "y", beneath the data."""
+    for axes in panels:
+        axes.grid(alpha=0.25, axis=grid)  # type: ignore[arg-type]
+        axes.set_axisbelow(True)
+        axes.spines[["top", "right"]].set_visible(False)
+
+
+def legend_on_data(axes: "Axes", **place: Any) -> None:
+    """A legend that stays readable where lines run beneath it. place: `loc` of matplotlib, by default the best."""
+    axes.legend(framealpha=0.9, edgecolor="none", **place)
+
+
+def whole_ticks(axis: "Axis") -> None:
+    """Ticks at whole numbers only."""
+    from matplotlib.ticker import MaxNLocator
+
+    axis.set_major_locator(MaxNLocator(integer=True))
+
+
+def plain_ticks(*axes: "Axis", text: str = "g") -> None:
+    """Ticks of a logarithmic axis as plain numbers, in the format `text`, not as powers of ten."""
+    from matplotlib.ticker import FuncFormatter
+
+    for axis in axes:
+        axis.set_major_formatter(FuncFormatter(lambda value, _: format(value, text)))
+
+
+def heat_map(
+    axes: "Axes",
+    values: NDArray[np.float64],
+    text: str | None,
+    *,
+    colours: str = SEQUENTIAL,
+    low: float | None = None,
+    high: float | None = None,
+    least: float = -np.inf,
+    size: float = 9,
+) -> "AxesImage":
+    """A heat map without a frame; NaN is blank.
+
+    text: format of the numbers on the cells, which are black on light cells and white on dark ones; None for no
+    numbers. low, high: the values at the ends of the colour map, by default the least and the largest of `values`.
+    least: smaller values have no number. size: of the numbers, in points of type.
+    """
+    smoothing = "nearest" if text is None else None
+    image: Any = axes.imshow(values, cmap=colours, vmin=low, vmax=high, interpolation=smoothing)
+    for (row, column), value in np.ndenumerate(values):
+        if text is not None and np.isfinite(value) and value >= least:
+            red, green, blue, _ = image.cmap(image.norm(value))
+            dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.5  # luma of ITU-R BT.601
+            colour = "white" if dark else "black"
+            axes.text(column, row, format(value, text), ha="center", va="center", fontsize=size, color=colour)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    return image
+
+
+def name_ticks(axes: "Axes", columns: Sequence[str], rows: Sequence[str], **column_style: Any) -> None:
+    """Name the columns and the rows of a heat map."""
+    axes.set_xticks(range(len(columns)), columns, **column_style)
+    axes.set_yticks(range(len(rows)), rows)

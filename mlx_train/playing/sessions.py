@@ -1,0 +1,160 @@
+"""The commands `play`, `watch` and `replay`: the record's file, the table at hand, and how to go on afterwards."""
+
+import datetime
+import itertools
+import secrets
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from rich.console import Console
+
+from engine.core.position import Position
+from engine.games.agents import Agent, open_table
+from engine.solved.tablebase import Tablebase, default_path
+from mlx_train.playing.records import GameRecord, play_on
+from mlx_train.playing.review import knows
+from mlx_train.playing.terminal import Game, show
+from mlx_train.system.progress import say
+
+#: The name of the person in a record.
+YOU = "you"
+
+#: The agent that a person plays against unless another is named.
+OPPONENT = "emm:3"
+
+#: The network that judges a game where it is not solved.
+JUDGE = "net:weights/small.json"
+
+#: Where records are kept unless a file is named.
+GAMES = Path("runs/games")
+
+
+def new_record(first: str, second: str, seed: int | None, start: str | None) -> GameRecord:
+    """The record of a new game of two agents by their spellings, or of an agent and `YOU`.
+
+    seed: of the dice, None for a new one. start: the notation of the first position, by default the opening. Raises
+    ValueError for a wrong spelling or notation, and for a finished game.
+    """
+    for name in {first, second} - {YOU}:
+        Agent.parse(name)
+    position = Position.initial() if start is None else Position.from_notation(start)
+    if position.is_over:
+        raise ValueError(f"the game is over in {position}")
+    return GameRecord((first, second), secrets.randbits(32) if seed is None else seed, position)
+
+
+def new_file(path: Path | None = None) -> Path:
+    """The file of a new record: `path`, or a dated file in `GAMES`. Makes its folder.
+
+    Raises ValueError if the file exists, because a game never replaces another; OSError.
+    """
+    if path is None:
+        stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
+        names = (f"{stamp}{f'-{number}' if number > 1 else ''}.jsonl" for number in itertools.count(1))
+        path = next(each for each in (GAMES / name for name in names) if not each.exists())
+    if path.exists():
+        raise ValueError(f"{path} exists already")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def unfinished(path: Path) -> GameRecord:
+    """The record of an unfinished game of a person.
+
+    Raises ValueError for a finished game, or one that was not played in the terminal; OSError.
+    """
+    record = GameRecord.read(path)
+    if record.players.count(YOU) != 1 or record.seed is None:
+        raise ValueError(f"{path}: not a game of yours: {' against '.join(record.players)}, seed {record.seed}")
+    if record.winner is not None:
+        raise ValueError(f"{path}: the game is over")
+    return record
+
+
+def play(record: GameRecord, file: Path, *, hints: bool, table_file: Path | None) -> dict[str, Path]:
+    """Let `YOU` play a game on to its end in the terminal -> the files of the summary. Raises ValueError, OSError."""
+    side = record.players.index(YOU)
+    opponent = Agent.parse(record.players[1 - side])
+    table = _table(table_file)
+    game = Game(_console(), record=record, opponent=opponent, side=side, file=file, hints=hints, table=table)
+    with _kept(record, file, table_file, table) as files:
+        game.run()
+    return files
+
+
+def watch(record: GameRecord, file: Path | None, *, delay: float, table_file: Path | None) -> dict[str, Path]:
+    """Show the game of two agents while it is played -> the files of the summary. Raises ValueError, OSError.
+
+    file: as in `new_file`. delay: seconds a turn, on a terminal.
+    """
+    agents = [Agent.parse(name) for name in record.players]
+    table = _table(table_file)
+    file = new_file(file)
+    with _kept(record, file, table_file, table) as files:
+        show(_console(), record, play_on(record, agents, file), table, delay=delay)
+    return files
+
+
+def replay(file: Path, *, delay: float, step_by_step: bool, table_file: Path | None) -> None:
+    """Show a recorded game. delay: seconds a turn, on a terminal; step_by_step: wait for Enter after each turn instead.
+
+    Raises ValueError, OSError.
+    """
+    record = GameRecord.read(file)
+    table = _table(table_file)
+    with suppress(EOFError):
+        show(_console(), record, record.steps(), table, delay=delay, step_by_step=step_by_step)
+
+
+def _console() -> Console:
+    return Console(highlight=False)
+
+
+def _table(file: Path | None) -> Tablebase | None:
+    """The table of a file; without a file the solved game in its usual place, None if there is none."""
+    return open_table(file) if file is not None or default_path().exists() else None
+
+
+@contextmanager
+def _kept(
+    record: GameRecord, file: Path, table_file: Path | None, table: Tablebase | None
+) -> Iterator[dict[str, Path]]:
+    """However a game ends, say how to go on with it -> the files of the summary, filled in at the end.
+
+    Ctrl-D ends a game like any other end. After Ctrl-C there is no summary, so the file is named here.
+    """
+    files: dict[str, Path] = {}
+    try:
+        yield files
+    except EOFError:
+        print()
+    except KeyboardInterrupt:
+        say(f"\nkept: {file}" if record.turns else "\nnothing was played")
+        raise
+    if record.turns:
+        files["record"] = file
+        what = "play on" if record.winner is None else "look at the game again"
+        say(f"\n{what}: {_next_command(record, file, table_file, table)}")
+
+
+def _next_command(record: GameRecord, file: Path, table_file: Path | None, table: Tablebase | None) -> str:
+    """The command that plays an unfinished game on, or shows a finished one in the most detail that works here."""
+    words = ["replay", str(file)]
+    options = [] if table_file is None else ["--table", str(table_file)]
+    if record.winner is None:
+        words = ["play", "--resume", str(file)]
+    elif table is not None and knows(table, record.start):
+        words = ["analyze", str(file)]
+    elif _can_judge():
+        words, options = ["analyze", str(file)], ["--agent", JUDGE]
+    return shlex.join(["python", "-m", "mlx_train", *words, *options])
+
+
+def _can_judge() -> bool:
+    try:
+        Agent.parse(JUDGE)
+    except (ValueError, OSError):
+        return False
+    return True

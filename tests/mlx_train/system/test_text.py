@@ -1,0 +1,28 @@
+"""Markdown tables, and short names of agents."""
+
+from mlx_train.pictures.models import PUBLISHED, SizePoint, size_table
+from mlx_train.system.text import file_name, markdown_table, short_name, short_names
+
+
+def test_names():
+    assert short_name("net:weights/card.json") == "card"
+    assert short_name("net:weights/card.json.gz:policy") == "card:policy"
+    assert short_name("emm:3") == "emm:3"
+    assert file_name(short_name("net:a b/c d.json@2")) == "c-d-2"
+
+
+def test_short_names_tell_the_agents_apart():
+    agents = ["net:a/x/weights.json", "emm:2", "net:b/x/weights.json:policy", "net:b/x/weights.json", "net:c.json"]
+    assert short_names(agents) == ["a/x/weights", "emm:2", "weights:policy", "b/x/weights", "c"]
+    assert short_names(["net:weights.json", "net:b/weights.json"]) == ["weights", "b/weights"]
+    assert short_names(["net:weights.json", "net:/weights.json.gz"]) == ["weights", "/weights"]
+    assert short_names(["greedy"]) == ["greedy"]
+
+
+def test_markdown():
+    assert markdown_table(("a", "bb"), [(1, 2)]) == "| a | bb |\n| - | -- |\n| 1 | 2  |"
+    ours = SizePoint(name="card", parameters=81_921, regret=0.0085, win_rate=49.2)
+    lines = size_table([ours]).splitlines()
+    assert len(lines) == 2 + len(PUBLISHED) + 1
+    assert "this project" in lines[5]
+    assert "0.0085" in lines[5]
