@@ -6,6 +6,7 @@ UR_DEBUG=1 turns bounds and initialisation checks on and C division off, for the
 import os
 import shutil
 import sys
+import zlib
 from pathlib import Path
 
 from Cython.Build import cythonize
@@ -44,27 +45,35 @@ def extension(source: Path) -> Extension:
 # Plain C, loaded by mlx_train/device/blas.py and not by `import`. Optional: the engine installs even if this fails.
 BLAS_SHIM = Extension("mlx_train.device._blas", ["mlx_train/device/blas_shim.c"], libraries=["dl"], optional=True)
 
-# What `python -m mlx_train web` serves, by folder: an installed package has it below mlx_train/site.
-SITE = {
-    "web": ("*.html", "*.css", "*.js", "*.svg", "*.wasm"),
-    "weights": ("manifest.json", "*.json.gz"),
-}
+# The files of the page that an installed package has in mlx_train/site/web, for `python -m mlx_train web`.
+PAGE = ("*.html", "*.css", "*.js", "*.svg", "*.wasm")
 
 
 class BuildWithSite(build_py):
-    """Builds the Python files, and carries the page and the shipped networks into the package."""
+    """Builds the Python files, and puts the page and the shipped networks into mlx_train/site."""
 
     def run(self) -> None:
-        """Copies what `SITE` lists beside what setuptools copies."""
+        """Copies the page and the manifest, and compresses each network, beside what setuptools copies."""
         super().run()
         if self.editable_mode:
             return
-        for folder, patterns in SITE.items():
-            target = Path(self.build_lib, "mlx_train", "site", folder)
-            target.mkdir(parents=True, exist_ok=True)
-            for pattern in patterns:
-                for file in sorted(Path(folder).glob(pattern)):
-                    shutil.copy(file, target)
+        site = Path(self.build_lib, "mlx_train", "site")
+        for folder in ("web", "weights"):
+            (site / folder).mkdir(parents=True, exist_ok=True)
+        for pattern in PAGE:
+            for file in sorted(Path("web").glob(pattern)):
+                shutil.copy(file, site / "web")
+        for file in sorted(Path("weights").glob("*.json")):
+            if file.name == "manifest.json":
+                shutil.copy(file, site / "weights")
+            else:
+                (site / "weights" / f"{file.name}.gz").write_bytes(compressed(file.read_bytes()))
+
+
+def compressed(content: bytes) -> bytes:
+    """The same bytes as `compressed` of mlx_train/system/files.py, which can't be imported before it is built."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, 16 + zlib.MAX_WBITS, strategy=zlib.Z_FILTERED)
+    return packer.compress(content) + packer.flush()
 
 
 if __name__ == "__main__":  # portable/build.py reads the directives

@@ -110,7 +110,7 @@ def test_commands_run(name, tmp_path):
     """All of a document's, in order, in one folder that looks like a checkout; the game is not solved there."""
     for folder in ("weights", "docs", "notebooks"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
-    shutil.copy(ROOT / "weights/tiny-3k.json", tmp_path / "weights.json")
+    shutil.copy(ROOT / "weights/ur-3k.json", tmp_path / "weights.json")
     environment = os.environ | {"PYTHONPATH": str(ROOT), "UR_CACHE": str(tmp_path / "cache")}
     failures, done = [], set()
     for snippet in filter(run_by_test, SNIPPETS[name]):

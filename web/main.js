@@ -5,7 +5,7 @@ import { Game, throwDice } from "./game.js";
 
 const WEIGHTS = "../weights/"; // beside the page's folder, or at the server's root
 const MODEL = "model"; // the file of `python -m mlx_train web --model`
-const FIRST_NETWORK = "small"; // who plays and judges before anything was chosen
+const FIRST_NETWORK = "ur-29k"; // who plays and judges before anything was chosen
 const SEARCH_DEPTHS = [1, 2, 3];
 const PASS_PAUSE = 2; // a person's turn that passes stays on the page for this many of the other pauses
 const LOAD_SAID = 200; // milliseconds: a network that takes longer to load is spoken of

@@ -37,7 +37,7 @@ def figures(
 ) -> Files:
     """Make the pictures of the documents again, from the shipped models and the solved game."""
     from engine.games.agents import open_table
-    from mlx_train.runs.shipped import read_manifest
+    from mlx_train.networks.manifest import read_manifest
     from mlx_train.tools import gallery
 
     with usage():
@@ -54,7 +54,7 @@ def figures(
         if not chosen:
             return {"loss curve": place / gallery.LOSSES, "folder": place}
     sources = gallery.Sources(
-        table_file=table, cards=read_manifest(folder), folder=folder, games=games, seed=seed, workers=workers
+        table_file=table, models=read_manifest(folder), folder=folder, games=games, seed=seed, workers=workers
     )
     for path in gallery.write_pictures(sources, place, chosen):
         print(path)

@@ -140,16 +140,17 @@ def report(
     """Draw regret and win rate by size, the calibration of win probabilities, where the regret sits, loss curves."""
     from engine.games.agents import Agent, open_table
     from mlx_train.measuring.measures import Truth, calibration, gives_win_probabilities, regret_shares
+    from mlx_train.networks.manifest import read_manifest
     from mlx_train.pictures.report import write_report
-    from mlx_train.runs import shipped
-    from mlx_train.runs.run_folder import find_run, read_record
+    from mlx_train.runs.run_record import find_run, read_record
+    from mlx_train.runs.shipped import size_point
     from mlx_train.system.progress import say
 
     with usage():
         players = [Agent.parse(name) for name in agents or ()]
         records = [read_record(find_run(name)) for name in run or ()]
-    cards = shipped.read_manifest(folder) if (folder / "manifest.json").exists() else []
-    players = players or [card.agent(folder) for card in cards]
+    models = read_manifest(folder) if (folder / "manifest.json").exists() else []
+    players = players or [model.agent(folder) for model in models]
     if not players:
         raise ValueError(f"no models in {folder}: name the agents to look into")
     solution = open_table(table)
@@ -161,5 +162,5 @@ def report(
         if gives_win_probabilities(player):
             calibrations.append(calibration(player, solution, seed=seed))
     note = Truth.of(solution).note
-    print(write_report(output, [card.point() for card in cards], regrets, calibrations, records, note))
+    print(write_report(output, [size_point(model) for model in models], regrets, calibrations, records, note))
     return {"report": output / "report.md", "folder": output}

@@ -9,7 +9,7 @@ import typer
 
 from mlx_train.commands.options import Files, JsonFlag, ModelsFolder, TableFile, one_of
 
-app = typer.Typer(help="List and check the shipped models, or admit a new one.")
+app = typer.Typer(help="List and check the shipped models, or add a model to them.")
 
 
 @app.callback(invoke_without_command=True)
@@ -26,26 +26,30 @@ def models(
     if context.invoked_subcommand is not None:
         return
     from engine.games.agents import open_table
+    from mlx_train.networks.manifest import file_problem, read_manifest
     from mlx_train.runs import shipped
 
-    cards = shipped.read_manifest(folder)
-    problems = {card.name: shipped.problem(card, folder) for card in cards}
+    entries = read_manifest(folder)
+    problems = [file_problem(entry, folder) for entry in entries]
     if as_json:
-        print(json.dumps([dataclasses.asdict(card) | {"problem": problems[card.name]} for card in cards], indent=2))
+        rows = [
+            dataclasses.asdict(entry) | {"problem": problem} for entry, problem in zip(entries, problems, strict=True)
+        ]
+        print(json.dumps(rows, indent=2))
     else:
-        print(shipped.table_of(cards, ["damaged" if problems[card.name] else "ok" for card in cards]))
-    found = [text for text in problems.values() if text]
-    if verify and not found:
-        found = list(shipped.verify(cards, open_table(table), folder))
-    if found:
-        raise RuntimeError("; ".join(found))
+        print(shipped.model_table(entries, ["damaged" if problem else "ok" for problem in problems]))
+    faults = [problem for problem in problems if problem]
+    if verify and not faults:
+        faults = list(shipped.verify(entries, open_table(table), folder))
+    if faults:
+        raise RuntimeError("; ".join(faults))
     if verify and not as_json:
         print("\nevery measure is the manifest's")
 
 
 @app.command()
 def promote(
-    file: Annotated[Path, typer.Argument(help="The JSON weights file to admit.")],
+    file: Annotated[Path, typer.Argument(help="The JSON weights file to add.")],
     name: Annotated[str, typer.Option(help="The model's name; a model of that name is replaced.")],
     what: Annotated[
         str | None, typer.Option(help="What the model is, in one line; by default that of the model it replaces.")
@@ -59,12 +63,12 @@ def promote(
     folder: ModelsFolder = Path("weights"),
     table: TableFile = None,
 ) -> Files:
-    """Check and measure a weights file, and ship it if it passes every gate."""
+    """Check and measure a weights file, and ship it if it passes every check."""
     from engine.games.agents import open_table
-    from mlx_train.runs import shipped
+    from mlx_train.runs import promotion, shipped
 
-    card = shipped.promote(
+    entry = promotion.promote(
         file, name, open_table(table), what=what, command=command, by=measure, folder=folder
     )  # fmt: skip
-    print(shipped.table_of([card], ["ok"]))
-    return {"model": folder / f"{card.name}.json", "manifest": folder / "manifest.json"}
+    print(shipped.model_table([entry], ["ok"]))
+    return {"model": folder / entry.file, "manifest": folder / "manifest.json"}

@@ -31,7 +31,7 @@ AGENTS_HELP = (
 
 def complete_run(incomplete: str) -> list[str]:
     """The shell's completion of a run's name."""
-    from mlx_train.runs.run_folder import run_folders
+    from mlx_train.runs.run_record import run_folders
 
     return [name for name in ("last", *(folder.name for folder in run_folders())) if name.startswith(incomplete)]
 

@@ -66,7 +66,7 @@ def _table(path: Path | None) -> "Tablebase | None":
 
 
 #: The network that judges a game where it is not solved.
-_JUDGE = Path("weights/small.json")
+_JUDGE = Path("weights/ur-29k.json")
 
 
 def _next_command(record: "Record", file: Path, table: Path | None, solution: "Tablebase | None") -> str:
@@ -171,7 +171,7 @@ def watch(
     second: Annotated[
         str,
         typer.Argument(
-            metavar="AGENT", help="Its opponent, such as net:weights/card.json.", autocompletion=complete_agent
+            metavar="AGENT", help="Its opponent, such as net:weights/standard.json.", autocompletion=complete_agent
         ),
     ],
     delay: Delay = 1.0,

@@ -1,4 +1,4 @@
-"""runs, runs show and runs diff: what earlier runs came to."""
+"""runs, runs show and runs diff: the results of earlier runs."""
 
 import json
 from pathlib import Path
@@ -21,7 +21,7 @@ def runs(context: typer.Context, folder: RunsFolder = Path("runs"), as_json: Jso
     if context.invoked_subcommand is not None:
         return
     from mlx_train.pictures.report import runs_table
-    from mlx_train.runs.run_folder import read_record, run_folders
+    from mlx_train.runs.run_record import read_record, run_folders
     from mlx_train.system.progress import say
 
     records = []
@@ -42,11 +42,11 @@ def runs(context: typer.Context, folder: RunsFolder = Path("runs"), as_json: Jso
 def show(run: RunName, folder: RunsFolder = Path("runs"), as_json: JsonFlag = False) -> Files:
     """Show a run: command, versions, the settings that are not the defaults, figures, files."""
     from mlx_train.pictures.report import run_page
-    from mlx_train.runs.run_folder import find_run, read_record
+    from mlx_train.runs.run_record import find_run, read_record
 
     with usage():
-        found = find_run(run, folder)
-    record = read_record(found)
+        path = find_run(run, folder)
+    record = read_record(path)
     print(json.dumps(record.to_dict(), indent=2) if as_json else run_page(record))
     return record.files.files()
 
@@ -55,10 +55,10 @@ def show(run: RunName, folder: RunsFolder = Path("runs"), as_json: JsonFlag = Fa
 def diff(first: RunName, second: RunName, folder: RunsFolder = Path("runs"), as_json: JsonFlag = False) -> None:
     """Compare two runs: the settings and versions that differ, and their figures side by side."""
     from mlx_train.pictures.report import difference_table
-    from mlx_train.runs.run_folder import difference, find_run, read_record
+    from mlx_train.runs.run_record import difference, find_run, read_record
 
     with usage():
-        found = [find_run(name, folder) for name in (first, second)]
-    records = [read_record(path) for path in found]
+        paths = [find_run(name, folder) for name in (first, second)]
+    records = [read_record(path) for path in paths]
     rows = difference(*records)
     print(json.dumps(rows, indent=2) if as_json else difference_table(records[0].name, records[1].name, rows))

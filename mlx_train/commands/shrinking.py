@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from mlx_train.commands.options import Files, JsonFlag, TableFile, Workers, usage
-from mlx_train.config import MAX_SEED
+from mlx_train.config import MAX_SEED, check_choice
 
 
 def compress(
@@ -20,8 +20,8 @@ def compress(
         list[float] | None,
         typer.Option(help="Share of the weights to set to zero, 0 to 0.95; repeat for several; by default 0."),
     ] = None,
-    networks: Annotated[str, typer.Option(help="Networks to take: both, value or policy.")] = "both",
-    calibration: Annotated[int, typer.Option(help="Positions that the rounding looks at.")] = 40_000,
+    networks: Annotated[str, typer.Option(help="Networks to compress: both, value or policy.")] = "both",
+    calibration: Annotated[int, typer.Option(help="Positions at which the rounding keeps the outputs close.")] = 40_000,
     steps: Annotated[int, typer.Option(help="Steps of training with exact labels after the rounding; 0 for none.")] = 0,
     output: Annotated[
         Path, typer.Option(metavar="FOLDER", help="Where files, tables and picture go; older ones are replaced.")
@@ -29,17 +29,17 @@ def compress(
     table: TableFile = None,
     seed: Annotated[
         int,
-        typer.Option(help="Seed of the positions that the rounding and the training look at.", min=0, max=MAX_SEED),
+        typer.Option(help="Seed of the positions of the rounding and of the training.", min=0, max=MAX_SEED),
     ] = 0,
     workers: Workers = None,
     as_json: JsonFlag = False,
 ) -> Files:
-    """Round a model's weights to few bits, and measure what that costs."""
+    """Round a model's weights to few bits, and measure the files against the solved game."""
     from engine.games.agents import open_table
     from engine.network.quantized import MAX_BITS, MIN_BITS
-    from mlx_train.config import check_choice
     from mlx_train.device.memory import peak_line
-    from mlx_train.runs import compression
+    from mlx_train.runs.compression import compress as compress_model
+    from mlx_train.runs.compression_results import reference_curve, write_results
     from mlx_train.system.progress import say
 
     bits, prune = bits or [8, 6, 4], prune or [0.0]
@@ -54,12 +54,11 @@ def compress(
         if steps < 0:
             raise ValueError(f"steps must not be negative, got {steps}")
     solution = open_table(table)
-    found = compression.compress(
+    results = compress_model(
         model, output, solution, bits=bits, prune=prune, networks=networks, calibration=calibration, steps=steps,
-        seed=seed,
-        workers=workers,
+        seed=seed, workers=workers,
     )  # fmt: skip
-    text = compression.write_results(output, found, compression.reference_curve(solution))
-    print(json.dumps([asdict(result) for result in found], indent=2) if as_json else text)
+    text = write_results(output, results, reference_curve(solution))
+    print(json.dumps([asdict(result) for result in results], indent=2) if as_json else text)
     say(peak_line())
     return {"files": output, "picture": output / "compress.png"}

@@ -15,7 +15,7 @@ from mlx_train.commands.options import (
 )
 from mlx_train.config import Config, check_choice
 
-#: What a search can minimise, the default first; `mlx_train.runs.tuning` measures it.
+#: What a search can minimise, the default first; `mlx_train.runs.tuning_trials` measures it.
 MEASURES = ("validation_loss", "regret", "value_error")
 
 #: Settings without an option here: those that the search chooses, and those of a single run.
@@ -43,8 +43,9 @@ def tune(
     """Search for the best learning rate, batch size, width, depth, dropout and blend; leaves a file for --config."""
     from mlx_train.device.memory import prepare
     from mlx_train.runs import tuning
+    from mlx_train.runs.tuning_study import Search, require
 
-    tuning.require()
+    require()
     with usage():
         if measure is not None:
             check_choice("measure", measure, MEASURES)
@@ -53,7 +54,7 @@ def tune(
         if resume is not None and output is not None:
             raise ValueError("--resume goes on in the search's own folder: leave --output out")
         config = prepare(config)
-        search = tuning.Search(config=config, measure=measure or MEASURES[0], table=table)
+        search = Search(config=config, measure=measure or MEASURES[0], table=table)
     if resume is None:
         folder = tuning.begin(search, output)
     else:
@@ -61,6 +62,6 @@ def tune(
     try:
         tuning.tune(folder, search, trials, parallel)
     finally:
-        if folder.table.exists():
-            print(folder.table.read_text().rpartition("\n\n!")[0])
+        if folder.summary.exists():
+            print(folder.summary.read_text().rpartition("\n\n!")[0])
     return folder.files()

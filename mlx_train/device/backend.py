@@ -11,8 +11,8 @@ from mlx_train.device import blas, gpus
 
 blas.prefer_openblas()
 if sys.platform == "linux":
-    # Kernels go to the GPU one by one, and in long queues: about half the time of a step of the card's network as CUDA
-    # graphs (docs/experiments.md, also for the numbers). Without CUDA these mean nothing.
+    # Kernels go to the GPU one by one, and in long queues: about half the time of a step of the standard network as
+    # CUDA graphs (docs/experiments.md, also for the numbers). Without CUDA these mean nothing.
     for name, value in (("USE_CUDA_GRAPHS", "0"), ("MAX_OPS_PER_BUFFER", "1000"), ("MAX_MB_PER_BUFFER", "100000")):
         os.environ.setdefault(f"MLX_{name}", value)
     gpus.choose()

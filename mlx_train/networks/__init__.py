@@ -1,1 +1,3 @@
-"""The networks in MLX, and their weights as JSON. Training and measuring do not belong here."""
+"""The networks in MLX, their weights as JSON, and the manifest of the shipped ones. Training and measuring do not
+belong here.
+"""

@@ -1,7 +1,6 @@
 """Weights between MLX and JSON, in both directions (the format: docs/weights.md)."""
 
 import json
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from engine.network import quantized
 from engine.network.network import LAYOUT, POLICY_OUTPUTS, VALUE_SCALE, read_document
 from mlx_train.device.backend import mx
 from mlx_train.networks.mlp import MLP, Networks
+from mlx_train.system.files import compressed
 
 #: Version of the weights' metadata.
 METADATA_VERSION = "1"
@@ -126,17 +126,6 @@ def document_content(document: dict[str, Any]) -> bytes:
         if isinstance(value, np.ndarray) and not np.isfinite(value).all():
             raise ValueError(f"{key} holds a number that is not finite")
     return "".join(_document_text(document)).encode()
-
-
-def compressed(content: bytes) -> bytes:
-    """The gzip of a text, the same for the same text.
-
-    Weights hardly repeat: short matches, which zlib's default strategy takes, cost more than characters by themselves
-    (measured on the standard networks: 76,300 bytes instead of 71,800 in 8 bits, 783,000 instead of 733,000 as a flat
-    list).
-    """
-    packer = zlib.compressobj(9, zlib.DEFLATED, 16 + zlib.MAX_WBITS, strategy=zlib.Z_FILTERED)
-    return packer.compress(content) + packer.flush()
 
 
 def save_document(path: str | Path, document: dict[str, Any]) -> None:

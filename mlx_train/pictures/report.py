@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from engine.machine.files import atomic_file
 from mlx_train.config import Config
 from mlx_train.measuring.measures import KINDS, Calibration, Exactness, RegretShares, WinRate
-from mlx_train.runs.run_folder import RunRecord, changed_settings
+from mlx_train.runs.run_record import RunRecord, changed_settings
 from mlx_train.system.files import write_text
 
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ everything else out.
 """
 
 import contextlib
+import functools
 import gzip
 import re
 import sys
@@ -18,6 +19,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
+
+from mlx_train.system.files import compressed
 
 #: Nothing but this machine reaches the server.
 HOST = "127.0.0.1"
@@ -65,12 +68,10 @@ class Site:
         folder, _, name = path.removeprefix("/").rpartition("/")
         if folder not in ("", "weights"):
             return None
-        found = _entry(self.weights if folder else self.page, name or "index.html")
-        if found is None or found.suffix not in TYPES:
-            return None
-        if found.exists():
-            return TYPES[found.suffix], found.read_bytes()
-        return TYPES[found.suffix], gzip.decompress(found.with_name(found.name + ".gz").read_bytes())
+        name = name or "index.html"
+        kind = TYPES.get(Path(name).suffix)
+        content = _content(self.weights if folder else self.page, name) if kind else None
+        return (kind, content) if kind and content is not None else None
 
     def policy(self) -> str:
         """The Content-Security-Policy of the page's own <meta>, and that no other page may frame it."""
@@ -86,10 +87,24 @@ class Site:
         return f"http://{HOST}:{port}/{query}"
 
 
-def _entry(folder: Path, name: str) -> Path | None:
-    """The file of that very name in a folder, or one that only its gzip is there for. No other path leads there."""
+def _content(folder: Path, name: str) -> bytes | None:
+    """The bytes of a file of a folder; None where the folder has no such file. No other path is followed.
+
+    A checkout has a network as NAME.json, an installed package as NAME.json.gz: the other form is made here.
+    """
     names = {path.name for path in folder.iterdir()}
-    return folder / name if name in names or f"{name}.gz" in names else None
+    plain = folder / name.removesuffix(".gz")
+    if name.endswith(".json.gz") and plain.name in names:
+        return _compressed(plain, plain.stat().st_mtime_ns)
+    if name in names:
+        return (folder / name).read_bytes()
+    return gzip.decompress((folder / f"{name}.gz").read_bytes()) if f"{name}.gz" in names else None
+
+
+@functools.lru_cache(maxsize=32)
+def _compressed(path: Path, modified: int) -> bytes:
+    """The gzip of a file, kept until the file changes. modified: nanoseconds."""
+    return compressed(path.read_bytes())
 
 
 def locate(model: Path | None = None) -> Site:

@@ -1,3 +1,3 @@
-"""Work that leaves a folder of files: the phases of a run, the search for settings, compression, the shipped
-models.
+"""Commands whose work leaves a folder or a model: runs, the search for settings, compression, conversion, the shipped
+models. The training itself and the measures do not belong here.
 """

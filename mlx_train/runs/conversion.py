@@ -12,12 +12,12 @@ from mlx_train.training.checkpoint import load_model
 
 
 def convert(source: Path, target: Path, policy: Path | None = None) -> str:
-    """Write `target` from `source`; returns one line that says what was done.
+    """Convert weights between files -> one line that names both files.
 
-    A checkpoint, a folder of them (the newest counts) or a JSON file becomes JSON (.json, .json.gz) or safetensors
-    (.safetensors, the names of `Networks.parameters()`), with the networks that are there. Files of other feature sets
-    convert too. policy: a JSON file whose policy network, of the same hidden layers, activation and features, takes the
-    place of the source's. Raises ValueError, OSError.
+    source: a checkpoint, a folder of checkpoints (the newest is taken) or a JSON file; of any feature set. target: JSON
+    (.json, .json.gz) or safetensors (.safetensors, with the names of `Networks.parameters()`), with the networks that
+    the source has. policy: a JSON file whose policy network replaces the source's; it has the same hidden layers,
+    activation and features. Raises ValueError, OSError.
     """
     if source.is_dir() or source.suffix == ".safetensors":
         model, config, metadata = load_model(source)
@@ -26,13 +26,13 @@ def convert(source: Path, target: Path, policy: Path | None = None) -> str:
         model, document = load_networks(source)
         document = flattened(document)
     if policy is not None:
-        other, theirs = load_networks(policy)
-        if _shape(theirs) != _shape(document) or theirs["policy_weights"] is None:
+        other, other_document = load_networks(policy)
+        if _shape(other_document) != _shape(document) or other_document["policy_weights"] is None:
             raise ValueError(
                 f"{policy} has no policy network of the same sizes, activation and features as those of {source}"
             )
         model.policy = other.policy
-        document["policy_weights"] = theirs["policy_weights"]
+        document["policy_weights"] = other_document["policy_weights"]
     if target.name.endswith((".json", ".json.gz")):
         save_document(target, document)
     elif target.suffix == ".safetensors":
@@ -46,5 +46,5 @@ def convert(source: Path, target: Path, policy: Path | None = None) -> str:
 
 
 def _shape(document: dict[str, Any]) -> tuple[Any, ...]:
-    """What two networks of one document have in common."""
+    """What two networks must share to stand in one document."""
     return document["network_config"], document["architecture"]["activation"], document.get("feature_set")

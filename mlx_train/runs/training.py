@@ -24,7 +24,8 @@ from mlx_train.networks.mlp import Networks
 from mlx_train.networks.weights import METADATA_VERSION, load_into, save_document, to_document
 from mlx_train.pictures.report import loss_curve, save_figure
 from mlx_train.runs.generation import process_workers, solved_table
-from mlx_train.runs.run_folder import Run, mean_over_time
+from mlx_train.runs.run_folder import Run
+from mlx_train.runs.run_record import mean_over_time
 from mlx_train.system.event_files import Events
 from mlx_train.system.kill_points import moment
 from mlx_train.system.progress import progress, say

@@ -56,7 +56,7 @@ _SEEDED = """
         array[0] = state >> 11;
         return array;
     };
-    const settings = { players: ["human", "net:card"], judge: "small", speed: "0", hints: true };
+    const settings = { players: ["human", "net:standard"], judge: "ur-29k", speed: "0", hints: true };
     localStorage.setItem("ur-settings", JSON.stringify(settings));
 """
 _TAKE_HINTS = """async (least) => {

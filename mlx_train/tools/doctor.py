@@ -36,7 +36,7 @@ def examine() -> dict[str, Any]:
 
 
 def training_speed(device: str, batch_size: int = Config.batch_size) -> float:
-    """Decisions a second through the training step of the card's networks, random inputs, data at hand."""
+    """Decisions a second through the training step of the standard networks, random inputs, data at hand."""
     from mlx_train.data.batches import Batch, FeatureRows
     from mlx_train.device.backend import mx, use_device
     from mlx_train.training.trainer import Trainer

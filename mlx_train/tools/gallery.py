@@ -21,10 +21,11 @@ from mlx_train.measuring.measures import (
     regret_shares,
 )
 from mlx_train.measuring.round_robin import compare, matrix_picture
+from mlx_train.networks.manifest import WEIGHTS, ModelEntry
 from mlx_train.pictures import figures
 from mlx_train.pictures.report import calibration_plot, rate_distortion, regret_map, run_losses, save_figure
-from mlx_train.runs.run_folder import read_record
-from mlx_train.runs.shipped import WEIGHTS, Card
+from mlx_train.runs.run_record import read_record
+from mlx_train.runs.shipped import size_point
 from mlx_train.system.files import write_text
 from mlx_train.system.progress import progress, say
 
@@ -48,7 +49,7 @@ CLASSIC = ("random", "greedy", "emm:1", "emm:2", "emm:3", "emm:4")
 CHOSEN_AGAIN = 10_000
 
 #: Who plays against perfect play to tell luck from skill; a name of the manifest stands for the model.
-SKILLED = ("card", "search", "emm:3", "greedy", "random")
+SKILLED = ("standard", "search", "emm:3", "greedy", "random")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +57,7 @@ class Sources:
     """What the pictures are made from, and how much of it. table_file: of the solved game, None for the usual one."""
 
     table_file: Path | None = None
-    cards: Sequence[Card]
+    models: Sequence[ModelEntry]
     folder: Path = WEIGHTS
     games: int = 1000
     decisions: int = DECISIONS
@@ -73,8 +74,8 @@ class Sources:
     def agent(self, name: str) -> Agent:
         """The player of a shipped model, or of that spelling. Raises ValueError for neither."""
         if name not in self._agents:
-            card = next((card for card in self.cards if card.name == name), None)
-            self._agents[name] = card.agent(self.folder) if card else Agent.parse(name)
+            entry = next((entry for entry in self.models if entry.name == name), None)
+            self._agents[name] = entry.agent(self.folder) if entry else Agent.parse(name)
         return self._agents[name]
 
 
@@ -83,7 +84,7 @@ def _board(sources: Sources) -> str:
 
 
 def _matrix(sources: Sources) -> "Figure":
-    models = [card.name for card in sources.cards]
+    models = [entry.name for entry in sources.models]
     perfect = ["perfect"] if sources.table.pieces == 7 else []
     agents = [sources.agent(name) for name in (*CLASSIC, *models, *perfect)]
     return matrix_picture(compare(agents, sources.games, seed=sources.seed, workers=sources.workers))
@@ -108,7 +109,11 @@ def _features(sources: Sources) -> "Figure":
 def _importance(sources: Sources) -> "Figure":
     with progress("importance", len(SHUFFLED), "groups") as update:
         found = permutation_importance(
-            sources.agent("card"), sources.table, min(sources.decisions, CHOSEN_AGAIN), sources.seed, progress=update
+            sources.agent("standard"),
+            sources.table,
+            min(sources.decisions, CHOSEN_AGAIN),
+            sources.seed,
+            progress=update,
         )
     return figures.importance_chart(found)
 
@@ -129,11 +134,11 @@ def _skill(sources: Sources) -> "Figure":
 #: How each picture is made, by its file's name.
 PICTURES: "dict[str, Callable[[Sources], Figure | str]]" = {
     "board.svg": _board,
-    "rate-distortion.png": lambda sources: rate_distortion([card.point() for card in sources.cards]),
+    "rate-distortion.png": lambda sources: rate_distortion([size_point(entry) for entry in sources.models]),
     "matrix.png": _matrix,
-    "card-calibration.png": _calibration("card"),
+    "standard-calibration.png": _calibration("standard"),
     "search-calibration.png": _calibration("search"),
-    "card-regret.png": _regret("card"),
+    "standard-regret.png": _regret("standard"),
     "search-regret.png": _regret("search"),
     "features.png": _features,
     "importance.png": _importance,

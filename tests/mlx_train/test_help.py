@@ -120,11 +120,13 @@ def test_without_arguments_there_are_five_commands_to_begin_with(tmp_path):
     [
         ("gready", "greedy"), ("perfct", "perfect"), ("randm", "random"), ("random:3", "random"), ("em:3", "emm:3"),
         ("emm-evolvd:2", "emm-evolved:2"), ("nett:some/file.json", "net:some/file.json"),
-        ("tiny-3k", "net:weights/tiny-3k.json"), ("weights/card.json", "net:weights/card.json"),
-        ("net:weights/smal.json", "weights/small.json"), ("net:weights/Card.json", "weights/card.json"),
-        ("smal", "net:weights/small.json"), ("carrd", "net:weights/card.json"), ("Card.json", "net:weights/card.json"),
-        ("EMM:3", "emm:3"), ("NET:weights/card.json", "net:weights/card.json"),
-        ("net:card", "weights/card.json"), ("net:card.json", "weights/card.json"), ("net:carrd@2", "weights/card.json"),
+        ("ur-3k", "net:weights/ur-3k.json"), ("weights/standard.json", "net:weights/standard.json"),
+        ("net:weights/ur-29.json", "weights/ur-29k.json"), ("net:weights/Standard.json", "weights/standard.json"),
+        ("ur-29", "net:weights/ur-29k.json"), ("standrd", "net:weights/standard.json"),
+        ("Standard.json", "net:weights/standard.json"),
+        ("EMM:3", "emm:3"), ("NET:weights/standard.json", "net:weights/standard.json"),
+        ("net:standard", "weights/standard.json"), ("net:standard.json", "weights/standard.json"),
+        ("net:standrd@2", "weights/standard.json"),
     ],
 )  # fmt: skip
 def test_a_mistyped_agent_is_told_the_nearest(typed, meant, monkeypatch):
@@ -136,9 +138,9 @@ def test_a_mistyped_agent_is_told_the_nearest(typed, meant, monkeypatch):
 def test_only_what_may_be_a_network_is_suggested(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "weights").mkdir()
-    for name in ("card.jsonl", "manifest.json", "weights/manifest.json", "weights/hard.json.gz"):
+    for name in ("standard.jsonl", "manifest.json", "weights/manifest.json", "weights/standrd.json.gz"):
         (tmp_path / name).write_text("")
-    for typed, meant in (("net:card.json", "weights/hard.json.gz"), ("hrd", "net:weights/hard.json.gz")):
+    for typed, meant in (("net:standard.json", "weights/standrd.json.gz"), ("stndrd", "net:weights/standrd.json.gz")):
         with pytest.raises((ValueError, FileNotFoundError), match=re.escape(f"did you mean {meant}?")):
             Agent.parse(typed)
     for typed in ("manifest", "weights/manifest.json", "net:manifes.json", "net:weights/manifes.json"):
@@ -181,7 +183,7 @@ def test_every_command_ends_with_one_summary(tmp_path):
     notation = "..............:0|..............:0"
     result = call("analyze", notation, "--roll", 1, cwd=tmp_path)
     assert re.fullmatch(r"\ndone in \d+(\.\d)? s\n", result.stderr)
-    exported = call("export", ROOT / "weights/tiny-3k.json", tmp_path / "again.json", cwd=tmp_path)
+    exported = call("export", ROOT / "weights/ur-3k.json", tmp_path / "again.json", cwd=tmp_path)
     assert exported.returncode == 0, exported.stderr
     assert re.fullmatch(rf"\ndone in \d+(\.\d)? s\n  weights +{re.escape(str(tmp_path))}/again.json\n", exported.stderr)
     told = call("analyze", notation, "--json", cwd=tmp_path)
@@ -234,7 +236,7 @@ def test_completion_in_bash(program):
     assert complete(program, "run", "--teacher", "e") == ["exact"]
     assert complete(program, "run", "--activation", "s") == ["silu"]
     assert complete(program, "evaluate", "gr") == ["greedy"]
-    assert "net:weights/card.json" in complete(program, "compare", "random", "net")
+    assert "net:weights/standard.json" in complete(program, "compare", "random", "net")
 
 
 @pytest.mark.parametrize(

@@ -157,7 +157,7 @@ def native_refusal(document, path):
 def test_ur_js_refuses_what_the_engine_refuses(tmp_path):
     documents = weights_files()
     printed = node(
-        "tests/support/ur_cases.mjs", WASM, "weights/card.json", write(tmp_path / "documents.json", documents)
+        "tests/support/ur_cases.mjs", WASM, "weights/standard.json", write(tmp_path / "documents.json", documents)
     )
     found = json.loads(printed)
     expected = {name: native_refusal(document, tmp_path / "one.json") for name, document in documents.items()}

@@ -40,7 +40,7 @@ class Questions:
         (self.packed | self.rolls.astype(np.uint64) << np.uint64(56)).astype("<u8").tofile(folder / "positions")
         np.array([list(points.values()) for points in PRESETS.values()], "<f8").tofile(folder / "weights")
         self.networks = [
-            str(ROOT / "weights" / "card.json"),
+            str(ROOT / "weights" / "standard.json"),
             write(folder / "silu.json", random_document(3, (37, 20), "silu")),
         ]
         for number, path in enumerate(self.networks):

@@ -10,7 +10,7 @@ import { Ur, fromNotation, toNotation } from "../../web/ur.js";
 
 const [wasm, networkPath, documentsPath] = process.argv.slice(2);
 const bytes = readFileSync(wasm);
-const card = JSON.parse(readFileSync(networkPath, "utf8"));
+const standard = JSON.parse(readFileSync(networkPath, "utf8"));
 const documents = JSON.parse(readFileSync(documentsPath, "utf8"));
 
 assert.deepEqual(WebAssembly.Module.imports(new WebAssembly.Module(bytes)), [], "ur.wasm needs nothing of its host");
@@ -54,9 +54,9 @@ assert.deepEqual(ur.search(opening, 0, 3), []);
 
 // Networks: what is given back is used again, and asked no more.
 for (const weights of ["default", "evolved"]) ur.search(opening, 1, 2, weights);
-ur.free(ur.loadNetwork(card));
+ur.free(ur.loadNetwork(standard));
 const before = ur.memoryBytes;
-const kept = ur.loadNetwork(card);
+const kept = ur.loadNetwork(standard);
 const value = ur.value(kept, position);
 for (let i = 0; i < 20; i++) {
   const net = ur.loadNetwork(documents.accepted);

@@ -73,7 +73,7 @@ def visit(browser, address):
         page.on("console", lambda message: troubles.append(message.text))
         page.on("pageerror", lambda error: troubles.append(str(error)))
         page.on("request", lambda request: request.url.startswith(("blob:", address)) or troubles.append(request.url))
-        stored = {"players": ["human", "emm:1"], "judge": "tiny-3k", "speed": "0", "hints": True} | settings
+        stored = {"players": ["human", "emm:1"], "judge": "ur-3k", "speed": "0", "hints": True} | settings
         page.add_init_script(
             f"localStorage.getItem('ur-settings') ?? localStorage.setItem('ur-settings', '{json.dumps(stored)}')"
         )
@@ -184,7 +184,7 @@ def test_a_whole_game_by_clicks(visit):
 
 
 def test_a_whole_game_by_keys(visit):
-    page = visit(PHONE, players=["net:tiny-3k", "human"])
+    page = visit(PHONE, players=["net:ur-3k", "human"])
     walked = set()
     for turn in range(1000):
         next_step = wait(page, READY)
@@ -197,7 +197,7 @@ def test_a_whole_game_by_keys(visit):
         page.keyboard.press("Enter")
     assert walked == {True, False}
     record = record_of(page)
-    assert record.players == ("net:weights/tiny-3k.json", "you")
+    assert record.players == ("net:weights/ur-3k.json", "you")
     assert record.winner is not None
 
 
@@ -237,7 +237,7 @@ def test_the_focus_stays_where_a_person_put_it(visit):
 
 
 def test_two_agents_play_while_watched(visit):
-    page = visit(players=["emm:3", "net:tiny-3k"], speed="180")
+    page = visit(players=["emm:3", "net:ur-3k"], speed="180")
     assert page.inner_text("#status") == "Two agents are ready."
     page.click("#action")
     wait(page, "document.querySelectorAll('#log li').length >= 4")
@@ -258,7 +258,7 @@ def test_two_agents_play_while_watched(visit):
     assert page.inner_text("#status").startswith(("Blue wins", "Orange wins")[winner])
 
 
-@pytest.mark.parametrize("name", ["tiny-3k", "card"])
+@pytest.mark.parametrize("name", ["ur-3k", "standard"])
 def test_the_values_shown_are_the_engines(visit, name):
     page = visit(judge=name)
     to_a_choice(page)
@@ -357,7 +357,7 @@ def test_a_policy_alone_plays_but_values_nothing(visit, models):
     page.select_option("#judge", "policy.json")
     page.wait_for_selector("#notice:not([hidden])")
     assert "policy.json has a policy alone" in page.inner_text("#notice-text")
-    assert page.input_value("#judge") == "tiny-3k"
+    assert page.input_value("#judge") == "ur-3k"
 
 
 def test_a_file_takes_the_place_of_the_judge(visit, models):
@@ -386,7 +386,7 @@ def test_a_judge_that_fails_does_not_stop_the_game(visit):
         replace_worker(page, WORKER + "methods.judge = () => { throw new Error('a fault'); };")
 
     page = visit(prepare=without_values)
-    assert page.inner_text("#notice-text") == "tiny-3k gives no odds: a fault"
+    assert page.inner_text("#notice-text") == "ur-3k gives no odds: a fault"
     assert page.input_value("#judge") == ""
     to_a_choice(page)
 
@@ -400,15 +400,15 @@ def test_a_roll_that_comes_after_its_game_is_forgotten(visit):
         };
         const { fetchNetwork } = methods;
         methods.fetchNetwork = async (ur, name, addresses) => {
-            if (name === "card") await new Promise((resolve) => setTimeout(resolve, 1500));
+            if (name === "standard") await new Promise((resolve) => setTimeout(resolve, 1500));
             return fetchNetwork(ur, name, addresses);
         };"""
     page = visit(prepare=lambda page: replace_worker(page, WORKER + late), players=["emm:1", "emm:1"])
     page.click("#action")
     page.wait_for_timeout(100)
-    page.select_option("#player-1", "net:card")
+    page.select_option("#player-1", "net:standard")
     page.click("#new-game")
-    wait(page, "document.getElementById('name-1').textContent === 'card'")
+    wait(page, "document.getElementById('name-1').textContent === 'standard'")
     assert page.is_hidden("#notice")
 
 
@@ -421,19 +421,19 @@ def test_the_networks_of_the_next_game_are_waited_for(visit):
         else:
             held.append(route)
 
-    page = visit(prepare=lambda page: page.route("**/card.json.gz", hold))
+    page = visit(prepare=lambda page: page.route("**/standard.json.gz", hold))
     to_a_choice(page)
-    page.select_option("#player-1", "net:card")
+    page.select_option("#player-1", "net:standard")
     page.click("#new-game")
-    wait(page, "document.getElementById('status').textContent === 'Loading card…'")
+    wait(page, "document.getElementById('status').textContent === 'Loading standard…'")
     assert page.locator(".movable, .move, #action:enabled, #undo:enabled, #download:enabled").count() == 0
     page.locator(".square").first.dispatch_event("click")
-    page.select_option("#player-0", "net:tiny-9k")
+    page.select_option("#player-0", "net:ur-9k")
     freed.append(True)
     for route in held:
         route.continue_()
-    wait(page, "document.getElementById('name-0').textContent === 'tiny-9k'")
-    assert page.inner_text("#name-1") == "card"
+    wait(page, "document.getElementById('name-0').textContent === 'ur-9k'")
+    assert page.inner_text("#name-1") == "standard"
     wait(page, READY)
     page.click("#action")
     wait(page, "document.querySelectorAll('#log li').length > 2")
@@ -444,8 +444,8 @@ def test_the_networks_of_the_next_game_are_waited_for(visit):
     ("query", "players", "name"),
     [
         ("good.json", ["human", "emm:1"], "good.json"),
-        ("100%25%20a%23b%3F", ["emm:3", "net:tiny-3k"], "100% a#b?"),
-        ("tiny-3k", ["emm:3", "human"], "tiny-3k (file)"),
+        ("100%25%20a%23b%3F", ["emm:3", "net:ur-3k"], "100% a#b?"),
+        ("ur-3k", ["emm:3", "human"], "ur-3k (file)"),
     ],
 )
 def test_the_model_of_the_command_is_played(visit, query, players, name):
@@ -478,8 +478,8 @@ def test_plain_weights_where_the_browser_inflates_nothing(visit, address):
         page.context.on("request", lambda request: asked.append(request.url))
 
     page = visit(prepare=old_browser)
-    assert page.input_value("#judge") == "tiny-3k"
-    assert f"{address}weights/tiny-3k.json" in asked
+    assert page.input_value("#judge") == "ur-3k"
+    assert f"{address}weights/ur-3k.json" in asked
     assert not any(url.endswith(".gz") for url in asked)
 
 

@@ -657,8 +657,8 @@ class TestNode:
         assert "96 probabilities agree" in result.stdout
 
     def test_the_shipped_network(self):
-        vector = Path(random_networks.__file__).with_name("card_vector.json")
-        result = self.check(vector.parents[2] / "weights/card.json", vector)
+        vector = Path(random_networks.__file__).with_name("standard_vector.json")
+        result = self.check(vector.parents[2] / "weights/standard.json", vector)
         assert result.returncode == 0, result.stderr
         assert "160 probabilities agree" in result.stdout
 

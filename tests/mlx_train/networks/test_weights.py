@@ -21,7 +21,7 @@ from mlx_train.training.trainer import Trainer, train
 
 @pytest.fixture(scope="module")
 def trained(games):
-    """The card's networks after a little training."""
+    """The standard networks after a little training."""
     use_device("cpu")
     config = resolve("quick", epochs=3, batch_size=128)
     source = SearchSource(config, Decisions(games, {}))

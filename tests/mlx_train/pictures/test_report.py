@@ -9,6 +9,7 @@ from commandline import call
 
 from engine import Agent, Position
 from mlx_train.measuring.measures import KINDS, calibration, decision_regrets, move_kinds, regret_shares
+from mlx_train.networks.manifest import MeasureSettings, read_manifest
 from mlx_train.pictures import report
 from mlx_train.pictures.report import (
     PUBLISHED,
@@ -21,7 +22,8 @@ from mlx_train.pictures.report import (
     size_table,
     write_report,
 )
-from mlx_train.runs.shipped import Settings, promote, read_manifest
+from mlx_train.runs.promotion import promote
+from mlx_train.runs.shipped import size_point
 
 ROOT = Path(__file__).parents[3]
 PNG = b"\x89PNG"
@@ -88,8 +90,8 @@ def test_calibration_by_steps(table, network):
 
 
 def test_names():
-    assert short_name("net:weights/card.json") == "card"
-    assert short_name("net:weights/card.json.gz:policy") == "card:policy"
+    assert short_name("net:weights/standard.json") == "standard"
+    assert short_name("net:weights/standard.json.gz:policy") == "standard:policy"
     assert short_name("emm:3") == "emm:3"
     assert file_name(short_name("net:a b/c d.json@2")) == "c-d-2"
 
@@ -104,7 +106,7 @@ def test_short_names_tell_the_agents_apart():
 
 def test_markdown():
     assert markdown_table(("a", "bb"), [(1, 2)]) == "| a | bb |\n| - | -- |\n| 1 | 2  |"
-    ours = SizePoint(name="card", parameters=81_921, regret=0.0085, win_rate=49.2)
+    ours = SizePoint(name="standard", parameters=81_921, regret=0.0085, win_rate=49.2)
     lines = size_table([ours]).splitlines()
     assert len(lines) == 2 + len(PUBLISHED) + 1
     assert "this project" in lines[5]
@@ -113,7 +115,7 @@ def test_markdown():
 
 def test_every_picture_is_written(table, network, tmp_path):
     agents = [Agent.parse("greedy"), Agent.parse(f"net:{network}")]
-    ours = [SizePoint(name="card", parameters=81_921, regret=0.0085, win_rate=49.2)]
+    ours = [SizePoint(name="standard", parameters=81_921, regret=0.0085, win_rate=49.2)]
     shares = [regret_shares(agent, table, 200) for agent in agents]
     text = write_report(tmp_path / "new", ours, shares, [calibration(agents[1], table, 500)])
     pictures = {"rate-distortion.png", "greedy-regret.png", "tiny-regret.png", "tiny-calibration.png"}
@@ -147,12 +149,12 @@ def test_the_unit_of_the_value_loss():
 
 def test_names_by_size_meet_nothing():
     """Of the shipped models: neither each other nor the published line, its rings, our squares or the legend."""
-    cards = read_manifest(ROOT / "weights")
-    figure = report.rate_distortion([card.point() for card in cards])
+    models = read_manifest(ROOT / "weights")
+    figure = report.rate_distortion([size_point(model) for model in models])
     figure.draw_without_rendering()
     for axes in figure.axes:
         published, ours = axes.lines
-        assert len(axes.texts) == len(cards)
+        assert len(axes.texts) == len(models)
         boxes = [text.get_window_extent() for text in axes.texts]
         path = published.get_transform().transform_path(published.get_path())
         places = [*path.vertices, *axes.transData.transform(ours.get_xydata())]
@@ -170,15 +172,15 @@ def test_a_ring_is_seen_upon_a_square():
 
 def test_the_sizes_in_bytes_say_whose_they_are():
     points = [BytesPoint(name="int8", bytes=60_000, regret=0.006)]
-    axes = report.regret_by_bytes("card", {"value": points, "policy": points}, points).axes[0]
+    axes = report.regret_by_bytes("standard", {"value": points, "policy": points}, points).axes[0]
     labels = [text.get_text() for text in axes.get_legend().get_texts()]
-    assert labels[:3] == ["card's value network", "card's policy network", "exact table, rounded"]
-    assert axes.get_title().startswith("card in fewer bits a weight")
+    assert labels[:3] == ["standard's value network", "standard's policy network", "exact table, rounded"]
+    assert axes.get_title().startswith("standard in fewer bits a weight")
 
 
 def test_the_command(table, network, tmp_path):
     table.save(tmp_path / "two.table")
-    settings = Settings(positions=100, decisions=100, games=4, pieces=table.pieces)
+    settings = MeasureSettings(positions=100, decisions=100, games=4, pieces=table.pieces)
     folder = tmp_path / "weights"
     promote(network, "tiny", table, what="tiny", command="by hand", folder=folder, settings=settings)
     common = ("--folder", folder, "--table", tmp_path / "two.table", "--output", tmp_path / "out")

@@ -16,6 +16,7 @@ import pytest
 from setuptools import Distribution
 
 from mlx_train.playing import server as page_server
+from mlx_train.system.files import compressed
 
 ROOT = Path(__file__).parents[3]
 GOLDEN = ROOT / "tests" / "support" / "golden_network.json"
@@ -23,7 +24,7 @@ GOLDEN = ROOT / "tests" / "support" / "golden_network.json"
 
 @pytest.fixture
 def site(tmp_path):
-    """A site of the checkout's page, its wasm a stand-in, and of one shipped network in gzip alone."""
+    """A site of the checkout's page, its wasm a stand-in, and of two networks: one as plain JSON, one as gzip."""
     page, weights = tmp_path / "web", tmp_path / "weights"
     page.mkdir()
     weights.mkdir()
@@ -33,6 +34,7 @@ def site(tmp_path):
     (page / "ur.wasm").write_bytes(b"\0asm")
     (page / "notes.txt").write_text("not for the browser")
     (weights / "one.json.gz").write_bytes(gzip.compress(b'{"a": 1}'))
+    (weights / "two.json").write_bytes(b'{"a": 2}')
     (tmp_path / "secret.json").write_text("{}")
     return page_server.Site(page=page, weights=weights)
 
@@ -122,14 +124,29 @@ def test_a_name_of_elsewhere_is_not_answered(site):
         assert ask(port, "/", Host="")[0] == 421
 
 
-def test_plain_weights_come_from_the_compressed_file(site):
+@pytest.mark.parametrize(("name", "content"), [("one", b'{"a": 1}'), ("two", b'{"a": 2}')])
+def test_weights_come_plain_and_compressed_whichever_file_is_there(site, name, content):
     with serving(site) as port:
-        packed = ask(port, "/weights/one.json.gz")
-        plain = ask(port, "/weights/one.json")
+        packed = ask(port, f"/weights/{name}.json.gz")
+        plain = ask(port, f"/weights/{name}.json")
     assert packed[1]["Content-Type"] == "application/gzip"
     assert "Content-Encoding" not in packed[1]
-    assert gzip.decompress(packed[2]) == plain[2] == b'{"a": 1}'
+    assert gzip.decompress(packed[2]) == plain[2] == content
     assert plain[1]["Content-Type"] == "application/json"
+
+
+def test_a_network_that_changes_is_compressed_again(site):
+    file = site.weights / "two.json"
+    packed = site.file("/weights/two.json.gz")[1]
+    assert site.file("/weights/two.json.gz")[1] is packed
+    file.write_bytes(b'{"a": 3}')
+    os.utime(file, ns=(0, 0))
+    assert gzip.decompress(site.file("/weights/two.json.gz")[1]) == b'{"a": 3}'
+
+
+def test_the_json_goes_before_a_gzip_beside_it(site):
+    (site.weights / "two.json.gz").write_bytes(gzip.compress(b"old"))
+    assert gzip.decompress(site.file("/weights/two.json.gz")[1]) == b'{"a": 2}'
 
 
 def test_a_damaged_file_is_an_answer(site):
@@ -235,7 +252,7 @@ def test_a_missing_engine_says_how_to_build_it(tmp_path):
 def test_an_installed_package_has_the_site(tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
     build = runpy.run_path("setup.py")["BuildWithSite"](
-        Distribution({"packages": ["mlx_train", "mlx_train.playing"], "script_name": "setup.py"})
+        Distribution({"packages": ["mlx_train", "mlx_train.playing", "mlx_train.system"], "script_name": "setup.py"})
     )
     build.build_lib = str(tmp_path)
     build.ensure_finalized()
@@ -248,6 +265,9 @@ def test_an_installed_package_has_the_site(tmp_path, monkeypatch):
         "manifest.json",
         *(f"{model['name']}.json.gz" for model in models),
     }
+    for model in models:
+        packed = (site / "weights" / f"{model['name']}.json.gz").read_bytes()
+        assert packed == compressed((ROOT / "weights" / f"{model['name']}.json").read_bytes())
     if "ur.wasm" in page:
         code = "from mlx_train.playing.server import locate; print(locate().page)"
         result = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)

@@ -340,10 +340,10 @@ class TestCommands:
         line, _ = goes_on(*whole, "whole.jsonl", "--table", table_file)
         assert line == f"replay whole.jsonl --table {table_file}"  # the table has too few pieces to judge it
         (tmp_path / "weights").mkdir()
-        (tmp_path / "weights/small.json").write_bytes(GOLDEN_NETWORK.read_bytes())
+        (tmp_path / "weights/ur-29k.json").write_bytes(GOLDEN_NETWORK.read_bytes())
         line, answer = goes_on(*game, "third.jsonl")
-        assert line == "analyze third.jsonl --agent net:weights/small.json"
-        assert "judged by net:weights/small.json" in answer
+        assert line == "analyze third.jsonl --agent net:weights/ur-29k.json"
+        assert "judged by net:weights/ur-29k.json" in answer
         begun = ("play", "--opponent", "greedy", "--start", START, "--record", "mine.jsonl", "--table", table_file)
         line, answer = goes_on(*begun, input="\n")
         assert line == f"play --resume mine.jsonl --table {table_file}"

@@ -15,19 +15,14 @@ from mlx_train.config import Config
 from mlx_train.data.exact import ExactSource
 from mlx_train.device.backend import mx
 from mlx_train.measuring.measures import rounded_table_regret
+from mlx_train.networks.manifest import MeasureSettings
 from mlx_train.networks.mlp import scaled
 from mlx_train.networks.weights import document_content, from_document, restore, save_document
-from mlx_train.runs.compression import (
-    calibration_inputs,
-    compress,
-    finetune,
-    points,
-    quantize,
-    reference_curve,
-    table_of,
-)
+from mlx_train.runs.compression import calibration_inputs, compress
+from mlx_train.runs.compression_results import points, reference_curve, results_table
 from mlx_train.runs.conversion import convert
-from mlx_train.runs.shipped import Settings, promote
+from mlx_train.runs.promotion import promote
+from mlx_train.runs.quantization import finetune, quantize
 
 SMALL = {"calibration": 2000, "positions": 500, "decisions": 300, "workers": 1}
 
@@ -106,14 +101,14 @@ class TestTrainingOn:
         return network, quantize(network, calibration_inputs(table, "value", 2000, 0), bits, prune)
 
     def test_it_starts_where_the_rounding_ended(self, table, model, monkeypatch):
-        monkeypatch.setattr("mlx_train.runs.compression.LEARNING_RATE", 0.0)
+        monkeypatch.setattr("mlx_train.runs.quantization.LEARNING_RATE", 0.0)
         network, layers = self.rounded(table, model, 3)
         for before, after in zip(layers, finetune(network, layers, self.source(table, 1), "value", False), strict=True):
             np.testing.assert_array_equal(before.levels, after.levels)
             np.testing.assert_allclose(before.biases, after.biases, rtol=1e-6, atol=1)
 
     def test_it_learns_within_the_levels(self, table, model, monkeypatch):
-        monkeypatch.setattr("mlx_train.runs.compression.LEARNING_RATE", 0.02)
+        monkeypatch.setattr("mlx_train.runs.quantization.LEARNING_RATE", 0.02)
         document = read_document(model)
         network, layers = self.rounded(table, model, 3, prune=0.5)
         again = finetune(network, layers, self.source(table, 150), "value", True)
@@ -171,7 +166,7 @@ class TestCompress:
             assert abs(eight.regret - by_bits[head, 32].regret) < 0.3
         assert by_bits["value", 8].value_error == pytest.approx(by_bits["value", 32].value_error, abs=0.005)
         assert by_bits["policy", 8].value_error is None
-        assert "int4, 50% pruned" in table_of(found)
+        assert "int4, 50% pruned" in results_table(found)
         assert [point.name for point in points(found, "value")][:3] == ["float32", "int8", "int4"]
 
     def test_the_same_twice_and_one_network_alone(self, table, model, tmp_path):
@@ -219,9 +214,11 @@ class TestOtherUses:
         np.testing.assert_allclose(Network.load(small).values(packed), flat_values, atol=1e-3)
 
     def test_admitted_to_the_models_it_stays_as_it_is(self, table, small, tmp_path):
-        settings = Settings(positions=200, decisions=100, games=4, pieces=table.pieces)
-        card = promote(small, "small", table, what="small", command="-", folder=tmp_path / "weights", settings=settings)
-        kept = json.loads((tmp_path / "weights" / card.file).read_text())
+        settings = MeasureSettings(positions=200, decisions=100, games=4, pieces=table.pieces)
+        entry = promote(
+            small, "small", table, what="small", command="-", folder=tmp_path / "weights", settings=settings
+        )
+        kept = json.loads((tmp_path / "weights" / entry.file).read_text())
         assert kept == json.loads(small.read_text())
 
 

@@ -19,7 +19,8 @@ from mlx_train.measuring.learning_curve import measure, read_metrics
 from mlx_train.measuring.measures import value_error
 from mlx_train.pictures.report import learning_curve, save_figure
 from mlx_train.runs.conversion import convert
-from mlx_train.runs.run_folder import Run, read_record
+from mlx_train.runs.run_folder import Run
+from mlx_train.runs.run_record import read_record
 from mlx_train.runs.selfplay import Learning, is_milestone
 from mlx_train.training.checkpoint import checkpoints, newest, parse
 

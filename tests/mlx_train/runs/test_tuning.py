@@ -17,8 +17,9 @@ from engine import Tablebase
 from mlx_train import cli
 from mlx_train.config import Config, read_settings, resolve_as
 from mlx_train.pictures.report import search_plot
-from mlx_train.runs import tuning
+from mlx_train.runs import tuning, tuning_results, tuning_study, tuning_trials
 from mlx_train.runs.run_folder import Run
+from mlx_train.runs.tuning_study import Search
 
 optuna = pytest.importorskip("optuna")
 FixedTrial = optuna.trial.FixedTrial
@@ -31,17 +32,17 @@ TINY = Config(games=8, depth=1, playouts=1, epochs=2, device="cpu", workers=1)
 @pytest.fixture
 def search(monkeypatch):
     """A search whose trials take a moment."""
-    monkeypatch.setattr(tuning, "WIDTHS", (8, 16))
-    monkeypatch.setattr(tuning, "_MEASURED", 200)
-    return tuning.Search(config=TINY, measure="validation_loss")
+    monkeypatch.setattr(tuning_study, "WIDTHS", (8, 16))
+    monkeypatch.setattr(tuning_trials, "_MEASURED", 200)
+    return Search(config=TINY, measure="validation_loss")
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """The folder of a search of three trials."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tuning, "WIDTHS", (8, 16))
-        found = tuning.Search(config=TINY, measure="validation_loss")
+        patch.setattr(tuning_study, "WIDTHS", (8, 16))
+        found = Search(config=TINY, measure="validation_loss")
         folder = tuning.begin(found, tmp_path_factory.mktemp("tune") / "search")
         tuning.tune(folder, found, 3)
     return folder
@@ -49,16 +50,16 @@ def finished(tmp_path_factory):
 
 class TestSuggestions:
     def test_what_a_trial_has(self):
-        config = tuning.Search(config=Config(epochs=7), measure="validation_loss").suggest(FixedTrial(PARAMS))
+        config = Search(config=Config(epochs=7), measure="validation_loss").suggest(FixedTrial(PARAMS))
         assert config == Config(epochs=7, batch_size=256, hidden_sizes=(32, 16, 8), learning_rate=0.001, dropout=0.1)
 
     def test_no_layer_is_narrower_than_the_narrowest(self):
-        config = tuning.Search(config=Config(), measure="validation_loss").suggest(FixedTrial(PARAMS | {"width": 16}))
+        config = Search(config=Config(), measure="validation_loss").suggest(FixedTrial(PARAMS | {"width": 16}))
         assert config.hidden_sizes == (16, 8, 8)
 
     def test_the_exact_teacher_gives_each_trial_as_many_positions(self):
-        search = tuning.Search(config=Config(teacher="exact", steps=1000, batch_size=512), measure="validation_loss")
-        for batch_size in tuning.BATCH_SIZES:
+        search = Search(config=Config(teacher="exact", steps=1000, batch_size=512), measure="validation_loss")
+        for batch_size in tuning_study.BATCH_SIZES:
             config = search.suggest(FixedTrial(PARAMS | {"batch_size": batch_size}))
             assert config.steps * batch_size == 512_000
 
@@ -73,7 +74,7 @@ class TestSuggestions:
         ],
     )
     def test_the_blend_is_no_matter_of_the_loss(self, teacher, measure, blend):
-        search = tuning.Search(config=Config(teacher=teacher), measure=measure)
+        search = Search(config=Config(teacher=teacher), measure=measure)
         assert search.blend == blend
         if blend:
             config = search.suggest(FixedTrial(PARAMS | {blend: 0.25}))
@@ -81,7 +82,7 @@ class TestSuggestions:
 
     def test_a_policy_has_no_value_error(self):
         with pytest.raises(ValueError, match="needs a value network"):
-            tuning.Search(config=Config(networks="policy"), measure="value_error")
+            Search(config=Config(networks="policy"), measure="value_error")
 
 
 class TestSearch:
@@ -95,7 +96,7 @@ class TestSearch:
         complete = [trial.value for trial in trials if trial.state == State.COMPLETE]
         assert best["value"] == min(complete)
         assert best["measure"] == "validation_loss"
-        text = finished.table.read_text()
+        text = finished.summary.read_text()
         assert f"| {best['trial']} " in text
         assert "importances need 8 trials" in text
         assert "peak memory" in text
@@ -125,7 +126,7 @@ class TestSearch:
         trials = again.study(0).trials
         assert trials[1].state == State.FAIL
         assert trials[2].params == params
-        assert len(tuning.finished(again.study(0))) == 3
+        assert len(tuning_study.finished_trials(again.study(0))) == 3
         tuning.tune(again, found, 3)
         assert len(again.study(0).trials) == len(trials)
 
@@ -144,7 +145,7 @@ class TestSearch:
 
     def test_by_regret(self, search, tmp_path):
         Tablebase.solve(2, workers=1).save(tmp_path / "two.table")
-        regret = tuning.Search(config=search.config, measure="regret", table=tmp_path / "two.table")
+        regret = Search(config=search.config, measure="regret", table=tmp_path / "two.table")
         folder = tuning.begin(regret, tmp_path / "search")
         study = tuning.tune(folder, regret, 1)
         assert 0 < study.best_value < 10
@@ -161,27 +162,27 @@ class TestSearch:
 
     def test_trials_that_fall_behind_are_broken_off(self, search, tmp_path):
         study = tuning.begin(search, tmp_path / "search").study(0)
-        for value in (*[1.0] * tuning._STARTUP_TRIALS, 9.0):
+        for value in (*[1.0] * tuning_study._STARTUP_TRIALS, 9.0):
             trial = study.ask()
             search.suggest(trial)
             for epoch in range(1, 4):
                 trial.report(value, epoch)
             assert trial.should_prune() == (value > 1)
             study.tell(trial, *([None, State.PRUNED] if value > 1 else [value]))
-        assert tuning.values_by_trial(study)[-1] == (tuning._STARTUP_TRIALS, 9.0, True)
+        assert tuning_results.values_by_trial(study)[-1] == (tuning_study._STARTUP_TRIALS, 9.0, True)
 
     def test_importances(self, search):
         study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-        assert tuning.importances(study) == {}
+        assert tuning_results.importances(study) == {}
         for _ in range(30):
             trial = study.ask()
             config = search.suggest(trial)
             study.tell(trial, config.dropout)
-        found = tuning.importances(study)
+        found = tuning_results.importances(study)
         assert max(found, key=found.__getitem__) == "dropout"
-        figure = search_plot(tuning.values_by_trial(study), found, "dropout")
+        figure = search_plot(tuning_results.values_by_trial(study), found, "dropout")
         assert [axes.get_title() for axes in figure.axes] == ["Trials", "Importance"]
-        assert len(search_plot(tuning.values_by_trial(study), {}, "dropout").axes) == 1
+        assert len(search_plot(tuning_results.values_by_trial(study), {}, "dropout").axes) == 1
         assert sum(found.values()) == pytest.approx(1)
 
     def test_an_interrupted_trial_is_tried_again(self, search, tmp_path, monkeypatch, capfd):
@@ -221,7 +222,7 @@ class TestSearch:
 
         def work(study):
             together.wait()
-            taken.append(tuning.next_trial(study, 3, turn))
+            taken.append(tuning_trials.next_trial(study, 3, turn))
 
         threads = [threading.Thread(target=work, args=(study,)) for study in studies]
         for thread in threads:
@@ -233,10 +234,10 @@ class TestSearch:
 
     @pytest.mark.slow
     def test_two_processes(self, tmp_path):
-        found = tuning.Search(config=TINY, measure="validation_loss")
+        found = Search(config=TINY, measure="validation_loss")
         folder = tuning.begin(found, tmp_path / "search")
         study = tuning.tune(folder, found, 4, parallel=2)
-        assert len(tuning.finished(study)) == 4
+        assert len(tuning_study.finished_trials(study)) == 4
         assert not study.get_trials(states=(State.RUNNING, State.FAIL))
 
 
@@ -292,7 +293,7 @@ class TestProcesses:
 
 class TestInUse:
     def test_a_database_that_stays_locked(self, search, tmp_path, monkeypatch):
-        monkeypatch.setattr(tuning, "_DATABASE_SECONDS", 0.01)
+        monkeypatch.setattr(tuning_study, "_DATABASE_SECONDS", 0.01)
         folder = tuning.begin(search, tmp_path / "search")
         tuning.tune(folder, search, 1)
         other = sqlite3.connect(folder.database, isolation_level=None)
@@ -305,15 +306,15 @@ class TestInUse:
         with contextlib.closing(sqlite3.connect(finished.database, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             with pytest.raises(ValueError, match=r"study\.db is in use by another process") as error:
-                tuning.check_database(finished.database, seconds=0.01)
+                tuning_study.check_database(finished.database, seconds=0.01)
             assert "\n" not in str(error.value)
-        tuning.check_database(finished.database)
+        tuning_study.check_database(finished.database)
 
     def test_no_database(self, tmp_path):
-        tuning.check_database(tmp_path / "study.db")
+        tuning_study.check_database(tmp_path / "study.db")
         (tmp_path / "study.db").write_text("no database " * 1000)
         with pytest.raises(ValueError, match="is not a tuning database"):
-            tuning.check_database(tmp_path / "study.db")
+            tuning_study.check_database(tmp_path / "study.db")
 
     def test_a_folder_in_use(self, finished):
         with pytest.raises(ValueError, match="is in use by another process"):
@@ -347,10 +348,10 @@ class TestCommand:
     def test_without_optuna(self, monkeypatch):
         monkeypatch.setitem(sys.modules, "optuna", None)
         with pytest.raises(RuntimeError, match=r"pip install 'mlx-ur\[tune\]'"):
-            tuning.require()
+            tuning_study.require()
 
     def test_a_search_and_a_run_with_its_settings(self, tmp_path, monkeypatch):
-        monkeypatch.setattr(tuning, "WIDTHS", (8,))
+        monkeypatch.setattr(tuning_study, "WIDTHS", (8,))
         flags = ("--games", 6, "--depth", 1, "--playouts", 1, "--epochs", 1, "--device", "cpu", "--workers", 1)
         result = self.call("tune", *flags, "--trials", 1, "--output", tmp_path / "search")
         assert result.exit_code == 0, result.output

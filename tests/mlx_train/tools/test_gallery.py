@@ -8,8 +8,9 @@ import random_networks
 from commandline import call
 
 from mlx_train.config import Config
+from mlx_train.networks.manifest import MeasureSettings, read_manifest
+from mlx_train.runs.promotion import promote
 from mlx_train.runs.run_folder import Run
-from mlx_train.runs.shipped import Settings, promote, read_manifest
 from mlx_train.tools.gallery import FIGURES, LOSSES, PICTURES, SKILLED, Sources, write_losses, write_pictures
 
 ROOT = Path(__file__).parents[3]
@@ -21,8 +22,8 @@ SMALL = [name for name in PICTURES if name != "board.svg"]
 def folder(table, tmp_path_factory):
     """Weights of two tiny networks, under the names of the shipped ones that the pictures show."""
     folder = tmp_path_factory.mktemp("gallery")
-    settings = Settings(positions=100, decisions=100, games=4, pieces=table.pieces)
-    for seed, name in enumerate(("card", "search")):
+    settings = MeasureSettings(positions=100, decisions=100, games=4, pieces=table.pieces)
+    for seed, name in enumerate(("standard", "search")):
         path = random_networks.write(folder / f"{name}-source.json", random_networks.random_document(seed=seed + 4))
         promote(
             Path(path), name, table, what="tiny", command="by hand", folder=folder / "weights", settings=settings
@@ -43,7 +44,7 @@ def test_every_picture_is_shown():
 @pytest.fixture(scope="module")
 def sources(table_file, folder):
     return Sources(
-        table_file=table_file, cards=read_manifest(folder), folder=folder, games=4, decisions=200, positions=300
+        table_file=table_file, models=read_manifest(folder), folder=folder, games=4, decisions=200, positions=300
     )
 
 
@@ -56,9 +57,9 @@ def test_every_picture_is_drawn(sources, tmp_path):
 
 def test_agents_of_the_manifest_and_others(sources):
     agents = [sources.agent(name) for name in SKILLED]
-    assert agents[0].name.endswith("card.json")
+    assert agents[0].name.endswith("standard.json")
     assert agents[-1].name == "random"
-    assert sources.agent("card") is agents[0]
+    assert sources.agent("standard") is agents[0]
     with pytest.raises(ValueError, match="gready"):
         sources.agent("gready")
 
@@ -92,7 +93,7 @@ def test_the_unit_of_the_losses_is_the_runs(tmp_path, monkeypatch):
 
 
 def test_the_sizes_need_no_table(folder, tmp_path):
-    sources = Sources(table_file=tmp_path / "no.table", cards=read_manifest(folder), folder=folder)
+    sources = Sources(table_file=tmp_path / "no.table", models=read_manifest(folder), folder=folder)
     assert write_pictures(sources, tmp_path / "new", ["rate-distortion.png"])
     with pytest.raises(FileNotFoundError, match=r"no\.table"):
         write_pictures(sources, tmp_path / "new", ["races.png"])

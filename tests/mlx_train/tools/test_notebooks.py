@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mlx_train.runs.run_folder import read_record, run_folders
+from mlx_train.runs.run_record import read_record, run_folders
 from mlx_train.tools.notebooks import NOTEBOOKS, execute, parameter_cell, stripped
 
 ROOT = Path(__file__).parents[3]

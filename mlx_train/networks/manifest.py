@@ -1,0 +1,139 @@
+"""The manifest of the shipped models: weights/manifest.json, and whether each file is the one it describes.
+
+A model NAME is the file weights/NAME.json. Its entry says what it is, which command trained it and how, its measures
+against the solved game, and the file's SHA-256. Manifests that also have the SHA-256 of NAME.json.gz are read too.
+"""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engine.core.features import FEATURE_NAMES
+from engine.games.agents import Agent
+from engine.network.network import POLICY_OUTPUTS, Network, parameter_count
+from engine.solved.tablebase import Tablebase
+from mlx_train.system.files import write_json
+
+#: The folder of the shipped models, from the checkout's root.
+WEIGHTS = Path("weights")
+
+MANIFEST_VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasureSettings:
+    """The amounts, the seed and the solved game of a model's measures (see `measuring.measures.exactness`)."""
+
+    positions: int
+    decisions: int
+    games: int
+    seed: int = 0
+    pieces: int  # of the solved game, whose values are float64
+
+    def check(self, table: Tablebase) -> None:
+        """Raises ValueError for the table of another game, or one with rounded values."""
+        if (table.pieces, table.dtype) != (self.pieces, "float64"):
+            raise ValueError(
+                f"models are measured with the game of {self.pieces} pieces in float64; "
+                f"this table has {table.pieces} pieces in {table.dtype}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelEntry:
+    """One model of the manifest. `parameters` and `measures` are by network: "value", "policy" or both."""
+
+    name: str
+    what: str
+    how: dict[str, Any]
+    command: str
+    seed: int | None
+    architecture: dict[str, Any]
+    parameters: dict[str, int]
+    bytes: int
+    sha256: dict[str, str]  # by file name
+    settings: MeasureSettings
+    measures: dict[str, dict[str, Any]]
+
+    @property
+    def file(self) -> str:
+        """The name of its JSON file."""
+        return f"{self.name}.json"
+
+    @property
+    def head(self) -> str:
+        """The network that plays for it: the value network if the model has one."""
+        return "value" if "value" in self.measures else "policy"
+
+    def agent(self, folder: Path, head: str | None = None) -> Agent:
+        """The player of one of its networks. Raises ValueError, OSError."""
+        return head_agent(folder / self.file, head or self.head)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "ModelEntry":
+        """The inverse of `dataclasses.asdict`. Raises TypeError for missing or unknown keys."""
+        return cls(**values | {"settings": MeasureSettings(**values["settings"])})
+
+
+def head_agent(file: Path, head: str) -> Agent:
+    """The player of the "value" or "policy" network of a weights file. Raises ValueError, OSError."""
+    return Agent.parse(f"net:{file}" + (":policy" if head == "policy" else ""))
+
+
+def parameters_of(network: Network) -> dict[str, int]:
+    """The number of parameters of each network that a weights file has."""
+    heads = (("value", network.has_value, 1), ("policy", network.has_policy, POLICY_OUTPUTS))
+    return {
+        head: parameter_count(len(FEATURE_NAMES), network.hidden_sizes, outputs)
+        for head, present, outputs in heads
+        if present
+    }
+
+
+def architecture_of(network: Network) -> dict[str, Any]:
+    """The hidden sizes and the activation of a weights file, as an entry has them."""
+    return {"hidden_sizes": list(network.hidden_sizes), "activation": network.activation}
+
+
+def read_manifest(folder: Path = WEIGHTS) -> list[ModelEntry]:
+    """The entries of a folder's manifest, in its order. Raises ValueError for a damaged manifest, OSError."""
+    path = folder / "manifest.json"
+    try:
+        manifest = json.loads(path.read_text())
+        if manifest["version"] != MANIFEST_VERSION:
+            raise ValueError(f"version {manifest['version']!r} is unknown")
+        return [ModelEntry.from_dict(values) for values in manifest["models"]]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path}: not a usable manifest: {error}") from None
+
+
+def write_manifest(folder: Path, entries: Sequence[ModelEntry]) -> None:
+    """Write a folder's manifest. Raises OSError."""
+    models = [dataclasses.asdict(entry) for entry in entries]
+    write_json(folder / "manifest.json", {"version": MANIFEST_VERSION, "models": models})
+
+
+def file_problem(entry: ModelEntry, folder: Path = WEIGHTS) -> str | None:
+    """One line that says how a model's file differs from its entry; None if it doesn't."""
+    try:
+        content = (folder / entry.file).read_bytes()
+    except OSError as error:
+        return f"{entry.file}: {error.strerror}"
+    if hashlib.sha256(content).hexdigest() != entry.sha256.get(entry.file):
+        return f"{entry.file}: the SHA-256 is not the manifest's"
+    try:
+        network = Network.load(folder / entry.file)
+    except ValueError as error:
+        return str(error)
+    for what, stated, actual in (
+        ("parameters", entry.parameters, parameters_of(network)),
+        ("architecture", entry.architecture, architecture_of(network)),
+        ("bytes", entry.bytes, len(content)),
+    ):
+        if stated != actual:
+            return f"{entry.file}: its {what} are {actual}, the manifest says {stated}"
+    return None
