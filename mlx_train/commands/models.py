@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mlx_train.commands.options import Files, JsonFlag, ModelsFolder, TableFile
+from mlx_train.commands.options import Files, JsonFlag, ModelsFolder, TableFile, one_of
 
 app = typer.Typer(help="List and check the shipped models, or add a model to them.")
 
@@ -58,7 +58,7 @@ def promote(
         str | None, typer.Option(help="The command that trained it; by default the one of its run folder.")
     ] = None,
     measure: Annotated[
-        str, typer.Option(help="What must be better than before: regret, value_error or win_rate.")
+        str, one_of(("regret", "value_error", "win_rate"), "What must be better than before.")
     ] = "regret",
     folder: ModelsFolder = Path("weights"),
     table: TableFile = None,

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from mlx_train.commands.options import Files, JsonFlag, TableFile, Workers, usage
-from mlx_train.config import MAX_SEED, check_choice
+from mlx_train.commands.options import Files, JsonFlag, TableFile, Workers, one_of, usage
+from mlx_train.config import MAX_SEED, NETWORKS, check_choice
 
 
 def compress(
@@ -20,7 +20,7 @@ def compress(
         list[float] | None,
         typer.Option(help="Share of the weights to set to zero, 0 to 0.95; repeat for several; by default 0."),
     ] = None,
-    networks: Annotated[str, typer.Option(help="Networks to compress: both, value or policy.")] = "both",
+    networks: Annotated[str, one_of(NETWORKS, "Networks to compress.")] = "both",
     calibration: Annotated[int, typer.Option(help="Positions at which the rounding keeps the outputs close.")] = 40_000,
     steps: Annotated[int, typer.Option(help="Steps of training with exact labels after the rounding; 0 for none.")] = 0,
     output: Annotated[
@@ -44,7 +44,7 @@ def compress(
 
     bits, prune = bits or [8, 6, 4], prune or [0.0]
     with usage():
-        check_choice("networks", networks, ("both", "value", "policy"))
+        check_choice("networks", networks, NETWORKS)
         if not all(MIN_BITS <= count <= MAX_BITS for count in bits):
             raise ValueError(f"bits must be from {MIN_BITS} to {MAX_BITS}, got {bits}")
         if not all(0 <= share <= 0.95 for share in prune):

@@ -15,7 +15,7 @@ from mlx_train.commands.options import (
 )
 from mlx_train.config import Config, check_choice
 
-#: What a search can minimise, the default first; `mlx_train.runs.tuning_trials` measures it.
+#: What a search can minimise, the default first; `mlx_train.runs.tuning_study` names them.
 MEASURES = ("validation_loss", "regret", "value_error")
 
 #: Settings without an option here: those that the search chooses, and those of a single run.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mlx_train.config import Config, SelfplayConfig, nearest
+from mlx_train.config import RETIRED, Config, SelfplayConfig, nearest
 from mlx_train.runs.run_folder import RUNS, Run
 
 
@@ -183,7 +183,7 @@ def find_run(text: str, parent: Path = RUNS) -> Path:
 
 def changed_settings(record: RunRecord) -> dict[str, Any]:
     """The settings of a run that are not the defaults."""
-    defaults = (SelfplayConfig if record.teacher == "selfplay" else Config)().to_dict()
+    defaults = RETIRED | (SelfplayConfig if record.teacher == "selfplay" else Config)().to_dict()
     return {name: value for name, value in record.config.items() if name not in defaults or value != defaults[name]}
 
 

@@ -18,7 +18,7 @@ from mlx_train import cli
 from mlx_train.commands import tuning
 from mlx_train.commands.options import RUN_FOLDER, Files, complete_agent
 from mlx_train.config import Config, Group, resolve
-from mlx_train.runs import tuning as search
+from mlx_train.runs.tuning_study import MEASURES
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = dict(commands())
@@ -91,7 +91,7 @@ def test_the_help_of_run_has_a_panel_for_each_group_and_shows_choices_and_teache
 
 
 def test_the_choices_of_tune_are_what_it_measures():
-    assert list(search.MEASURES) == list(tuning.MEASURES)
+    assert list(MEASURES) == list(tuning.MEASURES)
 
 
 def test_the_commands_that_take_agents_explain_them():

@@ -1,5 +1,6 @@
 """Run folders read back: the list, one of them, two compared."""
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -61,6 +62,8 @@ def test_a_record_says_what_the_run_came_to(parent):
         "win % emm:3": 75.0, "win % emm:4": 50.0,
     }  # fmt: skip
     assert changed_settings(record) == {"games": 100}
+    old = dataclasses.replace(record, config=record.config | {"reuse": 1, "pieces": 3})  # settings that were removed
+    assert changed_settings(old) == {"games": 100, "pieces": 3}
     begun = read_record(parent / "begun")
     assert begun.state == "begun"
     assert set(begun.figures().values()) == {None}
