@@ -9,13 +9,7 @@ from mlx_train.measuring.calibration import Calibration, calibration
 from mlx_train.measuring.exactness import SolvedGame
 from mlx_train.measuring.regret import RegretShares, regret_shares
 from mlx_train.measuring.value_error import gives_win_probabilities
-from mlx_train.pictures.models import (
-    SizePoint,
-    calibration_plot,
-    rate_distortion,
-    regret_map,
-    size_table,
-)
+from mlx_train.pictures.models import SizePoint, calibration_plot, rate_distortion, regret_map, size_table
 from mlx_train.pictures.style import save_figure
 from mlx_train.runs.run_folder import RunRecord, find_run, read_record
 from mlx_train.runs.run_views import run_losses
@@ -38,19 +32,19 @@ def report(
     agents: Sequence[Agent],
     runs: Sequence[RunRecord],
     *,
-    models_folder: Path,
+    models: Path,
     table_file: Path | None,
     seed: int,
     workers: int | None,
 ) -> str:
     """Measure agents, by default every shipped model, and write the report into a folder -> the text of report.md.
 
-    Raises ValueError, OSError.
+    models: the folder of the shipped models and their manifest. Raises ValueError, OSError.
     """
-    models = read_manifest(models_folder) if (models_folder / "manifest.json").exists() else []
-    agents = agents or [model.agent(models_folder) for model in models]
+    shipped = read_manifest(models) if (models / "manifest.json").exists() else []
+    agents = agents or [model.agent(models) for model in shipped]
     if not agents:
-        raise ValueError(f"no models in {models_folder}: name the agents to look into")
+        raise ValueError(f"no models in {models}: name the agents to look into")
     table = open_table(table_file)
     folder.mkdir(parents=True, exist_ok=True)
     regrets, calibrations = [], []
@@ -60,7 +54,7 @@ def report(
         if gives_win_probabilities(agent):
             calibrations.append(calibration(agent, table, seed=seed))
     losses = {run.name: run_losses(run) for run in runs}
-    points = [model.point() for model in models]
+    points = [model.point() for model in shipped]
     return write_report(folder, points, regrets, calibrations, losses, SolvedGame.of(table).note)
 
 

@@ -7,9 +7,7 @@ from commandline import call
 from engine import Agent
 from mlx_train.measuring.calibration import calibration
 from mlx_train.measuring.regret import regret_shares
-from mlx_train.pictures.models import (
-    SizePoint,
-)
+from mlx_train.pictures.models import SizePoint
 from mlx_train.pictures.training import loss_curve
 from mlx_train.runs.report import write_report
 from mlx_train.runs.shipped import Settings, promote
