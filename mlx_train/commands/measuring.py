@@ -106,9 +106,6 @@ def report(
 
     with usage():
         players, records = reports.check_request(agents or (), run or ())
-    print(
-        reports.report(
-            output, players, records, models_folder=folder, table_file=table, seed=seed, workers=workers
-        )
-    )  # fmt: skip
+    text = reports.report(output, players, records, models=folder, table_file=table, seed=seed, workers=workers)
+    print(text)
     return {"report": output / "report.md", "folder": output}

@@ -10,17 +10,7 @@ from engine.core.position import ROSETTES
 from mlx_train.measuring.facts import PATH, SquareFacts
 from mlx_train.measuring.luck import Account, Shares
 from mlx_train.measuring.regret import TIE
-from mlx_train.pictures.style import (
-    BLUE,
-    DIVERGING,
-    GREEN,
-    GREY,
-    ORANGE,
-    SIDES,
-    heat_map,
-    new_figure,
-    style_axes,
-)
+from mlx_train.pictures.style import BLUE, DIVERGING, GREEN, GREY, ORANGE, SIDES, heat_map, new_figure, style_axes
 from mlx_train.system.text import short_name
 
 if TYPE_CHECKING:

@@ -39,19 +39,19 @@ def report(
     agents: Sequence[Agent],
     runs: Sequence[RunRecord],
     *,
-    models_folder: Path,
+    models: Path,
     table_file: Path | None,
     seed: int,
     workers: int | None,
 ) -> str:
     """Measure agents, by default every shipped model, and write the report into a folder -> the text of report.md.
 
-    Raises ValueError, OSError.
+    models: the folder of the shipped models and their manifest. Raises ValueError, OSError.
     """
-    models = read_manifest(models_folder) if (models_folder / "manifest.json").exists() else []
-    agents = agents or [model.agent(models_folder) for model in models]
+    shipped = read_manifest(models) if (models / "manifest.json").exists() else []
+    agents = agents or [model.agent(models) for model in shipped]
     if not agents:
-        raise ValueError(f"no models in {models_folder}: name the agents to look into")
+        raise ValueError(f"no models in {models}: name the agents to look into")
     table = open_table(table_file)
     folder.mkdir(parents=True, exist_ok=True)
     regrets, calibrations = [], []
@@ -61,7 +61,7 @@ def report(
         if gives_win_probabilities(agent):
             calibrations.append(calibration(agent, table, seed=seed))
     losses = {run.name: run_losses(run) for run in runs}
-    points = [size_point(model) for model in models]
+    points = [size_point(model) for model in shipped]
     return write_report(folder, points, regrets, calibrations, losses, SolvedGame.of(table).note)
 
 

@@ -12,14 +12,7 @@ import random_networks
 from commandline import call
 
 from engine import Agent, Tablebase, play_match
-from mlx_train.measuring.round_robin import (
-    bradley_terry,
-    cells,
-    compare,
-    markdown,
-    matrix_table,
-    pairs_csv,
-)
+from mlx_train.measuring.round_robin import bradley_terry, cells, compare, markdown, matrix_table, pairs_csv
 from mlx_train.pictures import models
 from mlx_train.pictures.comparison import write_comparison
 

@@ -8,9 +8,7 @@ from engine import Agent
 from mlx_train.config import Settings
 from mlx_train.measuring.calibration import calibration
 from mlx_train.measuring.regret import regret_shares
-from mlx_train.pictures.models import (
-    SizePoint,
-)
+from mlx_train.pictures.models import SizePoint
 from mlx_train.pictures.training import loss_curve
 from mlx_train.runs.promotion import promote
 from mlx_train.runs.report import write_report
