@@ -165,8 +165,8 @@ class Config(Settings):
         None, "Worker threads of the engine; by default one for each performance core.", "all"
     )
 
-    #: No running average of the weights is trained.
-    averaging: ClassVar[float] = 0.0
+    #: These trainings keep no running average of the weights.
+    averaging: ClassVar[float | None] = None
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
