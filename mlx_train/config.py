@@ -168,8 +168,8 @@ class Config(Settings):
         "exact": {"learning_rate": 0.003, "value_loss": "absolute", "optimizer": "soap"}
     }
 
-    #: No running average of the weights is trained.
-    averaging: ClassVar[float] = 0.0
+    #: These trainings keep no running average of the weights.
+    averaging: ClassVar[float | None] = None
 
     teacher: str = setting(Group.GENERAL, "search", TEACHERS, "Where the labels come from.")
 

@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 def prefetched(make: Callable[[int], T], numbers: Iterable[int], threads: int, depth: int) -> Generator[T, None, None]:
-    """make(n) for each of the numbers, in their order, up to `depth` ahead of the one that is asked for.
+    """make(n) for each of the numbers, in their order, up to `depth` ahead of the item that is taken next.
 
     An error in `make` is raised where its item would have come. Closing the iterator ends the threads.
     """

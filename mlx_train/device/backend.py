@@ -25,7 +25,7 @@ __all__ = ["available_devices", "mx", "nn", "optim", "peak_memory", "use_device"
 
 
 def available_devices() -> list[str]:
-    """The devices that can be asked for by name: "cpu", and "gpu" where MLX finds one (Metal or CUDA)."""
+    """The names that `use_device` takes here: "cpu", and "gpu" where MLX finds one (Metal or CUDA)."""
     return ["cpu", "gpu"] if mx.is_available(mx.gpu) else ["cpu"]
 
 
@@ -45,5 +45,5 @@ def use_device(name: str = "auto") -> str:
 
 
 def peak_memory() -> int:
-    """The most bytes that MLX has held at one time."""
+    """The most bytes that MLX has held at one time in this process."""
     return mx.get_peak_memory()

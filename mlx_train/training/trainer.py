@@ -97,7 +97,9 @@ class Trainer:
         for name, optimizer in self.optimizers.items():
             optimizer.init(self.model[name].trainable_parameters())
         self.best: dict[str, Any] = {}
-        self.average = self._copied_weights() if config.averaging else {}
+        self.average: dict[str, Any] = {}
+        if config.averaging is not None:
+            self.average |= {name: tree_map(mx.array, self.model[name].parameters()) for name in self.names}
         self.player: dict[str, Any] = {}
         # The compiled step has the arrays as input and as output: an array that is missing would silently stay.
         self.arrays = [(self.model[name].state, self.optimizers[name].state) for name in self.names] + [self.average]
@@ -105,9 +107,6 @@ class Trainer:
         mx.eval(self.arrays)
         self._compiled: Callable[..., list[mx.array]] | None = None
         self._losses: list[list[mx.array]] = []  # of batches that are not in the state's sums yet
-
-    def _copied_weights(self) -> dict[str, Any]:
-        return {name: tree_map(mx.array, self.model[name].parameters()) for name in self.names}
 
     @property
     def learning_rate(self) -> float:
@@ -181,6 +180,7 @@ class Trainer:
     def _follow(self, name: str) -> None:
         """Move a network's average towards its weights; little by little less, to forget the random start."""
         steps = self.optimizers[name].state["step"].astype(mx.float32)
+        assert self.config.averaging is not None
         decay = mx.minimum(self.config.averaging, (1 + steps) / (10 + steps))
         self.average[name] = tree_map(
             lambda old, new: new + decay * (old - new), self.average[name], self.model[name].parameters()

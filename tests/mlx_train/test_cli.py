@@ -68,7 +68,7 @@ def test_a_run_with_another_teacher(teacher, table_file, tmp_path):
     assert metadata["evaluation"]["perfect"] == pytest.approx(exact["estimate"]["rate"] / 100, abs=1e-6)
     assert metadata["evaluation"]["regret_points"] == pytest.approx(exact["regret"]["mean"], abs=1e-6)
     assert "win % against perfect" in result.stdout
-    assert "waiting for data" in result.stdout
+    assert "samples/s, waiting for data" in result.stdout
     if teacher == "exact":
         assert metadata["num_training_samples"] == 40 * metadata["batch_size"]
     shown = call("runs", "show", "one", cwd=tmp_path)

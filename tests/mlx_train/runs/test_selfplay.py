@@ -10,7 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from commandline import call
 from mlx.utils import tree_flatten
+from same_bits import assert_same_bits
 
 import engine
 from engine import Network, Tablebase
@@ -37,17 +39,6 @@ FLAGS = [
 ]  # fmt: skip
 
 
-def call(*arguments, **options):
-    return subprocess.run(
-        [sys.executable, "-m", "mlx_train", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-        **options,
-    )
-
-
 def learnt(folder, config, rounds=None):
     """Learning in a fresh run folder, stopped after some rounds, by default after all of them."""
     learning = Learning(
@@ -63,12 +54,6 @@ def arrays(folder):
     """All arrays of a run's newest checkpoint."""
     checkpoint = parse(newest(folder / "checkpoints")[1], folder)
     return {name: np.array(array) for name, array in tree_flatten(checkpoint.arrays)}
-
-
-def assert_same_bits(one, two):
-    assert one.keys() == two.keys()
-    for name in one:
-        np.testing.assert_array_equal(one[name], two[name], err_msg=name)
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 from mlx.utils import tree_flatten
+from same_bits import assert_same_bits
 
 from mlx_train.config import resolve
 from mlx_train.data.games import Decisions
@@ -32,12 +33,6 @@ def new_trainer(source):
 
 def bits(trainer):
     return {name: np.array(array) for name, array in tree_flatten([trainer.arrays, trainer.best])}
-
-
-def assert_same_bits(one, two):
-    assert one.keys() == two.keys()
-    for name in one:
-        np.testing.assert_array_equal(one[name], two[name], err_msg=name)
 
 
 @pytest.fixture(scope="module")

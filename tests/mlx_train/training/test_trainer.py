@@ -5,8 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 from mlx.utils import tree_flatten
+from same_bits import assert_same_bits
 
-from mlx_train.config import resolve
+from mlx_train.config import SelfplayConfig, resolve
 from mlx_train.data.games import Decisions
 from mlx_train.data.labels import Labels
 from mlx_train.data.search import SearchSource
@@ -32,12 +33,6 @@ def source(games):
 
 def weights(trainer):
     return {name: np.array(array) for name, array in tree_flatten(trainer.model.parameters())}
-
-
-def assert_same_bits(one, two):
-    assert one.keys() == two.keys()
-    for name in one:
-        np.testing.assert_array_equal(one[name], two[name], err_msg=name)
 
 
 def test_the_standard_networks_have_the_published_sizes():
@@ -169,3 +164,19 @@ def test_one_network_alone(games, networks):
     moved = {name.split(".")[0] for name in before if not np.array_equal(before[name], after[name])}
     assert moved == {networks}
     assert history[-1].validation_loss == history[-1].to_dict()[f"validation_{networks}_loss"]
+
+
+@pytest.mark.parametrize("averaging", [0.0, 0.9])
+def test_the_average_of_the_weights_follows_them(games, averaging):
+    """By the definition: the decay rises to `averaging`, so that the random start is forgotten."""
+    config = SelfplayConfig(hidden_sizes=(8,), batch_size=32, averaging=averaging)
+    trainer = Trainer(config, 100, chunks=1)
+    batch = Labels(games, SMALL).batch(np.arange(32), np.random.default_rng(0))
+    expected = np.array(trainer.model.value.layers[0].weight)
+    for step in range(1, 20):
+        trainer.step(batch)
+        decay = min(averaging, (1 + step) / (10 + step))
+        weights_now = np.array(trainer.model.value.layers[0].weight)
+        expected = weights_now + decay * (expected - weights_now)
+    np.testing.assert_allclose(np.array(trainer.average["value"]["layers"][0]["weight"]), expected, atol=1e-6)
+    assert np.array_equal(expected, weights_now) == (averaging == 0)
