@@ -3,6 +3,7 @@
 Depends on numpy alone; nothing here imports MLX.
 """
 
+import engine.drawing  # draws positions once it is imported
 from engine.classic.search import Search
 from engine.core.features import (
     FEATURE_NAMES,

@@ -12,7 +12,7 @@ from math import cos, pi, sin
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from engine.classic.search import Search
-from engine.core.position import ROSETTES, SHARED, Position
+from engine.core.position import BORNE_OFF, MAX_ROLL, ROSETTES, SHARED, Position, register_drawing
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions
@@ -24,9 +24,7 @@ SEATS = ("blue", "orange")
 SEAT_STYLES = ("bold #0072B2", "bold #D55E00")
 THEMES = ("auto", "light", "dark")
 
-HAND, OFF = 0, 15
-_PIECES = 7
-_ROLL = 4
+HAND, OFF = 0, BORNE_OFF
 
 
 class Player(Protocol):
@@ -321,7 +319,7 @@ def _dice(roll: int, seat: int, style: _Theme) -> str:
     """Four pyramids in the gap of the mover's edge, as many tips marked as were rolled."""
     left, top = _corner(4, 0 if seat else 2)
     drawn = []
-    for i in range(_ROLL):
+    for i in range(MAX_ROLL):
         x, y = left + 15 + i * 30, top + 16
         drawn.append(f'<path d="M{x} {y}l-12 21h24z" {style.wire} stroke-width="2" stroke-linejoin="round"/>')
         if i < roll:
@@ -417,7 +415,7 @@ class Board:
         text.append(f"{side.off}")
         if to_move and self.roll is not None:
             text.append("   roll " if cell == _WIDE else "\n  roll ", style="dim")
-            text.append("▲" * self.roll + "△" * (_ROLL - self.roll), style="bold")
+            text.append("▲" * self.roll + "△" * (MAX_ROLL - self.roll), style="bold")
             text.append(f" {self.roll}", style="bold")
         text.append("\n")
 
@@ -453,3 +451,6 @@ class Board:
             return
         left = self.last is not None and self.last[1] == square and (shared or self.last[0] == seat)
         text.append(f"{' ·' if left else '':<{cell}}", style="dim")
+
+
+register_drawing(svg, Board)

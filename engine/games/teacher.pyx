@@ -13,7 +13,7 @@ from engine.core.dice cimport Dice, new_dice, next_roll, next_unit, next_word, r
 from engine.core.features cimport FEATURES, NO_ROLL, feature_bytes
 from engine.core.position cimport *
 from engine.solved.tablebase cimport (
-    Cursor, Index, Table, Tablebase, count_of, cursor_at, entry_of, fetch_entry, opening, packed_at, read_entry,
+    Cursor, Index, Table, Tablebase, count_of, cursor_at, entry_of, fetch_entry, packed_at, read_entry,
 )
 
 cdef enum:
@@ -68,7 +68,7 @@ cdef inline int64_t uniform_entry(Drawer* drawer, Dice* dice) noexcept nogil:
     return entry
 
 
-cdef inline unsigned int nth_source(unsigned int sources, uint32_t word) noexcept nogil:
+cdef inline unsigned int random_source(unsigned int sources, uint32_t word) noexcept nogil:
     """One of the squares of a mask that is not empty, each as likely."""
     cdef int skipped = <int> ((<uint64_t> word * popcount(sources)) >> 32)
     while skipped:
@@ -149,7 +149,7 @@ cdef void play_decision(Game* game, double exploration) noexcept nogil:
     cdef unsigned int sources = game.sources
     cdef int source = lowest(sources)
     if next_unit(&game.dice) < exploration:
-        source = nth_source(sources, next_word(&game.dice))
+        source = random_source(sources, next_word(&game.dice))
     else:
         while game.values[source] != game.best:
             sources &= sources - 1
@@ -212,7 +212,7 @@ cdef void played_rows(const Table* table, Game* games, int count, double explora
         next_decisions(table, games, count)
         for i in range(count):
             game = &games[i]
-            source = nth_source(game.sources, next_word(&game.dice))
+            source = random_source(game.sources, next_word(&game.dice))
             if out.entries != NULL:
                 out.entries[i * batch + row] = <uint32_t> game.entries[source]
             else:

@@ -118,15 +118,6 @@ cdef inline bint holds(const Table* table, const Board* board) noexcept nogil:
     return board.own_off + table.pieces >= PIECES and board.opp_off + table.pieces >= PIECES
 
 
-cdef inline Board opening(int pieces) noexcept nogil:
-    """The opening of the game with so many pieces a side."""
-    cdef Board board
-    board.own = board.opp = 0
-    board.own_off = board.opp_off = PIECES - pieces
-    board.own_hand = board.opp_hand = pieces
-    return board
-
-
 cdef inline unsigned int move_values(const Table* table, const Board* board, int roll, double* values,
                                      double* best) noexcept nogil:
     """The legal moves' squares as a mask, values[square] = the mover's win probability after the move."""

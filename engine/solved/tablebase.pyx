@@ -21,6 +21,7 @@ from engine.core.position cimport (
     check_roll,
     is_packed,
     legal_sources,
+    opening,
     pack,
     successor,
     swap_sides,
