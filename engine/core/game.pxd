@@ -1,8 +1,8 @@
 # A game in progress, and the one loop that plays games.
 #
-# The loop rolls, asks a `Turn` for the square to move from, moves, and gives the turn to the other side, until a side
-# has borne off all its pieces. Who chooses and what is recorded is the business of the `Turn`. Both are inline: with a
-# constant `Turn` the compiler makes one loop of them, without a call.
+# The loop `play` rolls, calls a `TurnFunction` for the square to move from, moves, and gives the turn to the other side,
+# until a side has borne off all its pieces. The `TurnFunction` chooses the move and records what its caller needs. The
+# loop is inline: where the function is a constant, the compiler makes one loop of both, without a call.
 
 from libc.stdint cimport uint32_t
 
@@ -13,7 +13,7 @@ from engine.core.position cimport (
 
 
 cdef enum:
-    STOP = -2                   # a `Turn` returns it to leave the game as it is
+    STOP = -2                   # a `TurnFunction` returns it to end `play` before the move
 
 
 ctypedef struct Game:
@@ -26,8 +26,9 @@ ctypedef struct Game:
     bint first_moves            # whether the side that began the game is to move; after the game, whether it has won
 
 
-# The square to move from at a turn; NO_MOVE if and only if there is no legal move; or STOP.
-ctypedef int (*Turn)(void* context, const Game* game) noexcept nogil
+# Returns the square to move from at a turn, NO_MOVE where there is no legal move (and only there), or STOP. A function that
+# passes the board on by its address passes a copy of it: then the compiler can keep the game in registers.
+ctypedef int (*TurnFunction)(void* context, const Game* game) noexcept nogil
 
 
 cdef inline Game new_game(Board board, Dice dice) noexcept nogil:
@@ -58,18 +59,18 @@ cdef inline int first_move(unsigned int sources) noexcept nogil:
 
 cdef inline bint take_turn(Game* game, int source) noexcept nogil:
     """Ends a turn with a legal move or NO_MOVE; whether the game goes on. If not, the board is the winner's view."""
+    cdef bint again = False
     if source != NO_MOVE:
         game.board = after_move(game.board, source, game.roll)
         if game.board.own_off == PIECES:
             return False
-        if grants_roll(source + game.roll):
-            return True
-    game.board = swap_sides(game.board)
-    game.first_moves = not game.first_moves
+        again = grants_roll(source + game.roll)
+    game.board = game.board if again else swap_sides(game.board)
+    game.first_moves ^= not again
     return True
 
 
-cdef inline bint play(Game* game, Turn turn, void* context) noexcept nogil:
+cdef inline bint play(Game* game, TurnFunction turn, void* context) noexcept nogil:
     """Plays a game to its end, or until `turn` stops it; whether it ended."""
     cdef int source
     while True:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from engine.core.features import extract_features_bytes
-from engine.games.arena import RECORD_DTYPE, policy_slots, successors
+from engine.core.batch import policy_slots, successors
+from engine.games.decisions import DECISION_DTYPE
 from engine.machine.files import atomic_file
 from engine.network.network import POLICY_OUTPUTS, VALUE_SCALE
 from mlx_train.config import Config
@@ -67,7 +68,7 @@ ALL = Share()
 
 @dataclass(frozen=True)
 class Decisions:
-    """Decisions of self-play games: `records`, (n,) of `engine.games.arena.RECORD_DTYPE`, and how they were made."""
+    """Decisions of self-play games: `records`, (n,) of `engine.games.decisions.DECISION_DTYPE`, and how they were made."""
 
     records: np.ndarray
     info: dict[str, Any]
@@ -126,7 +127,7 @@ class Decisions:
             raise ValueError(f"{path}: not a dataset: {error}") from None
         if version != DATASET_VERSION:
             raise ValueError(f"{path}: dataset of version {version}, this is version {DATASET_VERSION}")
-        if records.dtype != RECORD_DTYPE or records.ndim != 1 or len(records) == 0:
+        if records.dtype != DECISION_DTYPE or records.ndim != 1 or len(records) == 0:
             raise ValueError(f"{path}: not a dataset: its records have another layout, or there are none")
         if not ((records["moves"] >= 2) & (records["moves"] <= 7) & (records["chosen"] < records["moves"])).all():
             raise ValueError(f"{path}: not a dataset: a record's moves are out of range")

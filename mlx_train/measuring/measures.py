@@ -17,19 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.core.features import FEATURE_NAMES, GROUPS, extract_features_bytes
+from engine.core.batch import policy_slots, successors
 from engine.core.position import Position
 from engine.games.agents import Agent
-from engine.games.arena import (
-    MatchResult,
-    choices,
-    play_against_perfect,
-    play_match,
-    policy_slots,
-    regrets,
-    sample_decisions,
-    seconds_to_choose,
-    successors,
-)
+from engine.games.matches import MatchResult, play_match
+from engine.games.regret import choices, play_against_perfect, regrets, seconds_to_choose
+from engine.games.sampling import sample_decisions
 from engine.machine.cores import run_parallel, worker_count
 from engine.network.network import POLICY_OUTPUTS, Network, parameter_count
 from engine.solved.tablebase import Tablebase

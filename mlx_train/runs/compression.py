@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from engine.core.features import FEATURE_SCALES, FEATURE_SET
 from engine.games.agents import Agent
-from engine.games.teacher import policy_batch, value_batch
+from engine.games.exact_rows import policy_batch, value_batch
 from engine.network.network import LAYOUT as FLAT_LAYOUT
 from engine.network.network import read_document
 from engine.network.quantized import LAYOUT, TOP, Layer, flat, top_level

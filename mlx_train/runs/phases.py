@@ -14,7 +14,8 @@ import numpy as np
 
 from engine.classic.search import Search
 from engine.games.agents import Agent, MissingTable, open_table
-from engine.games.arena import RECORD_DTYPE, Interrupted, selfplay
+from engine.games.chunks import Interrupted
+from engine.games.decisions import DECISION_DTYPE, selfplay
 from engine.machine.cores import detect, worker_count
 from engine.network.network import VALUE_SCALE
 from engine.solved.tablebase import Tablebase, default_path
@@ -145,7 +146,7 @@ def generate(config: Config, run: Run, ranks: Ranks = ALONE) -> Decisions | None
 
         own = games[ranks.share.of(len(games))]
         if not own:
-            return np.empty(0, dtype=RECORD_DTYPE)
+            return np.empty(0, dtype=DECISION_DTYPE)
         try:
             return selfplay(
                 len(own),
@@ -169,7 +170,7 @@ def generate(config: Config, run: Run, ranks: Ranks = ALONE) -> Decisions | None
                 own = play(games)
                 seconds = max(ranks.gather(time.perf_counter() - start))
                 everyone = ranks.gather_bytes(own.tobytes())
-                records = np.concatenate([np.frombuffer(part, dtype=RECORD_DTYPE) for part in everyone])
+                records = np.concatenate([np.frombuffer(part, dtype=DECISION_DTYPE) for part in everyone])
                 records, end = _whole_games(records, played, len(games))
                 if ranks.leads and end > played:
                     part = {"first": played, "end": end, "generation_seconds": seconds}
@@ -241,7 +242,7 @@ def search_data(config: Config, data: Decisions | None, ranks: Ranks = ALONE) ->
     if ranks.share.size > 1:
         info = ranks.first(lambda: data.info if data is not None else None)
         records = ranks.first_bytes(b"" if data is None else data.records.tobytes())
-        data = Decisions(np.frombuffer(records, dtype=RECORD_DTYPE), info)
+        data = Decisions(np.frombuffer(records, dtype=DECISION_DTYPE), info)
     assert data is not None
     made_of = "exact" if data.info.get("unit") == VALUE_SCALE else "search"
     if config.teacher not in ("outcome", made_of):

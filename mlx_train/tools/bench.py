@@ -34,8 +34,8 @@ from engine import (
     selfplay,
 )
 from engine.games.agents import open_table
-from engine.games.arena import play_match
-from engine.games.teacher import entry_batch, value_batch
+from engine.games.exact_rows import entry_batch, value_batch
+from engine.games.matches import play_match
 from engine.machine.cores import worker_count
 from mlx_train.pictures.report import markdown_table
 from mlx_train.runs.run_folder import provenance
@@ -316,7 +316,7 @@ def bench_solver() -> list[Row]:
                     f"training rows {what}, half from play, one core",
                     f"{64 * 4096e-6 / seconds:.1f} million/s",
                     "",
-                    f"engine.games.teacher.{make.__name__}(table, 4096, 0, 0, batches=64, play_share=0.5)",
+                    f"engine.games.exact_rows.{make.__name__}(table, 4096, 0, 0, batches=64, play_share=0.5)",
                 )
             )
     return rows

@@ -7,7 +7,7 @@ import pytest
 
 from engine import Agent, Position, Tablebase
 from engine.core.dice import ROLL_PROBABILITIES, rolls
-from engine.games.arena import play_against_perfect
+from engine.games.regret import play_against_perfect
 from mlx_train.measuring.luck import Turn, account, dice, luck_and_skill, opening, play_game
 
 

@@ -12,7 +12,8 @@ from commandline import call
 
 from engine import Agent, Network, Position, Tablebase
 from engine.core.features import FEATURE_NAMES
-from engine.games.arena import choices, play_against_perfect, play_match, regrets, seconds_to_choose
+from engine.games.matches import play_match
+from engine.games.regret import choices, play_against_perfect, regrets, seconds_to_choose
 from mlx_train.commands import measuring
 from mlx_train.measuring import measures
 from mlx_train.measuring.measures import (

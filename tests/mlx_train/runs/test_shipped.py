@@ -102,7 +102,9 @@ def test_no_network_may_be_lost_or_worse(tmp_path, ranked, table):
 
     policies = [random_document(seed=seed)["policy_weights"] for seed in (2, 3)]
     regret = [
-        shipped_models.measure(with_policy(n, ranked[0], policy), ["policy"], table, SETTINGS)["policy"]["regret"]["mean"]
+        shipped_models.measure(with_policy(n, ranked[0], policy), ["policy"], table, SETTINGS)["policy"]["regret"][
+            "mean"
+        ]
         for n, policy in enumerate(policies)
     ]
     good, bad = policies if regret[0] < regret[1] else policies[::-1]
@@ -122,7 +124,9 @@ def test_the_network_that_plays_is_held_against_the_one_that_played(tmp_path, ra
     folder = tmp_path / "weights"
     card = promote(tmp_path / "policy.json", "tiny", table, folder=folder, **CARD)
     assert card.head == "policy"
-    regret = {path: shipped_models.measure(path, ["value"], table, SETTINGS)["value"]["regret"]["mean"] for path in ranked}
+    regret = {
+        path: shipped_models.measure(path, ["value"], table, SETTINGS)["value"]["regret"]["mean"] for path in ranked
+    }
     before = card.measures["policy"]["regret"]["mean"]
     for path in ranked:
         if regret[path] < before - 2e-4:

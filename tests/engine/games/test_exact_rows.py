@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from engine import Position, Tablebase, extract_features_bytes, selfplay
-from engine.games.teacher import entry_batch, policy_batch, value_batch
+from engine.games.exact_rows import entry_batch, policy_batch, value_batch
 from mlx_train.config import resolve
 from mlx_train.data.dataset import Decisions, Labels
 from mlx_train.data.exact import ExactSource
