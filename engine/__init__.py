@@ -3,7 +3,7 @@
 Depends on numpy alone; nothing here imports MLX.
 """
 
-import engine.drawing  # draws positions once it is imported
+import engine.drawing  # noqa: F401 - registers what draws positions
 from engine.classic.search import Search
 from engine.core.features import (
     FEATURE_NAMES,

@@ -4,8 +4,8 @@ from engine.classic.evaluation cimport *
 
 #: Presets of the classic evaluation, in evaluation units (not doubled). `advancement` counts for each path square
 #: walked by a piece on the path; `rosette` for each piece on a rosette (the sum of two weights: for standing there and
-#: for holding it); `lane` for each piece on squares 5 to 12; `exit` for each on 13 and 14; `started` for each piece that
-#: has left the hand, also for those borne off. `evolved` comes from the genetic search of this program's predecessor.
+#: for holding it); `lane` for each piece on squares 5 to 12; `exit` for each on 13 and 14; `started` for each piece
+#: that has left the hand, borne off included. `evolved` comes from the genetic search of this program's predecessor.
 PRESETS = {
     "default": {"win": 10000, "borne_off": 1000, "advancement": 1.5, "rosette": 25 + 40, "lane": 5 + 2,
                 "exit": 2 * 5, "started": 35},

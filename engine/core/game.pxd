@@ -1,8 +1,8 @@
 # A game in progress, and the one loop that plays games.
 #
-# The loop `play` rolls, calls a `TurnFunction` for the square to move from, moves, and gives the turn to the other side,
-# until a side has borne off all its pieces. The `TurnFunction` chooses the move and records what its caller needs. The
-# loop is inline: where the function is a constant, the compiler makes one loop of both, without a call.
+# The loop `play` rolls, calls a `TurnFunction` for the square to move from, moves, and gives the turn to the other
+# side, until a side has borne off all its pieces. The `TurnFunction` chooses the move and records what its caller
+# needs. The loop is inline: where the function is a constant, the compiler makes one loop of both, without a call.
 
 from libc.stdint cimport uint32_t
 
@@ -26,8 +26,8 @@ ctypedef struct Game:
     bint first_moves            # whether the side that began the game is to move; after the game, whether it has won
 
 
-# Returns the square to move from at a turn, NO_MOVE where there is no legal move (and only there), or STOP. A function that
-# passes the board on by its address passes a copy of it: then the compiler can keep the game in registers.
+# Returns the square to move from at a turn, NO_MOVE where there is no legal move (and only there), or STOP. A function
+# that passes the address of the board on copies the board first: then the compiler can keep the game in registers.
 ctypedef int (*TurnFunction)(void* context, const Game* game) noexcept nogil
 
 

@@ -5,7 +5,7 @@ from engine.network.network cimport Net
 from engine.core.position cimport Board
 
 
-# Returns the square to move from in a position with at least one legal move. `dice` are the player's own random choices.
+# Returns the square to move from in a position with at least one legal move. `dice` is the player's own stream of them.
 ctypedef int (*ChooseFunction)(const void* state, const Board* board, int roll, Dice* dice) noexcept nogil
 
 

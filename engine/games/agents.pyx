@@ -174,7 +174,7 @@ def _weights_path(text):
 
 
 def _load_network(path):
-    """The network of a file. A file that does not exist is answered with the nearest one of its folder, or shipped one."""
+    """The network of a file. If there is no such file, the error names the nearest one of its folder or shipped."""
     try:
         return Network.load(path)
     except FileNotFoundError:
@@ -184,7 +184,7 @@ def _load_network(path):
 
 
 cdef class Agent:
-    """A player: chooses a move for a position and its roll. Made by `Agent.parse` or `Agent.from_network`."""
+    """A player, which chooses a move for a position and its roll. Made by `Agent.parse` or `Agent.from_network`."""
 
     def __init__(self):
         raise TypeError("agents come from Agent.parse(spelling) or Agent.from_network(network)")
@@ -216,7 +216,7 @@ cdef class Agent:
         """The agent of a network in memory, called `name` in results.
 
         depth: turns of look-ahead over the value network. policy: whether the policy network plays.
-        ValueError for a depth out of range, or a network that the file does not have.
+        ValueError for a depth out of range, or without the network that plays.
         """
         cdef Agent agent = Agent.__new__(Agent)
         agent.name = name

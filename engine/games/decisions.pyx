@@ -21,7 +21,7 @@ cdef enum:
 # One decision of a game: a position with its roll and two or more legal moves.
 cdef packed struct Decision:
     uint64_t position           # packed, from the view of the side to move
-    float values[MAX_MOVES]     # of each legal move, ascending squares: evaluation units, or 2 p - 1 by a table; then NaN
+    float values[MAX_MOVES]     # of the legal moves, ascending squares: evaluation units, or 2 p - 1; then NaN
     uint32_t game
     uint8_t roll
     uint8_t moves               # how many are legal
@@ -166,7 +166,7 @@ cdef bint record_game(Recorder* recorder) noexcept nogil:
 
 def selfplay(games, player not None, seed=0, *, double exploration=0.0, int playouts=0,
              Search finisher=None, first=0, workers=None, progress=None):
-    """Games of a search, or of perfect play, against itself -> their decisions in the order of play, (n,) DECISION_DTYPE.
+    """Games of a search, or of perfect play, against itself -> (n,) DECISION_DTYPE, their decisions in order of play.
 
     player: a Search, whose values are evaluation units, or a Tablebase, whose values are 2 p - 1. Every legal move of
     every decision is valued. exploration: the share of decisions at which any legal move is played, each as likely.

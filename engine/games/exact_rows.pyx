@@ -27,8 +27,8 @@ cdef enum:
     ROLL_SHIFT = 48             # of the roll in a packed row
 
 
-# Finding a random place in the table costs more than all the rest of a row, so a place is used several times: for
-# positions of one block, which share their squares 5 to 14. Each position is still drawn uniformly.
+# Finding a random place in the table costs more than all other work on a row, so several positions are drawn from one
+# block, where they share their squares 5 to 14. Each position is still drawn uniformly.
 ctypedef struct Drawer:
     const Table* table
     int64_t positions           # that the table holds
@@ -46,7 +46,7 @@ cdef inline Drawer new_drawer(const Table* table) noexcept nogil:
 
 
 cdef inline int64_t uniform_entry(Drawer* drawer, Dice* dice) noexcept nogil:
-    """The place of any position that is not over, each as likely; the drawer's cursor is there."""
+    """The entry of any position that is not over, each as likely; sets the drawer's cursor to it."""
     cdef Cursor* cursor = &drawer.cursor
     cdef const Index* index = drawer.table.index
     cdef uint64_t word
@@ -134,7 +134,7 @@ cdef void next_decisions(const Table* table, ExactGame* games, int count) noexce
 
 
 cdef void begin_anywhere(const Table* table, ExactGame* games, int count, double exploration) noexcept nogil:
-    """Plays from the opening on to any of a game's decisions: if every batch began there, openings would be too many."""
+    """Plays from the opening on to any of a game's decisions, so that batches do not have too many openings."""
     cdef int[TOGETHER] decisions
     cdef int i, k
     for i in range(count):
@@ -149,7 +149,7 @@ cdef void begin_anywhere(const Table* table, ExactGame* games, int count, double
                 play_decision(&games[i], exploration)
 
 
-# Where rows are written: as places in the table if `entries` is not NULL, otherwise as features and targets.
+# Where rows are written: as entries of the table if `entries` is not NULL, otherwise as features and targets.
 ctypedef struct ValueRows:
     uint8_t* features
     float* targets
@@ -158,6 +158,7 @@ ctypedef struct ValueRows:
 
 cdef void put_position(const Table* table, const ValueRows* out, Py_ssize_t row, const Board* board, int64_t entry,
                        bint flipped) noexcept nogil:
+    """Writes the features of a position and its target, whose value is at `entry`."""
     feature_bytes(board, NO_ROLL, out.features + row * FEATURES)
     out.targets[row] = <float> (2 * read_entry(table, entry, flipped) - 1)
 
@@ -186,6 +187,7 @@ cdef void played_rows(const Table* table, ExactGame* games, int count, double ex
 
 cdef void uniform_rows(const Table* table, Dice* dice, Py_ssize_t first, Py_ssize_t end,
                        const ValueRows* out) noexcept nogil:
+    """Rows `first` to `end`: any positions that are not over."""
     cdef Drawer drawer = new_drawer(table)
     cdef Board drawn
     cdef int64_t entry
@@ -217,8 +219,9 @@ ctypedef struct PolicyRows:
     uint8_t* legal
 
 
-cdef void put_decision(const PolicyRows* out, Py_ssize_t row, const ExactGame* exact, double temperature) noexcept nogil:
-    """The target is a softmax over the exact values of the legal moves, by policy slot."""
+cdef void put_decision(const PolicyRows* out, Py_ssize_t row, const ExactGame* exact,
+                       double temperature) noexcept nogil:
+    """Writes a decision; its target is a softmax over the exact values of the legal moves, by policy slot."""
     cdef float* targets = out.targets + row * MAX_MOVES
     cdef uint8_t* legal = out.legal + row * MAX_MOVES
     cdef const Board* board = &exact.game.board
@@ -292,9 +295,9 @@ def value_batch(Tablebase table not None, Py_ssize_t count, uint64_t seed, uint6
                 double play_share=0.0, double exploration=0.1):
     """Batch `number` of a stream of positions before their roll, with exact labels.
 
-    batches: made from `number` on and put one after the other, in less time than one by one. play_share: the share that
-    comes from optimal play, as any successor of its decisions; exploration: the share of the decisions there at which
-    any legal move is played. -> (features (batches * count, 150) uint8, to be multiplied by FEATURE_SCALES; targets
+    batches: how many, from `number` on, are made together, which takes less time than one by one. play_share: the share
+    of the rows that are successors of decisions of optimal play. exploration: the share of these decisions at which any
+    legal move is played. -> (features (batches * count, 150) uint8, to be multiplied by FEATURE_SCALES; targets
     (batches * count,) float32: 2 p - 1 for the side to move).
     """
     check_batches(table, count, batches, play_share, exploration, False)
@@ -309,7 +312,7 @@ def value_batch(Tablebase table not None, Py_ssize_t count, uint64_t seed, uint6
 
 def entry_batch(Tablebase table not None, Py_ssize_t count, uint64_t seed, uint64_t number, *, Py_ssize_t batches=1,
                 double play_share=0.0, double exploration=0.1):
-    """The positions of `value_batch` as places in the table, for a device that has it -> (batches * count,) uint32."""
+    """The positions of `value_batch` as entries of the table, for a GPU that holds it -> (batches * count,) uint32."""
     check_batches(table, count, batches, play_share, exploration, False)
     entries = np.empty(batches * count, dtype=np.uint32)
     cdef uint32_t[::1] out_entries = entries

@@ -20,7 +20,7 @@ _CHUNK = 128                    # decisions that a worker takes at a time
 
 cdef Py_ssize_t choose_all(const Chooser* chooser, const uint64_t* positions, const uint8_t* rolls, int8_t* squares,
                            uint64_t seed, Py_ssize_t first, Py_ssize_t count) noexcept nogil:
-    """The player's squares in entries `first` to `first + count`; returns the first that is no position of a game, or -1."""
+    """Fills the player's squares from entry `first` on; returns the first entry that is no decision, or -1."""
     cdef Py_ssize_t i
     cdef Board board
     cdef Dice dice

@@ -50,7 +50,7 @@ ctypedef struct Learner:
     Dice choices
     TurnValues* turns           # MAX_TURNS of them
     int turn_count
-    uint64_t* positions         # twice MAX_TURNS, as of `targets`
+    uint64_t* positions         # with room for twice MAX_TURNS rows, as `targets`
     float* targets              # 2 p - 1 for the side to move
     int row_count
 
@@ -63,7 +63,9 @@ ctypedef struct ValuedMoves:
     double values[MAX_MOVES]
 
 
-cdef inline void value_moves(const Net* net, const Board* board, int roll, int depth, ValuedMoves* moves) noexcept nogil:
+cdef inline void value_moves(const Net* net, const Board* board, int roll, int depth,
+                             ValuedMoves* moves) noexcept nogil:
+    """Sets `moves` to the legal moves of a roll, with values of `depth` turns for the side that moves."""
     cdef int i
     moves.count = network_moves(net, board, roll, depth, moves.squares, moves.values)
     moves.best = 0
@@ -73,6 +75,7 @@ cdef inline void value_moves(const Net* net, const Board* board, int roll, int d
 
 
 cdef inline double value_pass(const Net* net, const Board* board, int depth) noexcept nogil:
+    """The value of passing, for the side that passes."""
     cdef Board other = swap_sides(board[0])
     return 1 - chance_value(net, &other, depth)
 
@@ -109,6 +112,7 @@ cdef double back_up_roll(const Net* net, const Board* board, int roll, ValuedMov
 
 
 cdef void put_row(Learner* learner, uint64_t position, double value) noexcept nogil:
+    """Adds a position with its win probability to the rows."""
     learner.positions[learner.row_count] = position
     learner.targets[learner.row_count] = <float> (2 * value - 1)
     learner.row_count += 1

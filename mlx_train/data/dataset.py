@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from engine.core.features import extract_features_bytes
 from engine.core.batch import policy_slots, successors
+from engine.core.features import extract_features_bytes
 from engine.games.decisions import DECISION_DTYPE
 from engine.machine.files import atomic_file
 from engine.network.network import POLICY_OUTPUTS, VALUE_SCALE
@@ -68,7 +68,7 @@ ALL = Share()
 
 @dataclass(frozen=True)
 class Decisions:
-    """Decisions of self-play games: `records`, (n,) of `engine.games.decisions.DECISION_DTYPE`, and how they were made."""
+    """Decisions of self-play games: `records`, (n,) DECISION_DTYPE of engine.games.decisions, and how they were made."""
 
     records: np.ndarray
     info: dict[str, Any]

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.core.features import FEATURE_NAMES, GROUPS, extract_features_bytes
 from engine.core.batch import policy_slots, successors
+from engine.core.features import FEATURE_NAMES, GROUPS, extract_features_bytes
 from engine.core.position import Position
 from engine.games.agents import Agent
 from engine.games.matches import MatchResult, play_match

@@ -174,9 +174,9 @@ class TestShippedModels:
             write(Path(name), random_document(seed=6))
         assert Agent.parse("net:model-3k").player.path == str(shipped / "model-3k.json")
         assert Agent.parse("net:model-3k.json").player.path == "model-3k.json"
+        Path("broken").mkdir()
+        Path("broken/model-3k").write_text("{")
         with pytest.raises(ValueError, match="not a usable weights file"):
-            Path("broken").mkdir()
-            Path("broken/model-3k").write_text("{")
             Agent.parse("net:broken/model-3k")
 
     @pytest.mark.parametrize(
