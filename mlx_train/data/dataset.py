@@ -68,7 +68,7 @@ ALL = Share()
 
 @dataclass(frozen=True)
 class Decisions:
-    """Decisions of self-play games: `records`, (n,) DECISION_DTYPE of engine.games.decisions, and how they were made."""
+    """Decisions of self-play games: `records`, (n,) DECISION_DTYPE of engine.games.decisions, and their origin."""
 
     records: np.ndarray
     info: dict[str, Any]

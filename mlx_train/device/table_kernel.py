@@ -48,7 +48,7 @@ class DeviceTable:
         self._arrays = [mx.array(array) for array in (*block_table(index, table.pieces), _labels(index, table))]
 
     def rows(self, entries: mx.array, stream: mx.Stream | None = None) -> list[mx.array]:
-        """(n,) uint32 of `entry_batch` -> features (n, 150) uint8 and targets (n,) float32, those of `value_batch`, both
+        """(n,) uint32 of `entry_batch` -> features (n, 150) uint8 and targets (n,) float32, as of `value_batch`, both
         of engine.games.exact_rows. Needs a GPU (`kernels.available`).
         """
         count = entries.shape[0]
