@@ -20,7 +20,9 @@ from engine.network.network cimport (
     win_probability,
 )
 from engine.core.position cimport *
-from engine.classic.search cimport LAST_TABLE_SIZE, MAX_DEPTH, Moves, Searcher, fill_last_table, fill_ternary, search_moves
+from engine.classic.search cimport (
+    LAST_TABLE_SIZE, MAX_DEPTH, Moves, Searcher, fill_last_table, fill_ternary, search_moves,
+)
 
 
 cdef extern from "network/dense.h":

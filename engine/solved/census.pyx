@@ -312,8 +312,8 @@ cdef uint32_t successor_code(const Turns* turns, const Board* board, bint leads)
 
 cdef void find_successors(const Turns* turns, int64_t at, Board board, bint leads, Sums* sums) noexcept nogil:
     """The positions after the best move of each roll, and the position's part of the sums."""
-    cdef double[16] values
-    cdef double best, second
+    cdef ExactMoves moves
+    cdef double second
     cdef unsigned int sources
     cdef int roll, square, chosen
     cdef bint same
@@ -322,7 +322,8 @@ cdef void find_successors(const Turns* turns, int64_t at, Board board, bint lead
     sums.positions += 1
     sums.value += lookup(turns.table, &board)
     for roll in range(1, MAX_ROLL + 1):
-        sources = move_values(turns.table, &board, roll, values, &best)
+        exact_moves(turns.table, &board, roll, &moves)
+        sources = moves.sources
         if sources == 0:
             next = swap_sides(board)
             out[roll - 1] = successor_code(turns, &next, not leads)
@@ -332,13 +333,13 @@ cdef void find_successors(const Turns* turns, int64_t at, Board board, bint lead
         while sources:
             square = lowest(sources)
             sources &= sources - 1
-            if chosen < 0 and values[square] == best:
+            if chosen < 0 and moves.values[square] == moves.best:
                 chosen = square
             else:
-                second = max(second, values[square])
+                second = max(second, moves.values[square])
         if second >= 0:
             sums.decisions += ways(roll) / 16.0
-            sums.regret += ways(roll) / 16.0 * (best - second)
+            sums.regret += ways(roll) / 16.0 * (moves.best - second)
         same = grants_roll(chosen + roll)
         next = successor(board, chosen, roll)
         out[roll - 1] = successor_code(turns, &next, leads == same)

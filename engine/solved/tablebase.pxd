@@ -15,6 +15,7 @@
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from engine.core.position cimport (
+    BORNE_OFF,
     NO_MOVE,
     PIECES,
     Board,
@@ -118,45 +119,70 @@ cdef inline bint holds(const Table* table, const Board* board) noexcept nogil:
     return board.own_off + table.pieces >= PIECES and board.opp_off + table.pieces >= PIECES
 
 
-cdef inline Board opening(int pieces) noexcept nogil:
-    """The opening of the game with so many pieces a side."""
-    cdef Board board
-    board.own = board.opp = 0
-    board.own_off = board.opp_off = PIECES - pieces
-    board.own_hand = board.opp_hand = pieces
-    return board
+# The legal moves of a roll with their values, both by square moved from.
+ctypedef struct ExactMoves:
+    unsigned int sources        # of the legal moves, as a mask
+    int roll
+    int64_t[16] entries         # of the position after the move
+    bint[16] flipped            # whether its value there is the opponent's
+    double[16] values           # the mover's win probability after the move
+    double best                 # the highest of them
 
 
-cdef inline unsigned int move_values(const Table* table, const Board* board, int roll, double* values,
-                                     double* best) noexcept nogil:
-    """The legal moves' squares as a mask, values[square] = the mover's win probability after the move."""
-    cdef unsigned int sources = 0 if is_over(board) else legal_sources(board, roll)
-    cdef unsigned int rest = sources
+cdef inline void find_moves(const Table* table, const Board* board, ExactMoves* moves) noexcept nogil:
+    """Finds the entries of the moves, none of which may end the game, and asks memory for their values."""
+    cdef unsigned int rest = moves.sources
     cdef int square
-    cdef Board next
-    best[0] = -1.0
+    cdef Board after
     while rest:
         square = lowest(rest)
         rest &= rest - 1
-        next = successor(board[0], square, roll)
-        values[square] = lookup(table, &next)
-        if not grants_roll(square + roll):
-            values[square] = 1.0 - values[square]
-        if values[square] > best[0]:
-            best[0] = values[square]
-    return sources
+        after = successor(board[0], square, moves.roll)
+        moves.entries[square] = entry_of(table.index, &after, &moves.flipped[square])
+        fetch_entry(table, moves.entries[square])
+
+
+cdef inline void value_moves(const Table* table, ExactMoves* moves) noexcept nogil:
+    """Reads the values of the moves that `find_moves` found."""
+    cdef unsigned int rest = moves.sources
+    cdef int square
+    cdef double value
+    moves.best = -1.0
+    while rest:
+        square = lowest(rest)
+        rest &= rest - 1
+        value = read_entry(table, moves.entries[square], moves.flipped[square])
+        if not grants_roll(square + moves.roll):
+            value = 1.0 - value
+        moves.values[square] = value
+        if value > moves.best:
+            moves.best = value
+
+
+cdef inline int best_move(const ExactMoves* moves) noexcept nogil:
+    """The square of the best move, the lowest among equals; there must be a legal move."""
+    cdef unsigned int sources = moves.sources
+    while moves.values[lowest(sources)] != moves.best:
+        sources &= sources - 1
+    return lowest(sources)
+
+
+cdef inline void exact_moves(const Table* table, const Board* board, int roll, ExactMoves* moves) noexcept nogil:
+    """The legal moves of a roll, none if the game is over, with their values; `best` is -1 if there is none."""
+    moves.roll = roll
+    moves.sources = 0 if is_over(board) else legal_sources(board, roll)
+    if board.own_off == PIECES - 1 and moves.sources >> (BORNE_OFF - roll) & 1:     # the last piece, so no other move
+        moves.values[BORNE_OFF - roll] = moves.best = 1.0
+        return
+    find_moves(table, board, moves)
+    value_moves(table, moves)
 
 
 cdef inline int best_source(const Table* table, const Board* board, int roll) noexcept nogil:
     """The square of the best move, the lowest among equals; NO_MOVE when the turn passes."""
-    cdef double[16] values
-    cdef double best
-    cdef unsigned int sources = move_values(table, board, roll, values, &best)
-    while sources:
-        if values[lowest(sources)] == best:
-            return lowest(sources)
-        sources &= sources - 1
-    return NO_MOVE
+    cdef ExactMoves moves
+    exact_moves(table, board, roll, &moves)
+    return best_move(&moves) if moves.sources else NO_MOVE
 
 
 cdef Index INDEX

@@ -21,6 +21,7 @@ from engine.core.position cimport (
     check_roll,
     is_packed,
     legal_sources,
+    opening,
     pack,
     successor,
     swap_sides,
@@ -501,13 +502,15 @@ cdef class Tablebase:
         Raises:
             ValueError: a roll out of range, or more pieces left than the table knows.
         """
-        cdef double[16] values
-        cdef unsigned int sources
-        cdef double best
+        cdef ExactMoves moves
         check_roll(roll)
         self.check(&position.board)
-        sources = move_values(&self.table, &position.board, roll, values, &best)
-        return [Move(s, values[s], best - values[s]) for s in range(15) if sources >> s & 1]
+        exact_moves(&self.table, &position.board, roll, &moves)
+        return [
+            Move(square, moves.values[square], moves.best - moves.values[square])
+            for square in range(BORNE_OFF)
+            if moves.sources >> square & 1
+        ]
 
     def best_move(self, Position position not None, int roll):
         """The square of the best move, the lowest among equals, or None when the turn passes.

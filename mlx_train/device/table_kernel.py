@@ -48,8 +48,8 @@ class DeviceTable:
         self._arrays = [mx.array(array) for array in (*block_table(index, table.pieces), _labels(index, table))]
 
     def rows(self, entries: mx.array, stream: mx.Stream | None = None) -> list[mx.array]:
-        """(n,) uint32 of `engine.games.teacher.entry_batch` -> features (n, 150) uint8 and targets (n,) float32, those of
-        `engine.games.teacher.value_batch`. Needs a GPU (`kernels.available`).
+        """(n,) uint32 of `entry_batch` -> features (n, 150) uint8 and targets (n,) float32, as of `value_batch`, both
+        of engine.games.exact_rows. Needs a GPU (`kernels.available`).
         """
         count = entries.shape[0]
         return kernel("ur_rows", INPUTS, ("features", "targets"), BODY, *HEADERS)(

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.core.features import FEATURE_SET
-from engine.games.teacher import policy_batch, value_batch
+from engine.games.exact_rows import policy_batch, value_batch
 from engine.network.network import LAYOUT as FLAT_LAYOUT
 from engine.network.network import read_document
 from engine.network.quantized import LAYOUT, Layer

@@ -13,7 +13,7 @@ import numpy as np
 
 from engine.core.features import extract_features_bytes
 from engine.games.agents import Agent
-from engine.games.arena import sample_decisions
+from engine.games.sampling import sample_decisions
 from engine.games.turns import PIECES
 from engine.machine.files import atomic_file
 from engine.network.network import Network, read_document

@@ -14,8 +14,8 @@ import referee
 from random_networks import GOLDEN_NETWORK, GOLDEN_VECTOR, forward, random_document, write
 
 from engine import Agent, Network, Position, extract_features_batch, sample_decisions
+from engine.core.batch import policy_slots, successors
 from engine.core.features import FEATURE_SET
-from engine.games.arena import policy_slots, successors
 from engine.network.network import MOVE_FILTER, parameter_count, read_document
 from mlx_train.networks.golden import golden_vector, write_vector
 
