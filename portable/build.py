@@ -23,7 +23,7 @@ HERE = ROOT / "portable"
 
 #: The engine's modules whose kernels each program needs.
 WASM_MODULES = ("core/features", "classic/evaluation", "classic/search", "network/network")
-CHECK_MODULES = (*WASM_MODULES, "solved/tablebase", "solved/solver")
+CHECK_MODULES = (*WASM_MODULES, "solved/order", "solved/sweeps", "solved/solver")
 
 SETTINGS = runpy.run_path(str(ROOT / "setup.py"), run_name="settings")
 

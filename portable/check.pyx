@@ -46,15 +46,16 @@ from engine.classic.search cimport (
     fill_ternary,
     search_moves,
 )
-from engine.solved.solver cimport Layer, Schedule, fill_constants, prepare_layer, work
-from engine.solved.tablebase cimport INDEX, count_of, fill_index
+from engine.solved.order cimport INDEX, count_of, fill_index
+from engine.solved.solver cimport Layer, fill_constants, prepare_layer
+from engine.solved.sweeps cimport Schedule, work
 
 
 cdef extern from "ur_tables.h":
     const float SCALES "UR_SCALES"[FEATURES]
 
 
-cdef extern from "solved/tablebase_sweep.h":
+cdef extern from "solved/sweep.h":
     enum:
         SLACK "UR_SLACK"
 

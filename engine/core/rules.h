@@ -51,4 +51,12 @@ UR_INLINE unsigned int ur_targets(unsigned int own, unsigned int opp, int has_ha
     return ((own | (unsigned int)(has_hand != 0)) << roll) & ~(own | (opp & UR_SAFE_MASK)) & UR_TARGET_MASK;
 }
 
+#define UR_OUTCOMES 16              /* of the dice, equally likely: the sum of ur_ways over the rolls */
+#define UR_LANE_START 5             /* the first square of the lane: the squares before it are entry squares */
+#define UR_LANE_SQUARES 8
+
+#if UR_LANE_MASK != ((1 << UR_LANE_SQUARES) - 1) << UR_LANE_START
+#error "UR_LANE_MASK and the squares of the lane disagree"
+#endif
+
 #endif

@@ -19,7 +19,7 @@ from engine.core.dice cimport CHOICES, new_dice, next_below
 from engine.network.network cimport MAX_LOOKAHEAD, Network, network_moves, policy_moves
 from engine.core.position cimport *
 from engine.classic.search cimport Moves, Search, Searcher, best_index, search_moves
-from engine.solved.tablebase cimport Table, Tablebase, best_source
+from engine.solved.table cimport SolvedTable as Tablebase, Table, best_source
 
 from engine.solved.tablebase import default_path
 

@@ -18,7 +18,7 @@ from engine.games.agents cimport Agent, Chooser, choose_random
 from engine.core.dice cimport CHOICES, PLAYOUTS, ROLLS, Dice, new_dice, next_roll, next_unit, next_word, roll_of
 from engine.core.position cimport *
 from engine.classic.search cimport Moves, Search, Searcher, best_index, search_moves
-from engine.solved.tablebase cimport Table, Tablebase, best_source, holds, move_values, opening
+from engine.solved.table cimport SolvedTable as Tablebase, Table, best_source, holds, move_values, opening
 
 from engine.machine.cores import run_parallel, worker_count
 from engine.core.features import check_rows

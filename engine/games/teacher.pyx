@@ -12,9 +12,8 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from engine.core.dice cimport Dice, new_dice, next_roll, next_unit, next_word, roll_of
 from engine.core.features cimport FEATURES, NO_ROLL, feature_bytes
 from engine.core.position cimport *
-from engine.solved.tablebase cimport (
-    Cursor, Index, Table, Tablebase, count_of, cursor_at, entry_of, fetch_entry, opening, packed_at, read_entry,
-)
+from engine.solved.order cimport Cursor, Index, count_of, cursor_at, entry_of, packed_at
+from engine.solved.table cimport SolvedTable as Tablebase, Table, fetch_entry, opening, read_entry
 
 cdef enum:
     VALUE_STREAM = 3
