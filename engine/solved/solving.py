@@ -97,9 +97,7 @@ def solve(
                 layer = MOST_PIECES - leader, MOST_PIECES - follower
                 elapsed, end = time.monotonic() - began, ends[finished]
                 left = elapsed * (total - end) / (end - resumed)
-                progress(
-                    Progress(layer, finished, len(layers), end, total, sweeps, change, elapsed, left, resumed)
-                )
+                progress(Progress(layer, finished, len(layers), end, total, sweeps, change, elapsed, left, resumed))
             unfinished.keep(values[: ends[finished]], residual)
         if output is not None:
             _save(values[:total], Header(pieces, "float64", total, tolerance, residual, 0), output, unfinished)
