@@ -31,7 +31,7 @@ def _evaluation_weights() -> Iterable[str]:
 
 
 def _activations() -> Iterable[str]:
-    from engine.network.network import ACTIVATIONS
+    from engine.network.document import ACTIVATIONS
 
     return ACTIVATIONS
 

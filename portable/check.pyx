@@ -28,15 +28,8 @@ from libc.stdlib cimport atoi, calloc, exit, free
 
 from engine.classic.evaluation cimport Points, weigh
 from engine.core.features cimport FEATURES, NO_ROLL, feature_floats
-from engine.network.network cimport (
-    Activation,
-    Net,
-    lay_out,
-    network_moves,
-    policy_moves,
-    storage_size,
-    win_probability,
-)
+from engine.network.layers cimport Activation, Net, lay_out, policy_moves, storage_size, win_probability
+from engine.network.lookahead cimport network_moves
 from engine.core.position cimport *
 from engine.classic.search cimport (
     LAST_TABLE_SIZE,

@@ -18,7 +18,9 @@ import numpy as np
 from libc.stdint cimport uint64_t
 
 from engine.core.dice cimport CHOICES, ROLLS, Dice, new_dice, next_below, next_roll, next_unit, ways
-from engine.network.network cimport MAX_LOOKAHEAD, Net, Network, chance_value, network_moves
+from engine.network.layers cimport Net
+from engine.network.lookahead cimport MAX_LOOKAHEAD, chance_value, network_moves
+from engine.network.network cimport Network
 from engine.core.position cimport *
 
 cdef enum:

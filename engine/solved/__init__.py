@@ -1,1 +1,1 @@
-"""The solved game: its order, look-up, file, solver, verification, statistics. Players that use it do not belong here."""
+"""The solved game: its order, look-up, file, solver, checks and figures. Players that use it do not belong here."""

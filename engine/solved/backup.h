@@ -49,10 +49,11 @@ UR_INLINE float ur_after(UR_LOCAL const ur_layer *layer, int follows, int square
         return layer->values[(follows == again ? layer->size : 0)
                              + ur_place(layer, leader, follower, leader_squares, follower_squares)];
     }
+    if (!follows && leader == 1)
+        return 1.0f;
     if (!follows)
-        return leader == 1 ? 1.0f
-                           : layer->leader_off[layer->leader_off_size
-                                               + ur_place(layer, leader - 1, follower, leader_squares, follower_squares)];
+        return layer->leader_off[layer->leader_off_size
+                                 + ur_place(layer, leader - 1, follower, leader_squares, follower_squares)];
     if (leader < follower)
         return layer->follower_off[ur_place(layer, leader, follower - 1, leader_squares, follower_squares)];
     /* The follower now leads. */

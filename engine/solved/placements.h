@@ -1,4 +1,4 @@
-/* The parts of a side's squares by which the table is ordered: one source for C, CUDA and Metal. order.pxd has the order. */
+/* The parts of a side's squares that order the table (order.pxd): one source for C, CUDA and Metal. */
 #ifndef UR_PLACEMENTS_H
 #define UR_PLACEMENTS_H
 
@@ -16,7 +16,7 @@
 #define UR_LANE_MASKS (1 << UR_LANE_SQUARES)            /* far masks without an exit square */
 #define UR_EXIT_MASKS (UR_FAR_MASKS / UR_LANE_MASKS)
 
-/* A block's key is 4 * (the lane as a ternary number) + the follower's exit squares: 2**2 exits for each of 3**8 lanes. */
+/* The keys of a block, 4 * (the lane as a ternary number) + the follower's exit squares: 2**2 for each of 3**8. */
 #define UR_BLOCKS 26244
 
 /* The entry squares: squares 1 to 4. Bit s - 1 of an entry mask is square s. */

@@ -46,12 +46,13 @@ typedef struct {
 
 /* Tables about entry masks, by rank; `ur_fill_tables` fills them. A square is an entry square, 1 to 4. */
 static uint8_t UR_COUNT[UR_ROW];                        /* pieces of the mask */
-static uint8_t UR_WITH[UR_ENTRY_SQUARES + 1][UR_ROW / 2];       /* by square: the ranks of the masks with a piece there */
-static uint8_t UR_WITHOUT[UR_ENTRY_SQUARES + 1][UR_ROW / 2];    /* and their ranks without it */
+static uint8_t UR_WITH[UR_ENTRY_SQUARES + 1][UR_ROW / 2];       /* by square: ranks of the masks with a piece there */
+static uint8_t UR_WITHOUT[UR_ENTRY_SQUARES + 1][UR_ROW / 2];    /* and the ranks of these masks without it */
 static uint8_t UR_WITH_COUNT[UR_PIECES + 1];            /* how many of them have at most so many pieces */
 static uint16_t UR_WITH_BITS[UR_ENTRY_SQUARES + 1];     /* the same ranks as bits */
-static uint16_t UR_INSIDE[UR_ENTRY_SQUARES + 2][UR_ROLLS];      /* by free pieces (the last: that many or more) and roll:
-                                                                   ranks with a move inside the entry squares, as bits */
+
+/* Ranks with a move inside the entry squares, as bits, by free pieces (the last: that many or more) and roll. */
+static uint16_t UR_INSIDE[UR_ENTRY_SQUARES + 2][UR_ROLLS];
 
 /* The moves from a row to another of the same block, without and with pieces in hand, by rank. */
 typedef struct {
@@ -152,7 +153,8 @@ UR_FAR(ur_far_min, UR_MIN, UR_NONE)
 
 /* The rows (columns), as bits by rank, from which a side has a move by a roll. */
 UR_ALWAYS unsigned ur_movable(const ur_moves *moves, int free, int roll) {
-    unsigned masks = moves->count[roll] ? 0xFFFF : UR_INSIDE[free <= UR_ENTRY_SQUARES ? free : UR_ENTRY_SQUARES + 1][roll];
+    const int known = free <= UR_ENTRY_SQUARES ? free : UR_ENTRY_SQUARES + 1;
+    unsigned masks = moves->count[roll] ? 0xFFFF : UR_INSIDE[known][roll];
     for (int t = UR_LANE_START; t < UR_LANE_START + roll; t++)
         if (moves->lane[t - UR_LANE_START]) masks |= UR_WITH_BITS[t - roll];
     return masks;
@@ -162,7 +164,7 @@ UR_ALWAYS unsigned ur_movable(const ur_moves *moves, int free, int roll) {
    leader[j] = leader_base[j] + leader_slope[j] * q, and likewise the follower's. */
 typedef struct {
     double leader_base[UR_ROW], leader_slope[UR_ROW], follower_base[UR_ROW], follower_slope[UR_ROW];
-    const double *best[UR_ROLLS], *chance[UR_ROLLS];      /* by roll: of the moves to other blocks; chance 0 if the turn passes */
+    const double *best[UR_ROLLS], *chance[UR_ROLLS];  /* by roll: of the moves to other blocks; 0 if the turn passes */
 } ur_row;
 
 /* One candidate of the follower's column j, which is a constant wherever this is used. */
@@ -197,11 +199,11 @@ UR_ALWAYS void ur_relax_pair(const ur_row *row, double *restrict leader, double 
     follower[j] = row->follower_base[j] + row->follower_slope[j] * backup;
 }
 
-/* The best successors of a block's rows, and what the update of a row needs. A row has `vectors` vectors: its columns are
-   the masks of at most vectors - 1 free pieces, or of 3 or more. */
+/* The best successors of a block's rows, and what the update of a row needs. A row has `vectors` vectors: its columns
+   are the masks of vectors - 1 free pieces, or of 3 and more. */
 typedef struct {
-    double most[UR_ROLLS][UR_ROW * UR_ROW], least[UR_ROLLS][UR_ROW * UR_ROW];   /* by roll, of the leader's moves and the
-                                                                                   follower's moves to other blocks */
+    double most[UR_ROLLS][UR_ROW * UR_ROW];     /* by roll, of the leader's moves */
+    double least[UR_ROLLS][UR_ROW * UR_ROW];    /* and of the follower's moves to other blocks */
     double before[2][UR_ROW * UR_ROW];      /* the values before the update, by turn */
     double chance[UR_ROLLS][UR_ROW];        /* of a roll, by column; 0 if the follower's turn passes */
     double leader_pass[UR_ROW], follower_pass[UR_ROW];  /* the chance that the turn passes */
@@ -279,7 +281,8 @@ UR_ALWAYS void ur_relax_leader(ur_work *work, ur_row *row, const ur_block *block
     }
     const double pass = work->leader_pass[i];
     if (pass != work->inverse_of) {
-        for (int v = 0; v < vectors; v++) UR_PUT(work->inverse, v) = omega / (1.0 - pass * UR_AT(work->follower_pass, v));
+        for (int v = 0; v < vectors; v++)
+            UR_PUT(work->inverse, v) = omega / (1.0 - pass * UR_AT(work->follower_pass, v));
         work->inverse_of = pass;
     }
 #define UR_TERM(roll) UR_CHANCE[roll] * UR_AT(work->most[roll] + i * lanes, v)
@@ -289,7 +292,8 @@ UR_ALWAYS void ur_relax_leader(ur_work *work, ur_row *row, const ur_block *block
         UR_PUT(work->before[1] + i * lanes, v) = UR_AT(follower_turn, v);
         UR_PUT(row->leader_base, v) = scaled + (1.0 - omega) * UR_AT(leader_turn, v);
         UR_PUT(row->leader_slope, v) = pass * UR_AT(work->inverse, v);
-        UR_PUT(row->follower_base, v) = UR_AT(work->follower_pass, v) * scaled + (1.0 - omega) * UR_AT(follower_turn, v);
+        UR_PUT(row->follower_base, v) =
+            UR_AT(work->follower_pass, v) * scaled + (1.0 - omega) * UR_AT(follower_turn, v);
         UR_PUT(row->follower_slope, v) = UR_AT(work->inverse, v);
     }
 #undef UR_TERM

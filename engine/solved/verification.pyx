@@ -1,7 +1,7 @@
 """The Bellman equation, applied to every position of a solved game.
 
-Independent of the solver and of its order: it enumerates the placements by itself, moves by the rules of position.pxd, and
-reads a value by `lookup` alone.
+Independent of the solver and of its order: it enumerates the placements by itself, moves by the rules of position.pxd,
+and reads a value by `lookup` alone.
 """
 
 from typing import NamedTuple
@@ -104,7 +104,8 @@ cdef void verify_side(const Table* table, unsigned int own, int own_off, Checked
                 checked.worst = pack(&board)
 
 
-cdef void verify_share(const Table* table, int* next, const int* stop, int64_t* positions, Checked* checked) noexcept nogil:
+cdef void verify_share(const Table* table, int* next, const int* stop, int64_t* positions,
+                       Checked* checked) noexcept nogil:
     """Takes placements of the side to move until there are none; `positions` counts those of all workers."""
     cdef unsigned int own
     cdef int ticket, own_off

@@ -16,7 +16,7 @@ import numpy as np
 from engine.core.features import extract_features_bytes
 from engine.games.arena import RECORD_DTYPE, policy_slots, successors
 from engine.machine.files import atomic_file
-from engine.network.network import POLICY_OUTPUTS, VALUE_SCALE
+from engine.network.document import POLICY_OUTPUTS, VALUE_SCALE
 from mlx_train.config import Config
 from mlx_train.data.prefetch import made_ahead
 

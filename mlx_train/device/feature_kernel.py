@@ -1,7 +1,7 @@
 """The 150 features computed on the GPU, from eight bytes a position.
 
 The kernel is the engine's own source (engine/core/rules.h and engine/core/feature_bytes.h): the same integer
-arithmetic, so the same bytes. Rows cross to the device as packed positions: eight bytes instead of the 150 of their features.
+arithmetic, so the same bytes. Rows cross to the device as packed positions: eight bytes instead of 150.
 """
 
 from engine.core.features import FEATURE_NAMES

@@ -44,7 +44,7 @@ class DeviceTable:
         self._arrays = [mx.array(array) for array in (*block_table(table.pieces), labels(table))]
 
     def rows(self, entries: mx.array, stream: mx.Stream | None = None) -> list[mx.array]:
-        """(n,) uint32 of `entry_batch` -> features (n, 150) uint8 and targets (n,) float32, as `value_batch` gives them.
+        """(n,) uint32 of `entry_batch` -> features (n, 150) uint8 and targets (n,) float32, as of `value_batch`.
 
         Both functions stand in `engine.games.teacher`. Needs a GPU (`kernels.available`).
         """

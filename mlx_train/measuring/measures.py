@@ -31,7 +31,8 @@ from engine.games.arena import (
     successors,
 )
 from engine.machine.cores import run_parallel, worker_count
-from engine.network.network import POLICY_OUTPUTS, Network, parameter_count
+from engine.network.document import POLICY_OUTPUTS, parameter_count
+from engine.network.network import Network
 from engine.solved.tablebase import Tablebase
 from mlx_train.system.progress import progress
 

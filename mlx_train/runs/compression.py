@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from engine.core.features import FEATURE_SCALES, FEATURE_SET
 from engine.games.agents import Agent
 from engine.games.teacher import policy_batch, value_batch
-from engine.network.network import LAYOUT as FLAT_LAYOUT
-from engine.network.network import read_document
+from engine.network.document import LAYOUT as FLAT_LAYOUT
+from engine.network.document import read_document
 from engine.network.quantized import LAYOUT, TOP, Layer, flat, top_level
 from engine.solved.tablebase import Tablebase
 from mlx_train.config import Config

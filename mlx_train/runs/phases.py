@@ -16,7 +16,7 @@ from engine.classic.search import Search
 from engine.games.agents import Agent, MissingTable, open_table
 from engine.games.arena import RECORD_DTYPE, Interrupted, selfplay
 from engine.machine.cores import detect, worker_count
-from engine.network.network import VALUE_SCALE
+from engine.network.document import VALUE_SCALE
 from engine.solved.tablebase import Tablebase, default_path
 from mlx_train.config import Config
 from mlx_train.data.dataset import Decisions, SearchSource
@@ -486,7 +486,7 @@ def _solution() -> Tablebase | None:
 
 def _add_metadata(run: Run, values: dict[str, Any]) -> None:
     """Put more into the metadata of a run's weights."""
-    from engine.network.network import read_document
+    from engine.network.document import read_document
     from mlx_train.networks.weights import save_document
 
     document = read_document(run.weights)

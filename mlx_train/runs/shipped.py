@@ -22,7 +22,8 @@ import numpy as np
 from engine.core.features import FEATURE_NAMES, extract_features_bytes
 from engine.games.agents import Agent
 from engine.games.arena import sample_decisions
-from engine.network.network import POLICY_OUTPUTS, Network, parameter_count, read_document
+from engine.network.document import POLICY_OUTPUTS, parameter_count, read_document
+from engine.network.network import Network
 from engine.solved.tablebase import Tablebase
 from mlx_train.config import check_choice
 from mlx_train.measuring.measures import DECISIONS, GAMES, PIECES, POSITIONS, exactness

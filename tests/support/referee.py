@@ -4,6 +4,7 @@ Nothing here is shared with the engine, so the two can check each other. Everyth
 move; path squares are 1 to 14, 0 is the hand and 15 is borne off.
 """
 
+import itertools
 import random
 from dataclasses import dataclass
 from typing import NamedTuple

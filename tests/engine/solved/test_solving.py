@@ -1,13 +1,12 @@
 """Solving: against value iteration in plain Python, interrupted, with guesses."""
 
-import itertools
 import signal
 import threading
 
 import numpy as np
 import pytest
 import referee
-from referee import ROLLS, WAYS, State
+from referee import ROLLS, WAYS
 
 from engine import Position
 from engine.solved.tablebase import Tablebase, default_path

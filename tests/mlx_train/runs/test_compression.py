@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 from engine import Network, Position, Tablebase
 from engine.games.arena import regrets, sample_decisions
 from engine.games.teacher import value_batch
-from engine.network.network import LAYOUT, read_document
+from engine.network.document import LAYOUT, read_document
 from engine.network.quantized import flat
 from mlx_train import cli
 from mlx_train.config import Config
