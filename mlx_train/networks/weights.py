@@ -65,7 +65,7 @@ def to_document(model: Networks, metadata: dict[str, Any], networks: str = "both
 
 
 def from_document(document: dict[str, Any]) -> Networks:
-    """The networks of a document of `engine.network.document.read_document`; one that is missing keeps fresh weights."""
+    """The networks of a document of `read_document`; a network that is missing keeps fresh weights."""
     config = document["network_config"]
     model = Networks(config["hidden_sizes"], document["architecture"]["activation"], inputs=config["input_size"])
     _restore_all(model, document)
