@@ -106,9 +106,9 @@ static const double UR_CHANCE[UR_ROLLS] = {
 /* Four lanes of a row. Explicit vectors: left to itself, GCC makes scalars of such short loops. */
 typedef double ur_lanes __attribute__((vector_size(32), aligned(8), may_alias));
 typedef int64_t ur_bits __attribute__((vector_size(32)));
-enum { UR_LANES = 4 };
-#define UR_AT(row, v) (*(const ur_lanes *)((row) + UR_LANES * (v)))
-#define UR_PUT(row, v) (*(ur_lanes *)((row) + UR_LANES * (v)))
+enum { UR_DOUBLES = 4 };    /* of a vector */
+#define UR_AT(row, v) (*(const ur_lanes *)((row) + UR_DOUBLES * (v)))
+#define UR_PUT(row, v) (*(ur_lanes *)((row) + UR_DOUBLES * (v)))
 #define UR_BETTER(a, than, b)                                                       \
     __extension__({                                                                 \
         const ur_lanes a_ = (a), b_ = (b);                                          \
@@ -119,7 +119,7 @@ enum { UR_LANES = 4 };
 #define UR_MIN(a, b) UR_BETTER(a, <, b)
 #define UR_ALL(x) {x, x, x, x}
 
-static const double UR_SPREAD[16][UR_LANES] = {
+static const double UR_SPREAD[16][UR_DOUBLES] = {
     {0, 0, 0, 0}, {1, 0, 0, 0}, {0, 1, 0, 0}, {1, 1, 0, 0}, {0, 0, 1, 0}, {1, 0, 1, 0}, {0, 1, 1, 0}, {1, 1, 1, 0},
     {0, 0, 0, 1}, {1, 0, 0, 1}, {0, 1, 0, 1}, {1, 1, 0, 1}, {0, 0, 1, 1}, {1, 0, 1, 1}, {0, 1, 1, 1}, {1, 1, 1, 1}};
 
@@ -130,21 +130,21 @@ static const double UR_SPREAD[16][UR_LANES] = {
         const double *const *to = moves->to[roll];                                                        \
         const ptrdiff_t *stride = moves->stride[roll];                                                    \
         const ur_lanes nothing = UR_ALL(none);                                                            \
-        double *end = out + height * UR_LANES * vectors;                                                  \
+        double *end = out + height * UR_DOUBLES * vectors;                                                  \
         if (count == 0) {                                                                                 \
-            for (double *o = out; o < end; o += UR_LANES) UR_PUT(o, 0) = nothing;                         \
+            for (double *o = out; o < end; o += UR_DOUBLES) UR_PUT(o, 0) = nothing;                         \
         } else if (count == 1) {                                                                          \
             const double *a = to[0];                                                                      \
-            for (double *o = out; o < end; o += UR_LANES * vectors, a += stride[0])                       \
+            for (double *o = out; o < end; o += UR_DOUBLES * vectors, a += stride[0])                       \
                 for (int v = 0; v < vectors; v++) UR_PUT(o, v) = UR_AT(a, v);                             \
         } else {                                                                                          \
             const double *a = to[0], *b = to[1];                                                          \
-            for (double *o = out; o < end; o += UR_LANES * vectors, a += stride[0], b += stride[1])       \
+            for (double *o = out; o < end; o += UR_DOUBLES * vectors, a += stride[0], b += stride[1])       \
                 for (int v = 0; v < vectors; v++) UR_PUT(o, v) = BEST(UR_AT(a, v), UR_AT(b, v));          \
         }                                                                                                 \
         for (int m = 2; m < count; m++) {                                                                 \
             const double *a = to[m];                                                                      \
-            for (double *o = out; o < end; o += UR_LANES * vectors, a += stride[m])                       \
+            for (double *o = out; o < end; o += UR_DOUBLES * vectors, a += stride[m])                       \
                 for (int v = 0; v < vectors; v++) UR_PUT(o, v) = BEST(UR_AT(a, v), UR_AT(o, v));          \
         }                                                                                                 \
     }
@@ -230,7 +230,7 @@ UR_ALWAYS void ur_list_far(ur_work *work, const ur_block *block, const int free,
 
 /* The leader's moves from entry square s to square t of the lane. */
 UR_ALWAYS void ur_enter_leader(ur_work *work, const ur_block *block, int s, int t, const int vectors) {
-    const int lanes = UR_LANES * vectors;
+    const int lanes = UR_DOUBLES * vectors;
     const double *lane = block->leader.lane[t - UR_LANE_START];
     const ptrdiff_t stride = block->leader.lane_stride[t - UR_LANE_START];
     for (int n = 0; n < UR_WITH_COUNT[block->leader_free]; n++) {
@@ -251,7 +251,7 @@ UR_ALWAYS void ur_enter_follower(double *out, const double *lane, int s, const i
 
 /* Both sides' moves from the entry squares to the lane. */
 UR_ALWAYS void ur_list_entries(ur_work *work, const ur_block *block, const int vectors) {
-    const int lanes = UR_LANES * vectors;
+    const int lanes = UR_DOUBLES * vectors;
     const int with = vectors < 4 ? UR_WITH_COUNT[vectors - 1] : UR_ROW / 2;
     const int last = UR_LANE_START + UR_MAX_ROLL - 1;
     for (int t = UR_LANE_START; t <= last; t++)
@@ -271,7 +271,7 @@ UR_ALWAYS void ur_list_entries(ur_work *work, const ur_block *block, const int v
    over-relaxed, up to the follower's backup. */
 UR_ALWAYS void ur_relax_leader(ur_work *work, ur_row *row, const ur_block *block, int i, double omega,
                                const int vectors) {
-    const int lanes = UR_LANES * vectors, width = block->width;
+    const int lanes = UR_DOUBLES * vectors, width = block->width;
     const double *leader_turn = block->leader_turn + i * width, *follower_turn = block->follower_turn + i * width;
     const ur_steps *steps = &UR_STEPS[UR_COUNT[i] < block->leader_free][i];
     for (int n = 0; n < steps->count; n++) {
@@ -318,7 +318,7 @@ UR_ALWAYS void ur_relax_follower(const ur_row *row, double *leader_turn, double 
 
 /* The largest change of a value of the block. */
 UR_ALWAYS double ur_largest_change(const ur_work *work, const ur_block *block, const int vectors) {
-    const int lanes = UR_LANES * vectors, width = block->width;
+    const int lanes = UR_DOUBLES * vectors, width = block->width;
     ur_lanes change = UR_ALL(0.0);
     for (int i = 0; i < block->height; i++)
         for (int v = 0; v < vectors; v++) {
@@ -330,13 +330,13 @@ UR_ALWAYS double ur_largest_change(const ur_work *work, const ur_block *block, c
             change = UR_MAX(a, change);
         }
     double largest = 0.0;
-    for (int k = 0; k < UR_LANES; k++) largest = change[k] > largest ? change[k] : largest;
+    for (int k = 0; k < UR_DOUBLES; k++) largest = change[k] > largest ? change[k] : largest;
     return largest;
 }
 
 /* `vectors` and the range of `free` belong together: see ur_relax_block. */
 UR_ALWAYS double ur_relax_rows(const ur_block *block, double omega, const int vectors) {
-    const int lanes = UR_LANES * vectors;
+    const int lanes = UR_DOUBLES * vectors;
     const int free = vectors < 4 ? vectors - 1 : block->follower_free;
     ur_work work;
     ur_row row;
