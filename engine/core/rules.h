@@ -76,4 +76,11 @@ UR_INLINE unsigned int ur_mask(int rank)
     return (rank & 8 ? 0xFEDB7CA9u : 0x65384210u) >> (4 * (rank & 7)) & 15;
 }
 
+#define UR_LANE_START 5             /* the first square of the lane: the squares before it are entry squares */
+#define UR_LANE_SQUARES 8
+
+#if UR_LANE_MASK != ((1 << UR_LANE_SQUARES) - 1) << UR_LANE_START
+#error "UR_LANE_MASK and the squares of the lane disagree"
+#endif
+
 #endif

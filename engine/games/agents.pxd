@@ -1,7 +1,7 @@
 # Players behind one C signature, so that games run without Python.
 
 from engine.core.dice cimport Dice
-from engine.network.network cimport Net
+from engine.network.layers cimport Net
 from engine.core.position cimport Board
 
 

@@ -19,10 +19,12 @@ from pathlib import Path
 
 from engine.games.agents cimport *
 from engine.core.dice cimport CHOICES, new_dice, next_below
-from engine.network.network cimport MAX_LOOKAHEAD, Network, network_moves, policy_moves
+from engine.network.layers cimport policy_moves
+from engine.network.lookahead cimport MAX_LOOKAHEAD, network_moves
+from engine.network.network cimport Network
 from engine.core.position cimport *
 from engine.classic.search cimport Moves, Search, Searcher, best_index, search_moves
-from engine.solved.tablebase cimport Table, Tablebase, best_source
+from engine.solved.table cimport SolvedTable as Tablebase, Table, best_source
 
 from engine.network.shipped import MANIFEST, is_weights_path, shipped_models, weights_files
 from engine.solved.tablebase import default_path

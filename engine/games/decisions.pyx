@@ -9,7 +9,7 @@ from engine.classic.search cimport Moves, Search, Searcher, best_index, search_m
 from engine.core.dice cimport CHOICES, PLAYOUTS, ROLLS, Dice, new_dice, next_unit
 from engine.core.game cimport STOP, Game, first_move, new_game, play
 from engine.core.position cimport *
-from engine.solved.tablebase cimport ExactMoves, Table, Tablebase, exact_moves
+from engine.solved.table cimport ExactMoves, SolvedTable as Tablebase, Table, exact_moves
 
 from engine.games.chunks import Interrupted, check_games, in_chunks
 

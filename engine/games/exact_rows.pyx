@@ -13,9 +13,9 @@ from engine.core.dice cimport Dice, new_dice, next_below, next_unit, next_word
 from engine.core.features cimport FEATURES, NO_ROLL, feature_bytes
 from engine.core.game cimport Game, first_move, new_game, roll_dice, take_turn
 from engine.core.position cimport *
-from engine.solved.tablebase cimport (
-    Cursor, ExactMoves, Index, Table, Tablebase, best_move, count_of, cursor_at, find_moves, packed_at, read_entry,
-    value_moves,
+from engine.solved.order cimport Cursor, Index, count_of, cursor_at, packed_at
+from engine.solved.table cimport (
+    ExactMoves, SolvedTable as Tablebase, Table, best_move, find_moves, read_entry, value_moves,
 )
 
 cdef enum:

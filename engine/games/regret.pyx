@@ -11,7 +11,7 @@ from engine.core.dice cimport CHOICES, ROLLS, Dice, new_dice
 from engine.core.game cimport Game, first_move, new_game, play
 from engine.core.position cimport *
 from engine.games.agents cimport Agent, Chooser, choose
-from engine.solved.tablebase cimport ExactMoves, Table, Tablebase, best_source, exact_moves, holds
+from engine.solved.table cimport ExactMoves, SolvedTable as Tablebase, Table, best_source, exact_moves, holds
 
 from engine.games.chunks import Interrupted, check_games, in_chunks
 

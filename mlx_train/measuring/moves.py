@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from engine.core.batch import policy_slots, successors
 from engine.core.position import ROSETTES, SHARED
-from engine.network.network import POLICY_OUTPUTS
+from engine.network.document import POLICY_OUTPUTS
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,8 +12,9 @@ from engine.classic.search import Search
 from engine.games.agents import open_table
 from engine.games.chunks import Interrupted
 from engine.games.decisions import DECISION_DTYPE, selfplay
-from engine.machine.cores import detect, worker_count
-from engine.network.network import VALUE_SCALE
+from engine.machine.cores import worker_count
+from engine.machine.detection import detect
+from engine.network.document import VALUE_SCALE
 from engine.solved.tablebase import Tablebase, default_path
 from mlx_train.config import Config
 from mlx_train.data.games import Decisions

@@ -16,7 +16,8 @@ from engine.games.agents import Agent
 from engine.games.sampling import sample_decisions
 from engine.games.turns import PIECES
 from engine.machine.files import atomic_file
-from engine.network.network import Network, read_document
+from engine.network.document import read_document
+from engine.network.network import Network
 from engine.solved.tablebase import Tablebase
 from mlx_train.config import check_choice
 from mlx_train.device.backend import mx

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from engine.games.decisions import DECISION_DTYPE
-from engine.network.network import VALUE_SCALE
+from engine.network.document import VALUE_SCALE
 from mlx_train.config import Config, SelfplayConfig
 from mlx_train.data.exact import ExactSource
 from mlx_train.data.games import Decisions

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.machine.cores import detect
+from engine.machine.detection import detect
 from mlx_train.config import Config
 from mlx_train.device import blas
 from mlx_train.device.backend import available_devices

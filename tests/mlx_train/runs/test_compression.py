@@ -9,7 +9,7 @@ from engine import Network, Position, Tablebase
 from engine.games.exact_rows import value_batch
 from engine.games.regret import regrets
 from engine.games.sampling import sample_decisions
-from engine.network.network import LAYOUT, read_document
+from engine.network.document import LAYOUT, read_document
 from engine.network.quantized import flat
 from mlx_train import cli
 from mlx_train.config import Config
