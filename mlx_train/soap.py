@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from mlx_train.backend import mx, optim
+from mlx_train.blas import numpy_on_one_thread
 
 #: Steps between the beginning of new eigenvectors and their use.
 DELAY = 25
@@ -83,6 +84,7 @@ class Soap(optim.Optimizer):
         first, second = self.betas
         turned = "left" in state
         if turned:
+            gradient = mx.contiguous(gradient)  # the order in memory decides the last bits of a product
             if self.gathering:
                 state["left"] = self.decay * state["left"] + (1 - self.decay) * (gradient @ gradient.T)
                 state["right"] = self.decay * state["right"] + (1 - self.decay) * (gradient.T @ gradient)
@@ -93,7 +95,7 @@ class Soap(optim.Optimizer):
         scale = mx.rsqrt(1 - second**self.step).astype(gradient.dtype)
         change = rate * mean / (mx.sqrt(square) * scale + self.eps)
         if turned:
-            change = state["left_basis"] @ change @ state["right_basis"].T
+            return mx.addmm(parameter, state["left_basis"] @ change, state["right_basis"].T, alpha=-1.0)
         return parameter - change
 
     def renew(self, step: int) -> None:
@@ -133,6 +135,7 @@ class Soap(optim.Optimizer):
 @cache
 def _thread() -> ThreadPoolExecutor:
     """The thread on which eigenvectors are computed, one optimizer's after another's."""
+    numpy_on_one_thread()
     return ThreadPoolExecutor(1, thread_name_prefix="eigenvectors")
 
 
