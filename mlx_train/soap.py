@@ -99,19 +99,24 @@ class Soap(optim.Optimizer):
         return parameter - change
 
     def renew(self, step: int) -> None:
-        """Begin new eigenvectors after the step of this number, or use those that were begun `DELAY` steps ago."""
+        """Begin new eigenvectors after the step of this number, or use those that were begun `DELAY` steps ago.
+
+        The first ones are used at once: in another basis the second moments of the steps before would be far too small
+        for the directions in which the gradient is large.
+        """
         if renews(step):
             for state in self._matrices():
                 state |= {f"{side}_begun": state[side] for side in _SIDES}
             self._coming = _thread().submit(_eigenvectors, self._begun(), first=step == 1)
-        elif renews(step - DELAY):
-            first = step - DELAY == 1
-            coming = self._coming.result() if self._coming else _eigenvectors(self._begun(), first=first)  # resumed
+        if step == 1 or (step > 1 + DELAY and renews(step - DELAY)):
+            coming = self._coming.result() if self._coming else _eigenvectors(self._begun(), first=False)  # resumed
             for state, bases in zip(self._matrices(), coming, strict=True):
                 former = [state[f"{side}_basis"] for side in _SIDES]
                 state |= {f"{side}_basis": mx.array(basis) for side, basis in zip(_SIDES, bases, strict=True)}
                 left, right = (state[f"{side}_basis"].T @ old for side, old in zip(_SIDES, former, strict=True))
                 state["mean"] = left @ state["mean"] @ right.T
+                if step == 1:
+                    state["square"] = (1 - self.betas[1]) * mx.square(state["mean"] / (1 - self.betas[0]))
             self._coming = None
 
     def _begun(self) -> list[_Sides]:
