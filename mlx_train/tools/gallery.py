@@ -180,6 +180,16 @@ def write_losses(run: Path, folder: Path = FIGURES) -> Path:
     return folder / LOSSES
 
 
+def write_requested(sources: Sources, run: Path | None, folder: Path, names: Sequence[str]) -> dict[str, Path]:
+    """Write the losses of a run, and the named pictures: all if neither is named -> the files by what they are."""
+    if run is not None:
+        losses = write_losses(run, folder)
+        if not names:
+            return {"loss curve": losses, "folder": folder}
+    print(*write_pictures(sources, folder, names), sep="\n")
+    return {"folder": folder}
+
+
 def write_pictures(sources: Sources, folder: Path = FIGURES, names: Sequence[str] = ()) -> list[Path]:
     """Make pictures, all unless named, and write them into a folder -> their paths.
 
