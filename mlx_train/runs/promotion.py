@@ -12,8 +12,13 @@ import jsonschema
 import numpy as np
 
 from engine.core.features import extract_features_bytes
+<<<<<<< HEAD
+from engine.games.agents import Agent, open_table
+from engine.games.arena import sample_decisions
+=======
 from engine.games.agents import Agent
 from engine.games.sampling import sample_decisions
+>>>>>>> 883cf0b22fd4e4d309efdfba756766cc204134b7
 from engine.games.turns import PIECES
 from engine.machine.files import atomic_file
 from engine.network.document import read_document
@@ -35,7 +40,7 @@ from mlx_train.networks.manifest import (
 )
 from mlx_train.networks.mlp import log_policies, values
 from mlx_train.networks.weights import document_content, from_document
-from mlx_train.runs.shipped import TOLERANCES, measure
+from mlx_train.runs.shipped import TOLERANCES, measure, model_table
 
 #: The amounts of a new model's measures.
 SETTINGS = MeasureSettings(positions=POSITIONS, decisions=DECISIONS, games=GAMES, seed=0, pieces=PIECES)
@@ -124,6 +129,15 @@ def promote(
     others = [entry if other.name == name else other for other in entries]
     write_manifest(folder, others if old else [*others, entry])
     return entry
+
+
+def promote_file(
+    file: Path, name: str, table_file: Path | None, *, folder: Path = WEIGHTS, **more: Any
+) -> dict[str, Path]:
+    """`promote` with the table of a file, and print the new entry -> the files written."""
+    entry = promote(file, name, open_table(table_file), folder=folder, **more)
+    print(model_table([entry], ["ok"]))
+    return {"model": folder / entry.file, "manifest": folder / "manifest.json"}
 
 
 def _command_of(file: Path) -> str | None:

@@ -15,7 +15,7 @@ from mlx_train.tools.bench.measure import Row, median_seconds, millions, timed
 _SOLVE_PROGRAM = """
 import sys, time
 from engine import Tablebase
-from mlx_train.device.memory import process_peak_memory
+from mlx_train.system.peak_memory import process_peak_memory
 start = time.perf_counter()
 Tablebase.solve(7, 1e-12, 2, checkpoint=sys.argv[1])
 print(time.perf_counter() - start, process_peak_memory())

@@ -11,6 +11,7 @@ from engine.solved.order import index_tables
 from mlx_train.config import AUTO, SelfplayConfig, resolve
 from mlx_train.device import memory
 from mlx_train.device.backend import mx
+from mlx_train.system.peak_memory import peak_text
 
 SMALL = resolve("quick", hidden_sizes=(16, 8), batch_size=64, device="cpu")
 GIB = 2**30
@@ -62,7 +63,7 @@ def test_self_play_has_one_network():
 
 
 def test_what_a_person_reads():
-    assert memory.peak_text({"process": 3 * GIB, "mlx": 200 << 20}) == "peak memory 3.0 GiB (MLX 200 MiB)"
+    assert peak_text({"process": 3 * GIB, "mlx": 200 << 20}) == "peak memory 3.0 GiB (MLX 200 MiB)"
     assert memory.peak_line().startswith("peak memory ")
 
 
