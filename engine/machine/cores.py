@@ -64,7 +64,7 @@ def run_parallel(
     ended: list[int] = []
     stopping = False
     # Ctrl-C may come between any two steps of the main thread. A SimpleQueue survives it. Locks of Python code
-    # (Condition, futures) do not, nor does Thread.join: before Python 3.12 an interrupted join takes a thread for ended.
+    # (Condition, futures) do not, nor does Thread.join: before 3.12 an interrupted join takes a thread for ended.
     bell: SimpleQueue[None] = SimpleQueue()
 
     def work(index: int) -> None:

@@ -8,13 +8,8 @@ import itertools
 from collections.abc import Sequence
 
 from engine.core.features import FEATURE_NAMES, FEATURE_SCALES
-<<<<<<< HEAD
-from engine.network.network import POLICY_OUTPUTS
-from mlx_train.device.backend import mx, nn, tree_flatten
-=======
 from engine.network.document import POLICY_OUTPUTS
-from mlx_train.device.backend import mx, nn
->>>>>>> 883cf0b22fd4e4d309efdfba756766cc204134b7
+from mlx_train.device.backend import mx, nn, tree_flatten
 
 _ACTIVATIONS = {"relu": nn.relu, "silu": nn.silu}
 

@@ -11,18 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.core.features import FEATURE_SET
-<<<<<<< HEAD
 from engine.games.agents import open_table
-from engine.games.teacher import policy_batch, value_batch
-from engine.network.network import LAYOUT as FLAT_LAYOUT
-from engine.network.network import read_document
-from engine.network.quantized import LAYOUT, MAX_BITS, MIN_BITS, Layer
-=======
 from engine.games.exact_rows import policy_batch, value_batch
 from engine.network.document import LAYOUT as FLAT_LAYOUT
 from engine.network.document import read_document
-from engine.network.quantized import LAYOUT, Layer
->>>>>>> 883cf0b22fd4e4d309efdfba756766cc204134b7
+from engine.network.quantized import LAYOUT, MAX_BITS, MIN_BITS, Layer
 from engine.solved.tablebase import Tablebase
 from mlx_train.config import NETWORKS, Config, check_choice
 from mlx_train.data.exact import ExactSource

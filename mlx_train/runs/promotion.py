@@ -12,13 +12,8 @@ import jsonschema
 import numpy as np
 
 from engine.core.features import extract_features_bytes
-<<<<<<< HEAD
 from engine.games.agents import Agent, open_table
-from engine.games.arena import sample_decisions
-=======
-from engine.games.agents import Agent
 from engine.games.sampling import sample_decisions
->>>>>>> 883cf0b22fd4e4d309efdfba756766cc204134b7
 from engine.games.turns import PIECES
 from engine.machine.files import atomic_file
 from engine.network.document import read_document
