@@ -20,12 +20,12 @@ from engine.network.lookahead cimport MAX_LOOKAHEAD, network_moves
 from engine.network.network cimport Network
 from engine.core.position cimport *
 from engine.classic.search cimport Moves, Search, Searcher, best_index, search_moves
-from engine.solved.table cimport SolvedTable as Tablebase, Table, best_source
+from engine.solved.table cimport SolvedTable, Table, best_source
 import difflib
 import os
 from pathlib import Path
 from engine.network.shipped import MANIFEST, is_weights_path, shipped_models, weights_files
-from engine.solved.tablebase import default_path
+from engine.solved.tablebase import Tablebase, default_path
 
 #: The spellings, for messages and help.
 SPELLINGS = ("random", "greedy", "emm:N", "emm-evolved:N", "net:NAME", "net:NAME@N", "net:NAME:policy", "net:FILE",
@@ -234,7 +234,7 @@ cdef class Agent:
         self.unit = "points"
 
     def _take_table(self, path):
-        cdef Tablebase table
+        cdef SolvedTable table
         if path == "":
             raise ValueError(f"agent {self.name!r} needs a table's file, as in perfect:FILE, or no colon")
         table = open_table(path)

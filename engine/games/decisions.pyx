@@ -6,7 +6,7 @@ from engine.classic.search cimport Moves, Search, Searcher, best_index, search_m
 from engine.core.dice cimport CHOICES, PLAYOUTS, ROLLS, Dice, new_dice, next_unit
 from engine.core.game cimport STOP, Game, first_move, new_game, play
 from engine.core.position cimport *
-from engine.solved.table cimport ExactMoves, SolvedTable as Tablebase, Table, exact_moves
+from engine.solved.table cimport ExactMoves, SolvedTable, Table, exact_moves
 import numpy as np
 from engine.games.chunks import Interrupted, check_games, in_chunks
 
@@ -218,8 +218,8 @@ cdef Recorder _recorder(player, int playouts) except *:
     recorder.playouts = playouts
     if isinstance(player, Search):
         recorder.valuer, recorder.state = value_by_search, &(<Search> player).searcher
-    elif isinstance(player, Tablebase):
-        recorder.valuer, recorder.state = value_by_table, &(<Tablebase> player).table
+    elif isinstance(player, SolvedTable):
+        recorder.valuer, recorder.state = value_by_table, &(<SolvedTable> player).table
         if player.pieces < PIECES:
             raise ValueError(f"the table holds {player.pieces} pieces a side, games need {PIECES}")
         if playouts:

@@ -12,7 +12,7 @@ from engine.core.game cimport Game, first_move, new_game, roll_dice, take_turn
 from engine.core.position cimport *
 from engine.solved.order cimport Cursor, Index, count_of, cursor_at, packed_at
 from engine.solved.table cimport (
-    ExactMoves, SolvedTable as Tablebase, Table, best_move, find_moves, read_entry, value_moves,
+    ExactMoves, SolvedTable, Table, best_move, find_moves, read_entry, value_moves,
 )
 import numpy as np
 
@@ -269,7 +269,7 @@ cdef void policy_rows(const Table* table, ExactGame* games, int count, double ex
             put_decision(out, i * batch + row, &games[i], temperature)
 
 
-cdef int check_batches(Tablebase table, count, batches, play_share, exploration, bint decisions) except -1:
+cdef int check_batches(SolvedTable table, count, batches, play_share, exploration, bint decisions) except -1:
     if count < 1 or batches < 1:
         raise ValueError(f"a batch needs at least one row, got {batches} batches of {count}")
     if not 0 <= play_share <= 1 or not 0 <= exploration <= 1:
@@ -289,7 +289,7 @@ cdef int begin_batches(const Table* table, ExactGame* games, uint64_t seed, uint
     return count
 
 
-def value_batch(Tablebase table not None, Py_ssize_t count, uint64_t seed, uint64_t number, *, Py_ssize_t batches=1,
+def value_batch(SolvedTable table not None, Py_ssize_t count, uint64_t seed, uint64_t number, *, Py_ssize_t batches=1,
                 double play_share=0.0, double exploration=0.1):
     """Batch `number` of a stream of positions before their roll, with exact labels.
 
@@ -308,7 +308,7 @@ def value_batch(Tablebase table not None, Py_ssize_t count, uint64_t seed, uint6
     return features, targets
 
 
-def entry_batch(Tablebase table not None, Py_ssize_t count, uint64_t seed, uint64_t number, *, Py_ssize_t batches=1,
+def entry_batch(SolvedTable table not None, Py_ssize_t count, uint64_t seed, uint64_t number, *, Py_ssize_t batches=1,
                 double play_share=0.0, double exploration=0.1):
     """The positions of `value_batch` as entries of the table, for a GPU that holds it -> (batches * count,) uint32."""
     check_batches(table, count, batches, play_share, exploration, False)
@@ -318,7 +318,7 @@ def entry_batch(Tablebase table not None, Py_ssize_t count, uint64_t seed, uint6
     return entries
 
 
-cdef int _value_rows(Tablebase table, Py_ssize_t count, uint64_t seed, uint64_t number, Py_ssize_t batches,
+cdef int _value_rows(SolvedTable table, Py_ssize_t count, uint64_t seed, uint64_t number, Py_ssize_t batches,
                      double play_share, double exploration, ValueRows out) except -1:
     cdef ExactGame[TOGETHER] games
     cdef Py_ssize_t played = <Py_ssize_t> (play_share * count + 0.5)
@@ -337,7 +337,7 @@ cdef int _value_rows(Tablebase table, Py_ssize_t count, uint64_t seed, uint64_t 
     return 0
 
 
-def policy_batch(Tablebase table not None, Py_ssize_t count, uint64_t seed, uint64_t number, *, Py_ssize_t batches=1,
+def policy_batch(SolvedTable table not None, Py_ssize_t count, uint64_t seed, uint64_t number, *, Py_ssize_t batches=1,
                  double temperature, double play_share=0.0, double exploration=0.1, bint packed=False):
     """Batch `number` of a stream of decisions (two or more legal moves) with exact labels.
 

@@ -5,7 +5,7 @@ from engine.core.dice cimport CHOICES, ROLLS, Dice, new_dice
 from engine.core.game cimport Game, first_move, new_game, play
 from engine.core.position cimport *
 from engine.games.agents cimport Agent, Chooser, choose
-from engine.solved.table cimport ExactMoves, SolvedTable as Tablebase, Table, best_source, exact_moves, holds
+from engine.solved.table cimport ExactMoves, SolvedTable, Table, best_source, exact_moves, holds
 import time
 from typing import NamedTuple
 import numpy as np
@@ -78,7 +78,7 @@ def seconds_to_choose(Agent agent not None, packed, rolls):
     return seconds
 
 
-def regrets(Tablebase table not None, packed, rolls, squares):
+def regrets(SolvedTable table not None, packed, rolls, squares):
     """By how much the mover's win probability falls short of the best move's -> (n,) float64, 0 for a best move.
 
     packed: (n,) uint64 positions. rolls: (n,). squares: (n,) moved from, -1 where the turn passes.
@@ -170,7 +170,7 @@ class RegretMatch(NamedTuple):
         return len(self.won)
 
 
-def play_against_perfect(Agent agent not None, Tablebase table not None, games, seed=0, *, workers=None,
+def play_against_perfect(Agent agent not None, SolvedTable table not None, games, seed=0, *, workers=None,
                          progress=None):
     """Plays an agent against the table -> RegretMatch; seats alternated, the dice those of `play_match`.
 
