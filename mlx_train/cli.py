@@ -152,11 +152,10 @@ def main() -> None:
         try:
             run()
         except FileNotFoundError as error:
-            from engine.games.agents import MissingTable
             from mlx_train.tools.solution import offer
 
             # A command opens the table before it writes anything, so it can run again.
-            if not (isinstance(error, MissingTable) and offer(error)):
+            if not offer(error):
                 raise
             run()
     except KeyboardInterrupt:
@@ -164,8 +163,7 @@ def main() -> None:
     except SystemExit as stop:
         sys.exit(exit_code() if stop.code == 130 else stop.code)  # Typer takes every KeyboardInterrupt for Ctrl-C
     except EXPECTED as error:
-        from mlx_train.training.ranks import joined
-
-        if not joined().has_lost_one():  # that loss is reported already, and is why this process failed too
+        ranks = sys.modules.get("mlx_train.training.ranks")  # which the commands that join other processes load
+        if ranks is None or not ranks.joined().has_lost_one():  # a loss is reported already, and is why this failed
             tell(error)
         sys.exit(1)

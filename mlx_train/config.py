@@ -23,6 +23,9 @@ AUTO = -1
 #: The largest seed.
 MAX_SEED = 2**63 - 1
 
+#: The most worker threads, as in `engine.machine.cores`, which is not loaded here: `--help` must be fast.
+MAX_WORKERS = 1024
+
 #: Where the labels of a training come from.
 TEACHERS = ("search", "exact", "outcome")
 
@@ -149,9 +152,8 @@ def _check(field: "dataclasses.Field[Any]", value: Any) -> None:
 
 def check_workers(workers: int | None) -> None:
     """Raises ValueError for a number of threads that the engine refuses."""
-    from engine.machine.cores import worker_count  # --help must not load the engine
-
-    worker_count(workers)
+    if workers is not None and not 1 <= workers <= MAX_WORKERS:
+        raise ValueError(f"workers must be from 1 to {MAX_WORKERS}, not {workers}")
 
 
 @dataclass(frozen=True, kw_only=True)

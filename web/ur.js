@@ -219,7 +219,7 @@ export class Ur {
     return net;
   }
 
-  /** Checks a weights file as engine.network.network does, in the same order and with the same messages. */
+  /** Checks a weights file as engine.network.document does, in the same order and with the same messages. */
   #checked(given) {
     const { constants } = this;
     const { limits } = constants;

@@ -21,14 +21,8 @@ def web(
     browse: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in the browser.")] = True,
 ) -> None:
     """Play in the browser, against the search and every network, on a page served to this machine alone."""
-    from engine.network.network import Network
-    from mlx_train.playing.server import Server, locate, serve
-    from mlx_train.system.progress import say
+    from mlx_train.playing import server
 
-    if model is not None:
-        with usage():
-            Network.load(model)
-    server = Server(locate(model), port)
-    print(server.address, flush=True)
-    say("the page is served there; Ctrl-C ends it")
-    serve(server, browse)
+    with usage():
+        server.check_model(model)
+    server.serve(model, port, browse)

@@ -40,12 +40,5 @@ def figures(
 
     with usage():
         chosen = gallery.check_request(names or (), games, run, output, table)
-    target = output or gallery.FIGURES
-    if run is not None:
-        gallery.write_losses(run, target)
-        if not chosen:
-            return {"loss curve": target / gallery.LOSSES, "folder": target}
     sources = gallery.Sources(table_file=table, folder=folder, games=games, seed=seed, workers=workers)
-    for path in gallery.write_pictures(sources, target, chosen):
-        print(path)
-    return {"folder": target}
+    return gallery.write_requested(sources, run, output or gallery.FIGURES, chosen)

@@ -1,7 +1,5 @@
 """models and models promote: the shipped weights."""
 
-import dataclasses
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -25,26 +23,9 @@ def models(
     """List the shipped models and check their files."""
     if context.invoked_subcommand is not None:
         return
-    from engine.games.agents import open_table
-    from mlx_train.networks.manifest import file_problem, read_manifest
     from mlx_train.runs import shipped
 
-    entries = read_manifest(folder)
-    problems = [file_problem(entry, folder) for entry in entries]
-    if as_json:
-        rows = [
-            dataclasses.asdict(entry) | {"problem": problem} for entry, problem in zip(entries, problems, strict=True)
-        ]
-        print(json.dumps(rows, indent=2))
-    else:
-        print(shipped.model_table(entries, ["damaged" if problem else "ok" for problem in problems]))
-    faults = [problem for problem in problems if problem]
-    if verify and not faults:
-        faults = list(shipped.verify(entries, open_table(table), folder))
-    if faults:
-        raise RuntimeError("; ".join(faults))
-    if verify and not as_json:
-        print("\nevery measure is the manifest's")
+    shipped.list_models(folder, verify, table, as_json)
 
 
 @app.command()
@@ -64,11 +45,6 @@ def promote(
     table: TableFile = None,
 ) -> Files:
     """Check and measure a weights file, and ship it if it passes every check."""
-    from engine.games.agents import open_table
-    from mlx_train.runs import promotion, shipped
+    from mlx_train.runs import promotion
 
-    entry = promotion.promote(
-        file, name, open_table(table), what=what, command=command, by=measure, folder=folder
-    )  # fmt: skip
-    print(shipped.model_table([entry], ["ok"]))
-    return {"model": folder / entry.file, "manifest": folder / "manifest.json"}
+    return promotion.promote_file(file, name, table, what=what, command=command, by=measure, folder=folder)

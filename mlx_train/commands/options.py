@@ -217,8 +217,6 @@ def default_text(field: Field, kind: type[Settings]) -> str | bool:
 
 
 def _resumed(folder: Path, command: str, given: dict[str, Any], kind: type[Settings]) -> Settings:
-    """The settings of the run in a folder, which only the first of several processes reads."""
-    from mlx_train.runs.run_folder import resumed_config
-    from mlx_train.training.ranks import join
+    from mlx_train.runs.generation import shared_config
 
-    return kind.from_dict(join().first(lambda: resumed_config(folder, command, given, kind).to_dict()))
+    return shared_config(folder, command, given, kind)

@@ -151,10 +151,7 @@ def analyze(
         position, player = analysis.read_question(what, agent, output)
         result = analysis.analyze_position(position, player, roll)
     print(json.dumps(result, indent=2) if as_json else analysis.moves_table(result))
-    if output is None:
-        return {}
-    analysis.write_board(output, position, player, roll)
-    return {"picture": output}
+    return {} if output is None else analysis.write_board(output, position, player, roll)
 
 
 def _analyze_record(
@@ -167,7 +164,4 @@ def _analyze_record(
             raise ValueError("--roll is for a position; a record has its rolls")
         picture = review.picture_file(path, output)
         name, judge = review.find_judge(agent, table)
-    result = review.review_file(path, judge, name)
-    print(json.dumps(result.to_dict(), indent=2) if as_json else result.text())
-    review.write_curve(result, picture)
-    return {"picture": picture}
+    return review.review_file(path, judge, name, picture, as_json)

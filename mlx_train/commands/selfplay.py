@@ -20,11 +20,8 @@ def selfplay(
     table: TableFile = None,
 ) -> Files:
     """Learn from nothing: a value network that plays itself, without a teacher."""
-    from mlx_train.device.memory import prepare
-    from mlx_train.runs.selfplay import learn_from_nothing
+    from mlx_train.runs import selfplay as worker
 
     with usage():
-        if resume is not None and output is not None:
-            raise ValueError("--resume goes on in the run's own folder: leave --output out")
-        config = prepare(config)
-    return learn_from_nothing(config, output, resume, measured, table)
+        config = worker.check_request(config, output, resume)
+    return worker.learn_from_nothing(config, output, resume, measured, table)

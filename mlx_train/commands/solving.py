@@ -1,6 +1,5 @@
 """solve: the exact solution."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -29,13 +28,8 @@ def solve(
     as_json: JsonFlag = False,
 ) -> Files:
     """Solve the game exactly, write the table, and show what perfect play is like."""
-    from mlx_train.data.solving import check_outputs, choose_device, parse_tolerance, solve_game
-    from mlx_train.tools.solution import facts_text
+    from mlx_train.tools import solution
 
     with usage():
-        number = parse_tolerance(tolerance)
-        check_outputs(pieces, number, output, rgu)
-        device = choose_device(device)
-    result = solve_game(pieces, number, workers, output, rgu, verify, device=device)
-    print(json.dumps(result, indent=2) if as_json else facts_text(result))
-    return {what: Path(result[what]) for what in ("table", "rgu") if what in result}
+        request = solution.check_request(pieces, tolerance, workers, device, output, rgu)
+    return solution.solve(request, verify, as_json)

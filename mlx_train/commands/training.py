@@ -27,9 +27,11 @@ def run(
     tensorboard: TensorBoard = False,
 ) -> Files:
     """Generate games, train both networks, write their JSON, and measure how well they play."""
-    from mlx_train.runs.pipeline import run_all
+    from mlx_train.runs import pipeline
 
-    return run_all(_prepared(config, tensorboard), preset, output, resume, tensorboard)
+    with usage():
+        config = pipeline.prepared(config, tensorboard)
+    return pipeline.run_all(config, preset, output, resume, tensorboard)
 
 
 @config_options(
@@ -37,7 +39,7 @@ def run(
 )
 def generate(config: Config, preset: str, output: OutputFolder = None, resume: ResumeFolder = None) -> Files:
     """Play the games of the search against itself and write the dataset."""
-    from mlx_train.runs.pipeline import generate_only
+    from mlx_train.runs.generation import generate_only
 
     return generate_only(config, output, resume)
 
@@ -57,27 +59,12 @@ def train(
     tensorboard: TensorBoard = False,
 ) -> Files:
     """Train both networks on a dataset and write their JSON."""
-    from mlx_train.runs.pipeline import train_only
+    from mlx_train.runs import pipeline
 
-    config = _prepared(config, tensorboard)
     with usage():
-        if data is None and resume is None:
-            raise ValueError("name the dataset to train on, a games.npz, or a run to go on with --resume")
-    return train_only(config, data, output, resume, tensorboard)
-
-
-def _prepared(config: Config, tensorboard: bool) -> Config:
-    """Choose device and memory limits -> the settings with the batch size that suits them.
-
-    Refuses, before any work is done, a device or an extra that is not there, and a batch that is too large.
-    """
-    from mlx_train.device import memory
-    from mlx_train.system import event_files
-
-    if tensorboard:
-        event_files.require()
-    with usage():
-        return memory.prepare(config)
+        config = pipeline.prepared(config, tensorboard)
+        pipeline.check_data(data, resume)
+    return pipeline.train_only(config, data, output, resume, tensorboard)
 
 
 def export(

@@ -13,7 +13,7 @@ from mlx_train.commands.options import (
     one_of,
     usage,
 )
-from mlx_train.config import Config, check_choice
+from mlx_train.config import Config
 
 #: What a search can minimise, the default first; `mlx_train.runs.tuning_study` names them.
 MEASURES = ("validation_loss", "regret", "value_error")
@@ -41,27 +41,8 @@ def tune(
     table: TableFile = None,
 ) -> Files:
     """Search for the best learning rate, batch size, width, depth, dropout and blend; leaves a file for --config."""
-    from mlx_train.device.memory import prepare
     from mlx_train.runs import tuning
-    from mlx_train.runs.tuning_study import Search, require
 
-    require()
     with usage():
-        if measure is not None:
-            check_choice("measure", measure, MEASURES)
-        if trials < 1 or not 1 <= parallel <= 64:
-            raise ValueError(f"trials must be at least 1 and parallel 1 to 64, got {trials} and {parallel}")
-        if resume is not None and output is not None:
-            raise ValueError("--resume goes on in the search's own folder: leave --output out")
-        config = prepare(config)
-        search = Search(config=config, measure=measure or MEASURES[0], table=table)
-    if resume is None:
-        folder = tuning.begin(search, output)
-    else:
-        folder, search = tuning.resume(resume, table, config, measure)
-    try:
-        tuning.tune(folder, search, trials, parallel)
-    finally:
-        if folder.summary.exists():
-            print(folder.summary.read_text().rpartition("\n\n!")[0])
-    return folder.files()
+        search = tuning.check_request(config, trials, measure, parallel, output, resume, table)
+    return tuning.search_into(search, trials, measure, parallel, output, resume)

@@ -2,14 +2,15 @@
 
 import dataclasses
 import re
-import resource
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from engine.core.features import FEATURE_NAMES
 from mlx_train.config import AUTO, Config, SelfplayConfig
+from mlx_train.device.backend import mx, peak_memory, use_device
+from mlx_train.system.peak_memory import peak_text, peaks
+from mlx_train.system.text import gibibytes
 
 #: The settings of a training.
 Training = Config | SelfplayConfig
@@ -38,39 +39,13 @@ _EXHAUSTED = re.compile(
 )
 
 
-def process_peak_memory() -> int:
-    """The most bytes of memory that this process has had resident."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
-
-
-def peaks(mlx: int | None = None) -> dict[str, int]:
-    """The most bytes that the process has had, and MLX (`mlx`) where it has trained: for summaries."""
-    process = {"process": process_peak_memory()}
-    return process if mlx is None else {"mlx": mlx, **process}
-
-
-def peak_text(peak: dict[str, int]) -> str:
-    """`peaks` of a training as a person reads it."""
-    return f"peak memory {gibibytes(peak['process'])} (MLX {gibibytes(peak['mlx'])})"
-
-
 def peak_line() -> str:
     """The peak of this process so far as a person reads it."""
-    from mlx_train.device.backend import peak_memory
-
     return peak_text({"mlx": peak_memory(), **peaks()})
-
-
-def gibibytes(count: float) -> str:
-    """Bytes as a person reads them: 1.5 GiB, 300 MiB."""
-    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.0f} MiB"
 
 
 def kind_of(device: str) -> str:
     """Whose memory a device has: "cpu", "metal" or "cuda"."""
-    from mlx_train.device.backend import mx
-
     if device == "cpu":
         return "cpu"
     return "metal" if mx.metal.is_available() else "cuda"
@@ -109,8 +84,6 @@ def set_limits(device: str, gib: float = 0.0) -> tuple[str, int]:
 
     Raises ValueError for a device that is not there.
     """
-    from mlx_train.device.backend import mx, use_device
-
     kind = kind_of(use_device(device))
     info = mx.device_info() if kind == "metal" else {}
     bounds = limits(kind, info, gib, mx.get_memory_limit())

@@ -11,9 +11,12 @@ from engine.core.features import GROUPS, extract_features_bytes
 from engine.games.agents import Agent
 from engine.network.network import Network
 from engine.solved.tablebase import Tablebase
+from mlx_train.device.backend import mx
 from mlx_train.measuring.moves import all_successors
 from mlx_train.measuring.regret import choice_regret
 from mlx_train.measuring.value_error import gives_win_probabilities
+from mlx_train.networks.mlp import values
+from mlx_train.networks.weights import load_networks
 
 _ENDS = itertools.accumulate(len(features) for _, features, _ in GROUPS)
 
@@ -55,10 +58,6 @@ def permutation_importance(
 
     Raises ValueError for an agent that is no value network of one ply.
     """
-    from mlx_train.device.backend import mx
-    from mlx_train.networks.mlp import values
-    from mlx_train.networks.weights import load_networks
-
     if not (isinstance(agent.player, Network) and gives_win_probabilities(agent)):
         raise ValueError(f"{agent.name} has no value network whose features could be shuffled")
     packed, rolls = table.play_sample(n, seed)

@@ -8,8 +8,8 @@ import itertools
 from collections.abc import Sequence
 
 from engine.core.features import FEATURE_NAMES, FEATURE_SCALES
-from engine.network.network import POLICY_OUTPUTS
-from mlx_train.device.backend import mx, nn
+from engine.network.document import POLICY_OUTPUTS
+from mlx_train.device.backend import mx, nn, tree_flatten
 
 _ACTIVATIONS = {"relu": nn.relu, "silu": nn.silu}
 
@@ -87,7 +87,5 @@ def log_policies(network: MLP, inputs: mx.array, legal: mx.array, keys: mx.array
 
 def parameter_count(module: nn.Module) -> int:
     """Weights and biases of a module."""
-    from mlx.utils import tree_flatten
-
     arrays: list[tuple[str, mx.array]] = tree_flatten(module.parameters())  # type: ignore[assignment]
     return sum(array.size for _, array in arrays)

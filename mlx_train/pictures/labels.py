@@ -37,13 +37,12 @@ def label_points(axes: "Axes", points: Sequence[tuple[str, float, float]]) -> No
 
 def _obstacles(axes: Any) -> tuple[list[Any], list[Any]]:
     """What a name should not overlap, in pixels: the boxes of the legend and of the markers, and the lines' paths."""
-    from matplotlib.transforms import Bbox
-
-    boxes, paths = [axes.get_legend().get_window_extent()], []
+    legend = axes.get_legend().get_window_extent()
+    boxes, paths = [legend], []
     for line in axes.lines:
         path = line.get_transform().transform_path(line.get_path())
         half = line.get_markersize() / 2 * axes.figure.dpi / 72  # a point of type is the 72nd part of an inch
-        boxes += [Bbox.from_extents(x - half, y - half, x + half, y + half) for x, y in path.vertices]
+        boxes += [legend.from_extents(x - half, y - half, x + half, y + half) for x, y in path.vertices]
         if line.get_linestyle() != "None":
             paths.append(path)
     return boxes, paths

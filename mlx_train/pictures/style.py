@@ -65,10 +65,8 @@ def whole_ticks(axis: "Axis") -> None:
 
 def plain_ticks(*axes: "Axis", text: str = "g") -> None:
     """Ticks of a logarithmic axis as plain numbers, in the format `text`, not as powers of ten."""
-    from matplotlib.ticker import FuncFormatter
-
     for axis in axes:
-        axis.set_major_formatter(FuncFormatter(lambda value, _: format(value, text)))
+        axis.set_major_formatter(lambda value, _: format(value, text))
 
 
 def heat_map(

@@ -25,9 +25,10 @@ def read_question(notation: str, agent: str | None, picture: Path | None) -> tup
     return position, Agent.parse(agent or ("perfect" if default_path().exists() else "emm:3"))
 
 
-def write_board(path: Path, position: Position, agent: Agent, roll: int | None) -> None:
-    """Write the board as SVG, with the values of the roll's moves. Raises OSError."""
+def write_board(path: Path, position: Position, agent: Agent, roll: int | None) -> dict[str, Path]:
+    """Write the board as SVG, with the values of the roll's moves -> the files. Raises OSError."""
     write_text(path, position.svg(roll, agent))
+    return {"picture": path}
 
 
 def check_picture(path: Path | None, what: str, suffix: str) -> None:

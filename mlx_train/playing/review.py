@@ -1,5 +1,6 @@
 """Reviews of games: what each move gave away, judged by the solved game or by a value network."""
 
+import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -223,11 +224,12 @@ def review(record: GameRecord, judge: Judge, name: str) -> Review:
     return Review(record=record, judge=name, account=account(judge, steps), decisions=decisions)
 
 
-def review_file(path: Path, judge: Judge, name: str) -> Review:
-    """`review` of a record's file. Raises ValueError, OSError."""
-    return review(GameRecord.read(path), judge, name)
+def review_file(path: Path, judge: Judge, name: str, picture: Path, as_json: bool) -> dict[str, Path]:
+    """Review a record's file: print the mistakes, and draw win probability, luck and errors as PNG -> the files.
 
-
-def write_curve(result: Review, path: Path) -> None:
-    """Draw a reviewed game's win probability, luck and errors as PNG. Raises OSError."""
-    save_figure(game_chart(result.account, result.record.players), path)
+    Raises ValueError, OSError.
+    """
+    result = review(GameRecord.read(path), judge, name)
+    print(json.dumps(result.to_dict(), indent=2) if as_json else result.text())
+    save_figure(game_chart(result.account, result.record.players), picture)
+    return {"picture": picture}

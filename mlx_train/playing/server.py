@@ -20,7 +20,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
+from engine.network.network import Network
 from mlx_train.system.files import compressed
+from mlx_train.system.progress import say
 
 #: Nothing but this machine reaches the server.
 HOST = "127.0.0.1"
@@ -201,8 +203,17 @@ def _plain(text: str) -> tuple[str, bytes]:
     return "text/plain; charset=utf-8", text.encode()
 
 
-def serve(server: Server, browse: bool) -> None:
-    """Serve until Ctrl-C; `browse` opens the page in the browser."""
+def check_model(model: Path | None) -> None:
+    """Raise ValueError or OSError for a weights file that the engine can't read."""
+    if model is not None:
+        Network.load(model)
+
+
+def serve(model: Path | None, port: int, browse: bool) -> None:
+    """Print the page's address and serve it until Ctrl-C; `browse` opens it in the browser."""
+    server = Server(locate(model), port)
+    print(server.address, flush=True)
+    say("the page is served there; Ctrl-C ends it")
     with server:
         if browse:  # a browser in the terminal returns only when it is closed
             threading.Thread(target=webbrowser.open, args=(server.address,), daemon=True).start()

@@ -1,6 +1,8 @@
 """`compress`: smaller files of trained networks, with weights of few bits (the format: engine/network/quantized.py)."""
 
+import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,26 +11,61 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.core.features import FEATURE_SET
-from engine.games.teacher import policy_batch, value_batch
-from engine.network.network import LAYOUT as FLAT_LAYOUT
-from engine.network.network import read_document
-from engine.network.quantized import LAYOUT, Layer
+from engine.games.agents import open_table
+from engine.games.exact_rows import policy_batch, value_batch
+from engine.network.document import LAYOUT as FLAT_LAYOUT
+from engine.network.document import read_document
+from engine.network.quantized import LAYOUT, MAX_BITS, MIN_BITS, Layer
 from engine.solved.tablebase import Tablebase
-from mlx_train.config import Config
+from mlx_train.config import NETWORKS, Config, check_choice
 from mlx_train.data.exact import ExactSource
-from mlx_train.device.memory import explained, set_limits
+from mlx_train.device.memory import explained, peak_line, set_limits
 from mlx_train.measuring.regret import DECISIONS
 from mlx_train.measuring.value_error import POSITIONS
 from mlx_train.networks.weights import document_content, from_document, save_document
-from mlx_train.runs.compression_results import CompressedNetwork, measure_networks
+from mlx_train.runs.compression_results import CompressedNetwork, measure_networks, reference_curve, write_results
 from mlx_train.runs.quantization import BATCH_SIZE, finetune, quantize
 from mlx_train.system.progress import say
 
 #: Share of the positions of the rounding and the training that are met in optimal play; the others are uniform.
 PLAY_SHARE = 0.5
 
+#: The largest share of the weights that can be set to zero.
+MAX_PRUNED = 0.95
+
+#: The fewest positions for the rounding.
+MIN_CALIBRATION = 1000
+
 # The keys that a quantised document takes from its source, beside the metadata.
 _SHARED = ("feature_set", "value_scale")
+
+
+def check_request(
+    bits: Sequence[int], prune: Sequence[float], networks: str, calibration: int, steps: int
+) -> dict[str, Any]:
+    """These settings of `compress`, by name. Raises ValueError for one that is out of its range."""
+    check_choice("networks", networks, NETWORKS)
+    if not all(MIN_BITS <= count <= MAX_BITS for count in bits):
+        raise ValueError(f"bits must be from {MIN_BITS} to {MAX_BITS}, got {bits}")
+    if not all(0 <= share <= MAX_PRUNED for share in prune):
+        raise ValueError(f"prune must be a share from 0 to {MAX_PRUNED}, got {prune}")
+    if calibration < MIN_CALIBRATION:
+        raise ValueError(f"calibration must be at least {MIN_CALIBRATION} positions, got {calibration}")
+    if steps < 0:
+        raise ValueError(f"steps must not be negative, got {steps}")
+    return {"bits": bits, "prune": prune, "networks": networks, "calibration": calibration, "steps": steps}
+
+
+def compress_into(
+    folder: Path, model: Path, table_file: Path | None, as_json: bool, **settings: Any
+) -> dict[str, Path]:
+    """`compress` into a folder, with its tables and its picture; print the measures -> the files by what they are."""
+    table = open_table(table_file)
+    results = compress(model, folder, table, **settings)
+    text = write_results(folder, results, reference_curve(table))
+    print(json.dumps([asdict(result) for result in results], indent=2) if as_json else text)
+    say(peak_line())
+    return {"files": folder, "picture": folder / "compress.png"}
 
 
 def compress(

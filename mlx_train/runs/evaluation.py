@@ -4,10 +4,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.games.agents import Agent, MissingTable, open_table
-from engine.network.network import read_document
+from engine.network.document import read_document
 from engine.solved.tablebase import Tablebase
 from mlx_train.config import Config
-from mlx_train.device.memory import peak_text
 from mlx_train.measuring.cost import microseconds_per_move
 from mlx_train.measuring.exactness import Exactness, exactness, exactness_table
 from mlx_train.measuring.matches import WinRate, play_pairs, win_rate_table
@@ -15,6 +14,7 @@ from mlx_train.networks.weights import save_document
 from mlx_train.runs.run_folder import Run
 from mlx_train.system.files import write_json
 from mlx_train.system.kill_points import moment
+from mlx_train.system.peak_memory import peak_text
 from mlx_train.system.progress import duration, progress, say
 
 #: Opponents of the table at the end of a run.

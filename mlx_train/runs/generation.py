@@ -1,4 +1,4 @@
-"""The first phase of a run: games are played in blocks and become the dataset."""
+"""The first phase of a run: games are played in blocks and become the dataset. The command generate ends there."""
 
 import shutil
 import time
@@ -10,25 +10,68 @@ import numpy as np
 
 from engine.classic.search import Search
 from engine.games.agents import open_table
-from engine.games.arena import RECORD_DTYPE, Interrupted, selfplay
-from engine.machine.cores import detect, worker_count
-from engine.network.network import VALUE_SCALE
+from engine.games.chunks import Interrupted
+from engine.games.decisions import DECISION_DTYPE, selfplay
+from engine.machine.cores import worker_count
+from engine.machine.detection import detect
+from engine.network.document import VALUE_SCALE
 from engine.solved.tablebase import Tablebase, default_path
-from mlx_train.config import Config
-from mlx_train.data.games import Decisions
+from mlx_train.config import Config, Settings
+from mlx_train.data.games import DATASET_VERSION, Decisions
 from mlx_train.data.solving import solve_whole_game
-from mlx_train.device.memory import peaks
-from mlx_train.runs.run_folder import Run
+from mlx_train.runs.run_folder import Run, refuse_output, resumed_config
 from mlx_train.system.core_use import CoreUse
 from mlx_train.system.files import write_json
 from mlx_train.system.kill_points import moment
+from mlx_train.system.peak_memory import peaks
 from mlx_train.system.progress import progress, say
 from mlx_train.system.signals import held_back
-from mlx_train.training.ranks import ALONE, Ranks
+from mlx_train.training.ranks import ALONE, Ranks, join
 
 #: Games of the first block for each worker; later blocks take about `_BLOCK_SECONDS`.
 _FIRST_BLOCK = 64
 _BLOCK_SECONDS = 15.0
+
+
+def shared_config(folder: Path, command: str, given: dict[str, Any], kind: type[Settings]) -> Settings:
+    """`resumed_config`, which only the first of several processes reads. Raises ValueError."""
+    return kind.from_dict(join().first(lambda: resumed_config(folder, command, given, kind).to_dict()))
+
+
+def begin(
+    config: Config, command: str, name: str, output: Path | None, resume: Path | None, ranks: Ranks = ALONE, **more: Any
+) -> Run:
+    """The folder of a run: a fresh one (`Run.create`), or the one to go on in. `resume` is refused with `output`.
+
+    Only rank 0 touches it. Raises ValueError if the processes have different configurations.
+    """
+    refuse_output(output, resume)
+    ranks.agree(config.to_dict() | {"dataset version": DATASET_VERSION})
+    opened: list[Run] = []
+
+    def open_folder() -> str:
+        if resume is None:
+            opened.append(Run.create(config, name, output, made_by=command, **more))
+        else:
+            opened.append(Run.resume(resume))
+        return str(opened[0].folder)
+
+    folder = ranks.first(open_folder)
+    if resume is not None:
+        say(f"going on in {folder}")
+    return opened[0] if opened else Run(folder)
+
+
+def generate_only(config: Config, output: Path | None, resume: Path | None) -> dict[str, Path]:
+    """`generate`: prints the dataset's summary."""
+    ranks = join()
+    require_table(config, resume, ranks)
+    run = begin(config, "generate", "games", output, resume, ranks)
+    generate(config, run, ranks)
+    ranks.leave()
+    if ranks.leads:
+        print(run.dataset.read_text(), end="")
+    return run.files()
 
 
 def generate(config: Config, run: Run, ranks: Ranks = ALONE) -> Decisions | None:
@@ -64,6 +107,12 @@ def solved_table(config: Config, ranks: Ranks = ALONE) -> Tablebase:
         solve_whole_game(config.workers)
     ranks.gather(None)  # the others wait
     return open_table()
+
+
+def require_table(config: Config, resume: Path | None, ranks: Ranks) -> None:
+    """Have the solved game where a new run needs it, before the run has a folder."""
+    if config.teacher == "exact" and resume is None:
+        solved_table(config, ranks)
 
 
 def process_workers(config: Config, ranks: Ranks) -> int:
@@ -107,7 +156,7 @@ def _play_rest(
                 share = _play_share(games, player, config, info["playouts"], workers, ranks, on_games)
                 seconds = max(ranks.gather(time.perf_counter() - start))
                 everyone = ranks.gather_bytes(share.tobytes())
-                records = np.concatenate([np.frombuffer(part, dtype=RECORD_DTYPE) for part in everyone])
+                records = np.concatenate([np.frombuffer(part, dtype=DECISION_DTYPE) for part in everyone])
                 records, end = _whole_games(records, played, len(games))
                 if ranks.leads and end > played:
                     part = {"first": played, "end": end, "generation_seconds": seconds}
@@ -141,7 +190,7 @@ def _play_share(
     """
     share = games[ranks.share.of(len(games))]
     if not share:
-        return np.empty(0, dtype=RECORD_DTYPE)
+        return np.empty(0, dtype=DECISION_DTYPE)
     try:
         return selfplay(
             len(share),

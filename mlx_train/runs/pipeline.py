@@ -1,53 +1,42 @@
-"""The commands run, generate and train: through which phases each of them goes, in one run folder."""
+"""The commands run and train: the phases that each of them goes through, in one run folder."""
 
 import json
 import time
 from pathlib import Path
-from typing import Any
 
 from mlx_train.config import Config
-from mlx_train.runs.generation import generate, solved_table
-from mlx_train.runs.run_folder import Run
+from mlx_train.device.memory import prepare
+from mlx_train.runs import evaluation, training
+from mlx_train.runs.generation import begin, generate, require_table
+from mlx_train.system import event_files
 from mlx_train.system.progress import say
-from mlx_train.training.ranks import ALONE, Ranks, join
-
-#: Paths of what a command wrote, by what it is.
-Files = dict[str, Path]
+from mlx_train.training.ranks import join
 
 
-def begin(
-    config: Config, command: str, name: str, output: Path | None, resume: Path | None, ranks: Ranks = ALONE, **more: Any
-) -> Run:
-    """The folder of a run: a fresh one (`Run.create`), or the one to go on in. `resume` is refused with `output`.
+def prepared(config: Config, tensorboard: bool) -> Config:
+    """Choose device and memory limits -> the settings with a batch size that fits.
 
-    Only rank 0 touches it. Raises ValueError if the processes have different configurations.
+    Raises ValueError for a device that is not there or a batch that is too large, RuntimeError for a missing extra.
     """
-    if resume is not None and output is not None:
-        raise ValueError("--resume goes on in the run's own folder: leave --output out")
-    ranks.agree(config.to_dict())
-    opened: list[Run] = []
-
-    def open_folder() -> str:
-        if resume is None:
-            opened.append(Run.create(config, name, output, made_by=command, **more))
-        else:
-            opened.append(Run.resume(resume))
-        return str(opened[0].folder)
-
-    folder = ranks.first(open_folder)
-    if resume is not None:
-        say(f"going on in {folder}")
-    return opened[0] if opened else Run(folder)
+    if tensorboard:
+        event_files.require()
+    return prepare(config)
 
 
-def run_all(config: Config, preset: str, output: Path | None, resume: Path | None, tensorboard: bool) -> Files:
+def check_data(data: Path | None, resume: Path | None) -> None:
+    """Raise ValueError where `train` has neither a dataset nor a run to go on with."""
+    if data is None and resume is None:
+        raise ValueError("name the dataset to train on, a games.npz, or a run to go on with --resume")
+
+
+def run_all(
+    config: Config, preset: str, output: Path | None, resume: Path | None, tensorboard: bool
+) -> dict[str, Path]:
     """`run`: generate games, train, evaluate; prints the tables of the evaluation."""
-    from mlx_train.runs import evaluation, training  # with MLX, which `generate` does without
-
     start = time.perf_counter()
     ranks = join()
     config = training.with_init(config, resume, ranks)
-    _require_table(config, resume, ranks)
+    require_table(config, resume, ranks)
     run = begin(config, "run", preset, output, resume, ranks)
     if ranks.first(run.evaluation.exists):
         say(f"{run.folder}: this run is finished")
@@ -69,22 +58,10 @@ def run_all(config: Config, preset: str, output: Path | None, resume: Path | Non
     return run.files()
 
 
-def generate_only(config: Config, output: Path | None, resume: Path | None) -> Files:
-    """`generate`: prints the dataset's summary."""
-    ranks = join()
-    _require_table(config, resume, ranks)
-    run = begin(config, "generate", "games", output, resume, ranks)
-    generate(config, run, ranks)
-    ranks.leave()
-    if ranks.leads:
-        print(run.dataset.read_text(), end="")
-    return run.files()
-
-
-def train_only(config: Config, data: Path | None, output: Path | None, resume: Path | None, tensorboard: bool) -> Files:
+def train_only(
+    config: Config, data: Path | None, output: Path | None, resume: Path | None, tensorboard: bool
+) -> dict[str, Path]:
     """`train`: prints a summary of the training as JSON. data: a dataset; None for the resumed run's."""
-    from mlx_train.runs import training
-
     ranks = join()
     config = training.with_init(config, resume, ranks)
     decisions, origin = training.read_games(data, resume, ranks)
@@ -95,9 +72,3 @@ def train_only(config: Config, data: Path | None, output: Path | None, resume: P
     if ranks.leads:
         print(json.dumps(trained, indent=2))
     return run.files()
-
-
-def _require_table(config: Config, resume: Path | None, ranks: Ranks) -> None:
-    """Have the solved game where a new run needs it, before the run has a folder."""
-    if config.teacher == "exact" and resume is None:
-        solved_table(config, ranks)

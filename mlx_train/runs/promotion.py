@@ -12,11 +12,12 @@ import jsonschema
 import numpy as np
 
 from engine.core.features import extract_features_bytes
-from engine.games.agents import Agent
-from engine.games.arena import sample_decisions
+from engine.games.agents import Agent, open_table
+from engine.games.sampling import sample_decisions
 from engine.games.turns import PIECES
 from engine.machine.files import atomic_file
-from engine.network.network import Network, read_document
+from engine.network.document import read_document
+from engine.network.network import Network
 from engine.solved.tablebase import Tablebase
 from mlx_train.config import check_choice
 from mlx_train.device.backend import mx
@@ -34,7 +35,7 @@ from mlx_train.networks.manifest import (
 )
 from mlx_train.networks.mlp import log_policies, values
 from mlx_train.networks.weights import document_content, from_document
-from mlx_train.runs.shipped import TOLERANCES, measure
+from mlx_train.runs.shipped import TOLERANCES, measure, model_table
 
 #: The amounts of a new model's measures.
 SETTINGS = MeasureSettings(positions=POSITIONS, decisions=DECISIONS, games=GAMES, seed=0, pieces=PIECES)
@@ -123,6 +124,15 @@ def promote(
     others = [entry if other.name == name else other for other in entries]
     write_manifest(folder, others if old else [*others, entry])
     return entry
+
+
+def promote_file(
+    file: Path, name: str, table_file: Path | None, *, folder: Path = WEIGHTS, **more: Any
+) -> dict[str, Path]:
+    """`promote` with the table of a file, and print the new entry -> the files written."""
+    entry = promote(file, name, open_table(table_file), folder=folder, **more)
+    print(model_table([entry], ["ok"]))
+    return {"model": folder / entry.file, "manifest": folder / "manifest.json"}
 
 
 def _command_of(file: Path) -> str | None:

@@ -126,6 +126,12 @@ class Run:
         return {what: path for what, path in known.items() if path.exists()} | {"run folder": self.folder}
 
 
+def refuse_output(output: Path | None, resume: Path | None, what: str = "run") -> None:
+    """Raise ValueError where both a new folder and the folder of an earlier run or search are named."""
+    if resume is not None and output is not None:
+        raise ValueError(f"--resume goes on in the {what}'s own folder: leave --output out")
+
+
 def _dated_folder(name: str) -> Path:
     """A folder below `runs` that does not exist: its name is the time and `name`."""
     stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")

@@ -1,11 +1,14 @@
 """What a person sees of runs: the list, one run in full, two compared, and the loss curve."""
 
+import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlx_train.config import Config
 from mlx_train.pictures.training import loss_curve
-from mlx_train.runs.run_record import RunRecord, changed_settings
+from mlx_train.runs.run_record import RunRecord, changed_settings, difference, find_run, read_record, run_folders
+from mlx_train.system.progress import say
 from mlx_train.system.text import figure_text, markdown_table, setting_text
 
 if TYPE_CHECKING:
@@ -16,6 +19,41 @@ _RUN_FIGURES = (
     "epochs", "rounds", "value loss", "policy loss", "loss", "samples/s", "win % emm:3", "win % emm:4",
     "value error", "regret, points", "win % perfect",
 )  # fmt: skip
+
+
+def find_runs(names: Sequence[str], parent: Path) -> list[Path]:
+    """The folders of runs, by `find_run`. Raises ValueError."""
+    return [find_run(name, parent) for name in names]
+
+
+def list_runs(folder: Path, as_json: bool) -> None:
+    """Print the runs below a folder, the oldest first; a line on stderr names each that can't be read."""
+    records = []
+    for path in run_folders(folder):
+        try:
+            records.append(read_record(path))
+        except ValueError as error:
+            say(f"left out: {error}")
+    if as_json:
+        print(json.dumps([record.to_dict() for record in records], indent=2))
+    elif records:
+        print(runs_table(records))
+    else:
+        print(f"no runs in {folder} yet: `python -m mlx_train run --preset quick` makes one")
+
+
+def show_run(folder: Path, as_json: bool) -> dict[str, Path]:
+    """Print the run of a folder -> its files. Raises ValueError for a damaged one."""
+    record = read_record(folder)
+    print(json.dumps(record.to_dict(), indent=2) if as_json else run_page(record))
+    return record.files.files()
+
+
+def compare_runs(first: Path, second: Path, as_json: bool) -> None:
+    """Print the differences of the runs of two folders. Raises ValueError for a damaged one."""
+    records = [read_record(folder) for folder in (first, second)]
+    rows = difference(*records)
+    print(json.dumps(rows, indent=2) if as_json else difference_table(records[0].name, records[1].name, rows))
 
 
 def runs_table(records: Sequence[RunRecord]) -> str:

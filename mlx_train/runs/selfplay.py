@@ -13,12 +13,12 @@ from engine.solved.tablebase import default_path
 from mlx_train.config import SelfplayConfig
 from mlx_train.data.selfplay import SelfPlaySource
 from mlx_train.device.gpus import named
-from mlx_train.device.memory import peak_line
+from mlx_train.device.memory import peak_line, prepare
 from mlx_train.measuring.learning_curve import measure, read_metrics
 from mlx_train.networks.weights import save_document
 from mlx_train.pictures.style import save_figure
 from mlx_train.pictures.training import learning_curve
-from mlx_train.runs.run_folder import Run
+from mlx_train.runs.run_folder import Run, refuse_output
 from mlx_train.runs.training import Session, weights_metadata
 from mlx_train.system.files import write_json, write_text
 from mlx_train.system.kill_points import moment
@@ -124,6 +124,12 @@ class Learning:
 def is_milestone(number: int) -> bool:
     """Whether a round is one of 1, 2, 3, ..., each about a fifth later than the one before."""
     return math.ceil(math.log(number) * _SNAPSHOTS) != math.ceil(math.log(number + 1) * _SNAPSHOTS)
+
+
+def check_request(config: SelfplayConfig, output: Path | None, resume: Path | None) -> SelfplayConfig:
+    """Choose device and memory limits -> the settings with a batch size that fits. Raises ValueError."""
+    refuse_output(output, resume)
+    return prepare(config)
 
 
 def learn_from_nothing(

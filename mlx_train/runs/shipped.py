@@ -1,13 +1,15 @@
 """The shipped models for a person: their table, their points in a picture, and their measures taken again."""
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from engine.games.agents import open_table
 from engine.solved.tablebase import Tablebase
 from mlx_train.measuring.exactness import exactness
-from mlx_train.networks.manifest import WEIGHTS, MeasureSettings, ModelEntry, head_agent
+from mlx_train.networks.manifest import WEIGHTS, MeasureSettings, ModelEntry, file_problem, head_agent, read_manifest
 from mlx_train.pictures.models import SizePoint
 from mlx_train.system.progress import say
 from mlx_train.system.text import markdown_table
@@ -66,11 +68,28 @@ def _value_at(measures: Any, path: Sequence[str | int]) -> float:
     return measures
 
 
-def verify(entries: Sequence[ModelEntry], table: Tablebase, folder: Path = WEIGHTS) -> Iterator[str]:
-    """Measure every model again; yields the lines of `differences`."""
-    for entry in entries:
-        say(f"measuring {entry.name} again")
-        yield from differences(entry, table, folder)
+def list_models(folder: Path, verify: bool, table_file: Path | None, as_json: bool) -> None:
+    """Print the models of a folder, each with the state of its file; `verify` measures them again.
+
+    Raises RuntimeError, in one line, for damaged files and for measures that differ from the manifest's.
+    """
+    entries = read_manifest(folder)
+    problems = [file_problem(entry, folder) for entry in entries]
+    if as_json:
+        rows = [asdict(entry) | {"problem": problem} for entry, problem in zip(entries, problems, strict=True)]
+        print(json.dumps(rows, indent=2))
+    else:
+        print(model_table(entries, ["damaged" if problem else "ok" for problem in problems]))
+    faults = [problem for problem in problems if problem]
+    if verify and not faults:
+        table = open_table(table_file)
+        for entry in entries:
+            say(f"measuring {entry.name} again")
+            faults += differences(entry, table, folder)
+    if faults:
+        raise RuntimeError("; ".join(faults))
+    if verify and not as_json:
+        print("\nevery measure is the manifest's")
 
 
 def size_point(entry: ModelEntry) -> SizePoint:

@@ -10,16 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from engine.games.arena import RECORD_DTYPE
-from engine.network.network import VALUE_SCALE
+from engine.games.decisions import DECISION_DTYPE
+from engine.network.document import VALUE_SCALE
 from mlx_train.config import Config, SelfplayConfig
 from mlx_train.data.exact import ExactSource
-from mlx_train.data.games import Decisions
+from mlx_train.data.games import DATASET_VERSION, Decisions
 from mlx_train.data.search import SearchSource
 from mlx_train.data.source import Source
 from mlx_train.device.backend import peak_memory, use_device
 from mlx_train.device.gpus import named
-from mlx_train.device.memory import check, explained, peaks, smaller_batch
+from mlx_train.device.memory import check, explained, smaller_batch
 from mlx_train.networks.mlp import Networks
 from mlx_train.networks.weights import METADATA_VERSION, load_into, save_document, to_document
 from mlx_train.pictures.style import save_figure
@@ -29,6 +29,7 @@ from mlx_train.runs.run_folder import Run
 from mlx_train.runs.run_record import mean_over_time
 from mlx_train.system.event_files import Events
 from mlx_train.system.kill_points import moment
+from mlx_train.system.peak_memory import peaks
 from mlx_train.system.progress import progress, say
 from mlx_train.system.provenance import source_revision
 from mlx_train.system.signals import held_back
@@ -79,9 +80,10 @@ def read_games(path: Path | None, resume: Path | None, ranks: Ranks = ALONE) -> 
 def search_data(config: Config, data: Decisions | None, ranks: Ranks = ALONE) -> tuple[Source, dict[str, Any]]:
     """-> (batches of a dataset, what the weights' metadata says of them). Only rank 0 needs to have the dataset."""
     if ranks.share.size > 1:
+        ranks.agree({"dataset version": DATASET_VERSION})
         info = ranks.first(lambda: data.info if data is not None else None)
         records = ranks.first_bytes(b"" if data is None else data.records.tobytes())
-        data = Decisions(np.frombuffer(records, dtype=RECORD_DTYPE), info)
+        data = Decisions(np.frombuffer(records, dtype=DECISION_DTYPE), info)
     assert data is not None
     teacher = "exact" if data.info.get("unit") == VALUE_SCALE else "search"
     if config.teacher not in ("outcome", teacher):

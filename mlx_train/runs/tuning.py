@@ -8,17 +8,62 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlx_train.config import Config
+from mlx_train.config import Config, check_choice
+from mlx_train.device.memory import prepare
 from mlx_train.runs.generation import generate, solved_table
-from mlx_train.runs.run_folder import Run
+from mlx_train.runs.run_folder import Run, refuse_output
 from mlx_train.runs.tuning_results import best_so_far, write_results
-from mlx_train.runs.tuning_study import Search, SearchFolder, check_database, complete_trials, finished_trials
+from mlx_train.runs.tuning_study import (
+    MEASURES,
+    Search,
+    SearchFolder,
+    check_database,
+    complete_trials,
+    finished_trials,
+    require,
+)
 from mlx_train.runs.tuning_trials import retry_interrupted, run_trials
 from mlx_train.runs.tuning_workers import run_in_processes
 from mlx_train.system.progress import progress, say
 
 if TYPE_CHECKING:
     import optuna
+
+#: The most processes that run trials.
+MAX_PARALLEL = 64
+
+
+def check_request(
+    config: Config, trials: int, measure: str | None, parallel: int, output: Path | None, resume: Path | None,
+    table: Path | None,
+) -> Search:  # fmt: skip
+    """Choose device and memory limits -> the search, by default for the first of `MEASURES`.
+
+    Raises ValueError for a wrong setting, RuntimeError where Optuna is missing.
+    """
+    require()
+    if measure is not None:
+        check_choice("measure", measure, MEASURES)
+    if trials < 1 or not 1 <= parallel <= MAX_PARALLEL:
+        raise ValueError(f"trials must be at least 1 and parallel 1 to {MAX_PARALLEL}, got {trials} and {parallel}")
+    refuse_output(output, resume, "search")
+    return Search(config=prepare(config), measure=measure or next(iter(MEASURES)), table=table)
+
+
+def search_into(
+    search: Search, trials: int, measure: str | None, parallel: int, output: Path | None, resumed: Path | None
+) -> dict[str, Path]:
+    """`tune`: search in a new folder or in that of an earlier search, and print its results -> its files."""
+    if resumed is None:
+        folder = begin(search, output)
+    else:
+        folder, search = resume(resumed, search.table, search.config, measure)
+    try:
+        tune(folder, search, trials, parallel)
+    finally:
+        if folder.summary.exists():
+            print(folder.summary.read_text().rpartition("\n\n!")[0])
+    return folder.files()
 
 
 def begin(search: Search, output: Path | None) -> SearchFolder:

@@ -3,11 +3,11 @@
 from typing import TYPE_CHECKING, Any
 
 from mlx_train.config import Config
-from mlx_train.device.memory import peak_text
 from mlx_train.pictures.style import save_figure
 from mlx_train.pictures.training import search_plot
 from mlx_train.runs.tuning_study import MEASURES, Search, SearchFolder, complete_trials, finished_trials, require
 from mlx_train.system.files import write_json, write_text
+from mlx_train.system.peak_memory import peak_text
 from mlx_train.system.text import markdown_table
 
 if TYPE_CHECKING:

@@ -11,13 +11,14 @@ from mlx_train.config import Config
 from mlx_train.data.games import Decisions
 from mlx_train.data.source import Source
 from mlx_train.device.backend import use_device
-from mlx_train.device.memory import explained, peaks, prepare
+from mlx_train.device.memory import explained, prepare
 from mlx_train.measuring.regret import policy_regret
 from mlx_train.measuring.value_error import value_error
 from mlx_train.networks.weights import save_document, to_document
 from mlx_train.runs.training import exact_data, search_data
 from mlx_train.runs.tuning_study import Search, SearchFolder, require
 from mlx_train.system.errors import EXPECTED
+from mlx_train.system.peak_memory import peaks
 from mlx_train.training.state import EpochMetrics, best_epochs
 from mlx_train.training.trainer import Trainer, train
 

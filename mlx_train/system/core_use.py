@@ -3,6 +3,11 @@
 import sys
 import time
 
+try:
+    import psutil
+except ImportError:
+    psutil = None
+
 _SECONDS = 0.5  # that a processor's use is averaged over, at least
 _LEVELS = "▁▂▃▄▅▆▇█"
 _MANY_CORES = 8  # a log's line gives the number of each core up to here
@@ -41,9 +46,7 @@ def _core_times() -> list[tuple[float, float]]:
 
     Not psutil.cpu_percent: it compares with the last call of the same thread, and progress comes from many.
     """
-    try:
-        import psutil
-    except ImportError:
+    if psutil is None:
         return []
     times = []
     for core in psutil.cpu_times(percpu=True):

@@ -151,21 +151,20 @@ def _line_update(work: _Work, show: Callable[[str], None], seconds: float) -> Ca
 
 @contextmanager
 def _bar(work: _Work) -> Iterator[Callable[..., None]]:
-    from rich.console import Console
+    from rich import console, table
     from rich.progress import BarColumn, Progress, TextColumn
-    from rich.table import Column
 
     def text(name: str) -> TextColumn:
-        return TextColumn(name, markup=False, table_column=Column(no_wrap=True))
+        return TextColumn(name, markup=False, table_column=table.Column(no_wrap=True))
 
     columns = (
         text("{task.description}"),
-        BarColumn(bar_width=None, table_column=Column(min_width=_BAR_WIDTH, ratio=1)),
+        BarColumn(bar_width=None, table_column=table.Column(min_width=_BAR_WIDTH, ratio=1)),
         *(text(f"{{task.fields[{name}]}}") for name in ("amount", "rate", "left", "note")),
     )
-    console = Console(stderr=True)
+    screen = console.Console(stderr=True)
     work.shown = 0.0  # the first update is shown at once
-    with Progress(*columns, console=console, expand=True) as bar:
+    with Progress(*columns, console=screen, expand=True) as bar:
         task = bar.add_task(work.title, total=work.total or None, amount="", rate="", left="", note="")
 
         def update(done: int, note: object = "", total: int | None = None, left: float | None = None) -> None:
@@ -173,7 +172,7 @@ def _bar(work: _Work) -> Iterator[Callable[..., None]]:
             if not work.is_due(_BAR_SECONDS) and done < total:
                 return
             amount, rate, rest = work.outlook(done, total, left)
-            room = console.width - _BAR_WIDTH - len(f"{work.title} {amount} {rate} {rest} ") - 1
+            room = screen.width - _BAR_WIDTH - len(f"{work.title} {amount} {rate} {rest} ") - 1
             remark = shortened(str(note), room)
             bar.update(task, completed=done, total=total, amount=amount, rate=rate, left=rest, note=remark)
 

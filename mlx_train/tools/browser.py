@@ -11,6 +11,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from mlx_train.playing.server import Server, locate
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
@@ -80,8 +82,6 @@ _PICTURES: dict[str, tuple[int, int, Literal["dark", "light"]]] = {
 
 def take_pictures(folder: Path) -> list[Path]:
     """Write pictures of the page in the middle of one game, the same each time. Raises RuntimeError, OSError."""
-    from mlx_train.playing.server import Server, locate
-
     paths = []
     with Server(locate(), 0).background() as address, chromium() as browser:
         for name, (width, height, scheme) in _PICTURES.items():

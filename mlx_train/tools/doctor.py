@@ -8,13 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from engine.machine.cores import detect
+from engine.machine.detection import detect
 from mlx_train.config import Config
+from mlx_train.data.batches import Batch, FeatureRows
 from mlx_train.device import blas
-from mlx_train.device.backend import available_devices
+from mlx_train.device.backend import available_devices, mx, use_device
 from mlx_train.device.gpus import VARIABLE, GpuChoice, choose
 from mlx_train.system.provenance import provenance
 from mlx_train.system.text import markdown_table
+from mlx_train.training.trainer import Trainer
 
 _STEPS = 30
 
@@ -37,10 +39,6 @@ def examine() -> dict[str, Any]:
 
 def training_speed(device: str, batch_size: int = Config.batch_size) -> float:
     """Decisions a second through the training step of the standard networks, random inputs, data at hand."""
-    from mlx_train.data.batches import Batch, FeatureRows
-    from mlx_train.device.backend import mx, use_device
-    from mlx_train.training.trainer import Trainer
-
     former = mx.default_device()
     use_device(device)
     try:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 #: The shipped model that the pictures are about.
-STANDARD = "card"
+STANDARD = "standard"
 
 #: Where the pictures of the documents are, from the checkout's root.
 FIGURES = Path("docs/figures")
@@ -178,6 +178,16 @@ def write_losses(run: Path, folder: Path = FIGURES) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     save_figure(run_losses(read_record(run)), folder / LOSSES)
     return folder / LOSSES
+
+
+def write_requested(sources: Sources, run: Path | None, folder: Path, names: Sequence[str]) -> dict[str, Path]:
+    """Write the losses of a run, and the named pictures: all if neither is named -> the files by what they are."""
+    if run is not None:
+        losses = write_losses(run, folder)
+        if not names:
+            return {"loss curve": losses, "folder": folder}
+    print(*write_pictures(sources, folder, names), sep="\n")
+    return {"folder": folder}
 
 
 def write_pictures(sources: Sources, folder: Path = FIGURES, names: Sequence[str] = ()) -> list[Path]:

@@ -55,10 +55,10 @@ def execute(path: Path, parameters: Mapping[str, Any] | None = None) -> Any:
     """Run a notebook in its folder -> the notebook with its outputs; the file is not changed.
 
     parameters: values by name, which replace those of the parameter cell. Raises ValueError for a name that the
-    parameter cell does not assign, nbclient's CellExecutionError for a cell that fails.
+    parameter cell does not assign, RuntimeError for a cell that fails.
     """
+    import nbclient
     import nbformat
-    from nbclient import NotebookClient
 
     notebook = nbformat.read(path, as_version=4)
     if parameters:
@@ -69,29 +69,28 @@ def execute(path: Path, parameters: Mapping[str, Any] | None = None) -> Any:
             raise ValueError(f"{path}: no such parameters: {', '.join(sorted(unknown))}")
         source = "\n".join(f"{name} = {value!r}" for name, value in parameters.items())
         notebook.cells.insert(at + 1, nbformat.v4.new_code_cell(source))
-    client = NotebookClient(
+    client = nbclient.NotebookClient(
         notebook,
         timeout=_CELL_SECONDS,
         kernel_name="python3",
         resources={"metadata": {"path": str(path.parent)}},
         extra_arguments=["--log-level=ERROR"],  # kernels warn of sockets without encryption, which are local
     )
-    client.execute()
+    try:
+        client.execute()
+    except nbclient.exceptions.CellExecutionError as error:
+        raise RuntimeError(f"{path}: {error.ename}: {error.evalue}") from None
     return notebook
 
 
 def run_all(paths: list[Path], results: Path = RESULTS) -> None:
     """Run notebooks in full and write them with their outputs. Raises RuntimeError at the first that fails."""
     import nbformat
-    from nbclient.exceptions import CellExecutionError
 
     for path in paths:
         say(f"running {path}")
         start = time.perf_counter()
-        try:
-            notebook = execute(path)
-        except CellExecutionError as error:
-            raise RuntimeError(f"{path}: {error.ename}: {error.evalue}") from None
+        notebook = execute(path)
         results.mkdir(parents=True, exist_ok=True)
         write_text(results / path.name, nbformat.writes(notebook))
         print(f"{results / path.name}  {duration(time.perf_counter() - start)}")

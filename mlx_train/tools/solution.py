@@ -1,22 +1,23 @@
 """The solved game and the person at the terminal: the offer to solve it, and its facts as text."""
 
+import json
 import sys
+from pathlib import Path
 from typing import Any
 
 import typer
 
 from engine.games.agents import MissingTable
-from mlx_train.data.solving import solve_whole_game
-from mlx_train.device.memory import gibibytes
-from mlx_train.system.text import markdown_table
+from mlx_train.data.solving import check_outputs, choose_device, parse_tolerance, solve_game, solve_whole_game
+from mlx_train.system.text import gibibytes, markdown_table
 
 
-def offer(error: MissingTable) -> bool:
-    """Ask the person at the terminal whether to solve the game that is missing at its usual place, and do it.
+def offer(error: FileNotFoundError) -> bool:
+    """Ask the person at the terminal whether to solve the game, if it is missing at its usual place, and do it.
 
     Returns whether it is solved now.
     """
-    if not (error.default and sys.stdin.isatty() and sys.stderr.isatty()):
+    if not (isinstance(error, MissingTable) and error.default and sys.stdin.isatty() and sys.stderr.isatty()):
         return False
     question = f"The solved game is not there yet. Solve it now, in about a minute, into {error.path} (1.1 GB)?"
     try:
@@ -28,6 +29,25 @@ def offer(error: MissingTable) -> bool:
         return False  # the end of the input
     solve_whole_game()
     return True
+
+
+def check_request(
+    pieces: int, tolerance: str, workers: int | None, device: str, output: Path | None, rgu: Path | None
+) -> dict[str, Any]:
+    """The arguments of `solve_game`. Raises ValueError for wrong ones, and for files that can't be written."""
+    number = parse_tolerance(tolerance)
+    check_outputs(pieces, number, output, rgu)
+    return {
+        "pieces": pieces, "tolerance": number, "workers": workers, "output": output, "rgu": rgu,
+        "device": choose_device(device),
+    }  # fmt: skip
+
+
+def solve(request: dict[str, Any], verify: bool, as_json: bool) -> dict[str, Path]:
+    """Solve the game as `check_request` says, print the facts -> the files by what they are."""
+    result = solve_game(**request, verify=verify)
+    print(json.dumps(result, indent=2) if as_json else facts_text(result))
+    return {what: Path(result[what]) for what in ("table", "rgu") if what in result}
 
 
 def facts_text(result: dict[str, Any]) -> str:

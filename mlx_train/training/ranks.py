@@ -16,17 +16,15 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from engine.core.features import FEATURE_SET
 from mlx_train.data.batches import ALL, Share
+from mlx_train.device.backend import mx, tree_map
 from mlx_train.system import progress
 from mlx_train.training.liveness import Watch
-
-if TYPE_CHECKING:
-    from mlx_train.device.backend import mx
 
 #: Bytes of one message; longer messages go in blocks of so many.
 _BLOCK = 1 << 28
@@ -53,9 +51,6 @@ class Ranks:
         self._watch: Watch | None = None
         if group is None:
             return
-        from mlx_train.device.backend import mx
-
-        self._mx = mx
         self.share = Share(group.rank(), group.size())
         if not self.leads:
             progress.silence()
@@ -63,16 +58,16 @@ class Ranks:
         same = [rank for rank, host in enumerate(hosts) if host == hosts[self.share.rank]]
         self.local_size, self.local_rank = len(same), same.index(self.share.rank)
         self._watch = Watch.start(self.share.rank, self.gather, hosts, first_host())
-        self.agree({"arguments": sys.argv[1:], **_versions()})
+        self.agree({"arguments": sys.argv[1:], "feature set": FEATURE_SET})
 
     @property
     def leads(self) -> bool:
         """Whether this is rank 0: the process that writes, and the only one that reads a run's folder."""
         return self.share.rank == 0
 
-    def sum(self, array: "mx.array") -> "mx.array":
+    def sum(self, array: mx.array) -> mx.array:
         """The sum over all processes, the same bits in each. May stand in a compiled function."""
-        return array if self._group is None else self._mx.distributed.all_sum(array, group=self._group)
+        return array if self._group is None else mx.distributed.all_sum(array, group=self._group)
 
     def gather_bytes(self, data: bytes) -> list[bytes]:
         """Bytes of every process, in order of the ranks."""
@@ -91,11 +86,11 @@ class Ranks:
 
     def _rows(self, values: np.ndarray) -> np.ndarray:
         """Arrays of the same shape of every process -> one more axis, by rank."""
-        return self._received(self._mx.distributed.all_gather(self._mx.array(values)[None], group=self._group))
+        return self._received(mx.distributed.all_gather(mx.array(values)[None], group=self._group))
 
-    def _received(self, result: "mx.array") -> np.ndarray:
+    def _received(self, result: mx.array) -> np.ndarray:
         """The values of a collective operation. Raises RuntimeError where a process is lost."""
-        self._mx.eval(result)  # np.array alone hides a failure of MLX 0.32's ring, and returns no data
+        mx.eval(result)  # np.array alone hides a failure of MLX 0.32's ring, and returns no data
         return np.array(result)
 
     def first_bytes(self, data: bytes) -> bytes:
@@ -104,17 +99,14 @@ class Ranks:
             return data
         size = self.gather(len(data))[0]
         sent = np.frombuffer(data if self.leads else bytes(size), dtype=np.uint8)
-        blocks = [self._mx.array(sent[start : start + _BLOCK]) for start in range(0, size, _BLOCK)]
+        blocks = [mx.array(sent[start : start + _BLOCK]) for start in range(0, size, _BLOCK)]
         return b"".join(self._received(self.sum(block)).tobytes() for block in blocks)
 
     def first_arrays(self, tree: Any) -> Any:
         """A tree of arrays of rank 0 in place of this process's, which has the same shapes."""
-        from mlx.utils import tree_map
-
         sums = tree_map(lambda array: self.sum(array if self.leads else array * 0), tree)
-        self._mx.eval(
-            sums
-        )  # now, by all: a sum that is put off may be evaluated by one process alone, which waits for ever
+        # Now, by all: a sum that is put off may be evaluated by one process alone, which waits for ever.
+        mx.eval(sums)
         return sums
 
     def gather(self, value: Any) -> list[Any]:
@@ -167,13 +159,6 @@ class Ranks:
 ALONE = Ranks()
 
 _joined = ALONE
-
-
-def _versions() -> dict[str, Any]:
-    """The versions that must be the same in all processes for them to train one model."""
-    from mlx_train.data.games import DATASET_VERSION  # with all of the engine, which self-play does without
-
-    return {"feature set": FEATURE_SET, "dataset version": DATASET_VERSION}
 
 
 def backend() -> str | None:
@@ -231,8 +216,6 @@ def join() -> Ranks:
     wanted = backend()
     if wanted is None or _joined is not ALONE:
         return _joined
-    from mlx_train.device.backend import mx
-
     try:
         group = mx.distributed.init(strict=True, backend=wanted)
     except (RuntimeError, ValueError) as error:

@@ -16,10 +16,10 @@ from mlx_train.data.batches import Batch, Share
 from mlx_train.data.source import Source
 from mlx_train.data.transfer import as_features, crossing, to_mlx
 from mlx_train.device.backend import mx, nn, optim, peak_memory
-from mlx_train.device.memory import process_peak_memory
 from mlx_train.networks.mlp import Networks
 from mlx_train.networks.weights import load_into, to_document
 from mlx_train.system.kill_points import moment
+from mlx_train.system.peak_memory import process_peak_memory
 from mlx_train.training.losses import policy_hits, policy_loss, value_loss
 from mlx_train.training.ranks import ALONE, Ranks
 from mlx_train.training.schedule import learning_rate_schedule

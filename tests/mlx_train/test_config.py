@@ -5,8 +5,9 @@ import dataclasses
 import pytest
 
 from engine.classic import evaluation
+from engine.machine import cores
 from engine.network import network
-from mlx_train.config import Config, Group, SelfplayConfig, resolve, resolve_as
+from mlx_train.config import MAX_WORKERS, Config, Group, SelfplayConfig, resolve, resolve_as
 
 
 def test_presets_are_the_published_ones():
@@ -92,3 +93,7 @@ def test_what_a_teacher_asks_for_stands_behind_everything_else(tmp_path):
     assert (found.learning_rate, found.value_loss) == (0.003, "squared")
     for teacher in ("search", "outcome", None):
         assert resolve("quick", teacher=teacher).learning_rate == 0.001
+
+
+def test_the_engine_takes_as_many_workers():
+    assert MAX_WORKERS == cores.MAX_WORKERS

@@ -8,14 +8,14 @@ from tempfile import TemporaryDirectory
 from typing import Literal
 
 from engine import Tablebase
-from engine.games.teacher import entry_batch, value_batch
+from engine.games.exact_rows import entry_batch, value_batch
 from mlx_train.tools.bench.measure import Row, median_seconds, millions, timed
 
 # Prints the seconds and the peak memory of a process of its own that solves seven pieces.
 _SOLVE_PROGRAM = """
 import sys, time
 from engine import Tablebase
-from mlx_train.device.memory import process_peak_memory
+from mlx_train.system.peak_memory import process_peak_memory
 start = time.perf_counter()
 Tablebase.solve(7, 1e-12, 2, checkpoint=sys.argv[1])
 print(time.perf_counter() - start, process_peak_memory())

@@ -1,10 +1,11 @@
 """A compiled training step of both networks on the CPU, with PyTorch on the same work as the peer."""
 
 import itertools
+from importlib.metadata import version
 from importlib.util import find_spec
 
 from engine.core.features import FEATURE_NAMES
-from engine.network.network import POLICY_OUTPUTS
+from engine.network.document import POLICY_OUTPUTS
 from mlx_train.config import Config
 from mlx_train.tools.bench.measure import Row, median_seconds, rate
 from mlx_train.tools.doctor import training_speed
@@ -18,11 +19,9 @@ def rows() -> list[Row]:
     ours = training_speed("cpu", batch_size)
     peer = "PyTorch: not installed (pip install torch)"
     if find_spec("torch") is not None:
-        import torch
-
         theirs = torch_speed(batch_size)
         ours = (ours + training_speed("cpu", batch_size)) / 2
-        peer = f"PyTorch {torch.__version__}: {theirs:,.0f} samples/s (ours is {ours / theirs:.2f} of it)"
+        peer = f"PyTorch {version('torch')}: {theirs:,.0f} samples/s (ours is {ours / theirs:.2f} of it)"
     what = f"training, both networks, batch {batch_size}, CPU"
     return [Row(what, rate(ours, 1, "samples"), "doctor.training_speed", peer)]
 
@@ -30,10 +29,10 @@ def rows() -> list[Row]:
 def torch_speed(batch_size: int) -> float:
     """Samples a second of the same step in PyTorch: two networks, one Adam, its default settings."""
     import torch
-    from torch import nn
-    from torch.nn import functional
 
-    def network(outputs: int) -> nn.Module:
+    nn = torch.nn
+
+    def network(outputs: int) -> torch.nn.Module:
         sizes = [len(FEATURE_NAMES), *Config.hidden_sizes]
         layers = [part for a, b in itertools.pairwise(sizes) for part in (nn.Linear(a, b), nn.ReLU())]
         return nn.Sequential(*layers, nn.Linear(sizes[-1], outputs))
@@ -50,8 +49,8 @@ def torch_speed(batch_size: int) -> float:
         for _ in range(_STEPS):
             optimizer.zero_grad(set_to_none=True)
             logits = torch.where(legal, policy(inputs), -1e9)
-            loss = functional.mse_loss(torch.tanh(value(inputs)[:, 0]), targets)
-            loss = loss - (policies * functional.log_softmax(logits, dim=1)).sum(dim=1).mean()
+            loss = nn.functional.mse_loss(torch.tanh(value(inputs)[:, 0]), targets)
+            loss = loss - (policies * nn.functional.log_softmax(logits, dim=1)).sum(dim=1).mean()
             loss.backward()
             optimizer.step()
 

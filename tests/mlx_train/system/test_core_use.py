@@ -1,7 +1,6 @@
 """How busy the processors are, as it is measured and shown."""
 
 import re
-import sys
 
 import pytest
 
@@ -34,6 +33,6 @@ def test_use_of_the_cores_is_measured(monkeypatch):
 
 
 def test_without_psutil_nothing_is_said_of_the_cores(monkeypatch):
-    monkeypatch.setitem(sys.modules, "psutil", None)
+    monkeypatch.setattr(module, "psutil", None)
     monkeypatch.setattr(module, "_SECONDS", 0.0)
     assert str(module.CoreUse()) == ""

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.network.network import read_document
+from engine.network.document import read_document
 from mlx_train.config import Config
 from mlx_train.data.batches import Share
 from mlx_train.data.exact import ExactSource
@@ -220,6 +220,15 @@ def test_processes_train_the_networks_of_one(alone, tmp_path, size):
     assert rows[1]["train_policy_loss"] == pytest.approx(rows[0]["train_policy_loss"], abs=1e-5)
     # Two halves are summed as one process sums them; three parts are not.
     assert largest_difference(alone, tmp_path / "run") <= (0 if size == 2 else 1e-4)
+
+
+@pytest.mark.slow
+def test_two_processes_renew_the_same_eigenvectors_as_one(tmp_path):
+    settings = ["run", *SETTINGS, "--optimizer", "soap"]
+    call(*settings, "--output", tmp_path / "one")
+    for code, _, errors in finish(start(2, [*settings, "--output", tmp_path / "two"], tmp_path)):
+        assert code == 0, errors
+    assert largest_difference(tmp_path / "one", tmp_path / "two") == 0
 
 
 @pytest.mark.slow
