@@ -1,7 +1,7 @@
-// Draws the board and the pieces, and tells which square was picked.
+// Draws the board and the pieces, and reports the move that a person picks.
 //
-// The board as on a wide screen, path squares by number; a phone shows it turned by a quarter, clockwise. In the gaps
-// lie the pieces in hand (H, path square 0) and those borne off (O, path square 15).
+// The board of a wide screen, with the numbers of the path squares; a phone shows it turned by a quarter, clockwise. The
+// pieces in hand (H, path square 0) and the pieces borne off (O, path square 15) lie in the gaps.
 //
 //     4  3  2  1  H  O 14 13      Orange, player 1
 //     5  6  7  8  9 10 11 12      shared
@@ -13,12 +13,12 @@ const LAST = 14; // the path's last square
 export const OFF = 15;
 const PIECES = 7;
 const LANE = [5, 12]; // the shared squares
-// What is inlaid in the path squares 1 to 14; 0 is the hand.
+// The inlays of the path squares 1 to 14; the name at 0, the hand, is not drawn.
 const TILES = "hand eyes dots eyes rosette steps dots eyes rosette dots eyes dots steps steps rosette".split(" ");
 
-const ON_SQUARE = 0.74; // a piece's size, of a square
-// How the seven pieces of a pile lie, from the pile's middle, in pieces and in the order they come: in three rows or,
-// where the pile is wide, in two.
+const ON_SQUARE = 0.74; // the size of a piece as a share of its square
+// The places of a pile's seven pieces in the order of their arrival, from the middle of the pile and in sizes of a
+// piece: three rows, or two rows in a wide pile.
 const HEAPS = [
   {
     width: 3,
@@ -37,7 +37,7 @@ const HOP = 110; // milliseconds from one square to the next
 
 const SVG = "http://www.w3.org/2000/svg";
 
-/** An element of a class with attributes and children. */
+/** A new element with a class, attributes and children. */
 export function make(tag, className, attributes = {}, ...children) {
   const element = document.createElement(tag);
   if (className) element.className = className;
@@ -73,13 +73,13 @@ function squaresOf(mask) {
   return Array.from({ length: LAST }, (_, index) => index + 1).filter((square) => (mask >> square) & 1);
 }
 
-/** The heap whose pieces are the larger in a box, and their size. */
+/** The heap that gives the larger pieces in a box, and the size of its pieces. */
 function heapIn(box) {
   const sized = HEAPS.map((heap) => ({ ...heap, size: Math.min(box.width / heap.width, box.height / heap.height) }));
   return sized.reduce((best, heap) => (heap.size > best.size ? heap : best));
 }
 
-/** How a square is called: "square 7", "the hand". */
+/** The short name of a path square: "hand", "7", "off". */
 export function squareName(square) {
   if (square === HAND) return "hand";
   return square === OFF ? "off" : String(square);
@@ -88,11 +88,11 @@ export function squareName(square) {
 export class Board {
   #root;
   #cells = new Map(); // "player-square" -> cell; a shared square has both players' keys
-  #boxes = new Map(); // cell -> its middle and size, measured once for every size of the board
+  #boxes = new Map(); // cell -> its middle and size, measured once for each size of the board
   #pieces = []; // {player, square, spot, element}
-  #moves = new Map(); // picked cell -> move, where the person to play can move
+  #moves = new Map(); // the cell of a movable piece or a target -> its move
 
-  /** `onPick` is called with the move whose piece or target was picked. */
+  /** The board calls `onPick` with the move of a picked piece or target. */
   constructor(root, onPick) {
     this.#root = root;
     const plates = ["plate plate-start", "plate plate-bridge", "plate plate-end"];
@@ -144,7 +144,7 @@ export class Board {
     return this.#cells.get(`${player}-${square}`);
   }
 
-  /** Shows a position as player 0 sees it; pieces walk to their squares where `animate` says so. */
+  /** Shows a position, seen by player 0. With `animate` the pieces walk to their squares. */
   show({ own, opp, ownOff, oppOff }, animate) {
     const sides = [
       [own, ownOff],
@@ -155,7 +155,7 @@ export class Board {
       while (wanted.length < PIECES) wanted.unshift(HAND);
       const pieces = this.#pieces
         .filter((piece) => piece.player === player)
-        .sort((one, other) => one.spot - other.spot); // the one that came last to a pile leaves it first
+        .sort((one, other) => one.spot - other.spot); // the last piece to arrive at a pile leaves it first
       const moving = pieces.filter((piece) => {
         const index = wanted.indexOf(piece.square);
         if (index >= 0) wanted.splice(index, 1);
@@ -185,7 +185,7 @@ export class Board {
     return `translate(${x}px, ${y}px) scale(${size / drawn})`;
   }
 
-  /** The middle and the size of what of a cell can hold pieces, on the board. */
+  /** The middle and the size of the part of a cell that holds pieces, in the board's coordinates. */
   #box(cell) {
     if (!this.#boxes.has(cell)) {
       const board = this.#root.getBoundingClientRect();
@@ -195,7 +195,7 @@ export class Board {
     return this.#boxes.get(cell);
   }
 
-  /** Puts a piece where it belongs, walking there from the square `from` if it is given. */
+  /** Puts a piece on its square. With `from` it walks there from that square. */
   #put({ player, square, spot, element }, from = null) {
     const end = this.#stop(player, square, spot);
     const start = element.style.transform;
@@ -207,7 +207,7 @@ export class Board {
     element.animate(frames, { duration: HOP * Math.max(2, walked) });
   }
 
-  /** What a screen reader says of every square. */
+  /** Sets the text of every square for a screen reader. */
   #describe() {
     const texts = new Map();
     for (const player of [1, 0])
@@ -234,8 +234,8 @@ export class Board {
   }
 
   /**
-   * Offers the moves of a player, or none. `moves` are the engine's options, each with `text` for a screen reader and,
-   * where hints are shown, `badge` and `best`.
+   * Offers the moves of a player, or none. `moves` are the engine's options. Each has a `text` for a screen reader and,
+   * if hints are on, `badge` and `best`.
    */
   offer(player, moves) {
     this.#moves.clear();
@@ -260,7 +260,7 @@ export class Board {
     });
   }
 
-  /** Marks where the last move came from and went to; nothing where `move` is null. */
+  /** Marks the two squares of the last move, or none if `move` is null. */
   markLast(player, move) {
     for (const cell of this.#cells.values()) cell.classList.remove("last-from", "last-to");
     if (!move) return;
@@ -279,7 +279,7 @@ export class Board {
     this.#sources[0]?.focus({ preventScroll: true });
   }
 
-  /** Shows the target of the move whose piece or target is pointed at or has the focus. */
+  /** Shows the target of the move whose piece or target is under the pointer or has the focus. */
   #aim(element) {
     const focused = this.#root.contains(document.activeElement) ? document.activeElement : null;
     const move = this.#moves.get(element?.closest?.(".cell")) ?? this.#moves.get(focused);
@@ -288,10 +288,10 @@ export class Board {
 
   /** Shows the target of a move, or of none. */
   aim(move) {
-    for (const [cell, its] of this.#moves) cell.classList.toggle("aimed", its.next === move?.next);
+    for (const [cell, { next }] of this.#moves) cell.classList.toggle("aimed", next === move?.next);
   }
 
-  /** Arrow keys, Home and End go from one movable piece to another. */
+  /** Moves the focus between movable pieces with the arrow keys, Home and End. */
   #walk(event) {
     const sources = this.#sources;
     const at = sources.indexOf(document.activeElement);

@@ -3,15 +3,15 @@
 export class Engine {
   #worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
   #waiting = new Map();
-  #asked = 0;
+  #requests = 0;
 
   constructor() {
     this.#worker.onmessage = ({ data: { id, result, error } }) => {
-      const asked = this.#waiting.get(id);
-      if (!asked) return; // an error of the worker was the answer
+      const request = this.#waiting.get(id);
+      if (!request) return; // an error of the worker has rejected it
       this.#waiting.delete(id);
-      if (error === undefined) asked.resolve(result);
-      else asked.reject(new Error(error));
+      if (error === undefined) request.resolve(result);
+      else request.reject(new Error(error));
     };
     this.#worker.onerror = (event) => {
       event.preventDefault();
@@ -22,7 +22,7 @@ export class Engine {
 
   #ask(method, ...values) {
     return new Promise((resolve, reject) => {
-      const id = this.#asked++;
+      const id = this.#requests++;
       this.#waiting.set(id, { resolve, reject });
       this.#worker.postMessage({ id, method, values });
     });

@@ -1,30 +1,30 @@
-// The state of a game and its record. What is legal, the engine says; nothing here knows the rules.
+// The state of a game and its record. The engine has the rules; this file has none.
 import { toNotation } from "./notation.js";
 
 /** The opening, seen by player 0, who moves first. */
 export const OPENING = Object.freeze({ own: 0, opp: 0, ownOff: 0, oppOff: 0 });
 
 export class Game {
-  /** `players` are the two names that the record gives, player 0 first. */
+  /** `players` are the two names in the record, player 0 first. */
   constructor(players) {
     this.players = players;
-    this.turns = []; // {player, position, odds, roll, options, move}, `move` null where the turn passed
-    this.dice = []; // of every turn by its number: who takes a move back gets the same ones again
+    this.turns = []; // {player, position, odds, roll, options, move}; `move` is null for a turn that passed
+    this.dice = []; // the dice of each turn by its number, so that a roll stays the same after an undo
     this.position = OPENING;
     this.player = 0;
-    this.odds = null; // player 0's win probability before the roll, as the judge sees it; null while it was not asked
+    this.odds = null; // the judge's win probability of player 0 before the roll; null if it is not known
     this.roll = null; // null before the roll
     this.options = null; // the engine's answer once the roll is known
     this.winner = null;
   }
 
-  /** The dice have fallen; `options` is what the engine allows with them. */
+  /** Stores a roll and `options`, the engine's moves for it. */
   rolled(roll, options) {
     this.roll = roll;
     this.options = options;
   }
 
-  /** Makes one of the legal moves, or passes where `move` is null. */
+  /** Makes a legal move, or passes if `move` is null. */
   play(move) {
     const { player, position, odds, roll, options } = this;
     this.turns.push({ player, position, odds, roll, options, move });
@@ -34,7 +34,7 @@ export class Game {
     if (move?.wins) this.winner = player;
   }
 
-  /** Takes back turns until the last one that `stop` accepts, whose roll stands. */
+  /** Goes back to the last turn that `stop` accepts, and keeps the roll of this turn. */
   undo(stop) {
     const index = this.turns.findLastIndex(stop);
     if (index < 0) return;
@@ -43,7 +43,7 @@ export class Game {
     Object.assign(this, { player, position, odds, roll, options, winner: null });
   }
 
-  /** The position seen by player 0, whoever moves. */
+  /** The position, seen by player 0. */
   get board() {
     const { own, opp, ownOff, oppOff } = this.position;
     return this.player === 0 ? this.position : { own: opp, opp: own, ownOff: oppOff, oppOff: ownOff };

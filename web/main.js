@@ -1,32 +1,32 @@
-// The page: who plays, whose turn it is, what is shown. The rules and the values come from the engine's worker.
+// The page: players, turns, and all that the page shows. The rules and the values come from the engine's worker.
 import { Board, drawing, make, OFF, SIDES, squareName } from "./board.js";
 import { Engine } from "./engine.js";
 import { Game, throwDice } from "./game.js";
 
 const WEIGHTS = "../weights/"; // beside the page's folder, or at the server's root
 const MODEL = "model"; // the file of `python -m mlx_train web --model`
-const FIRST_NETWORK = "ur-29k"; // who plays and judges before anything was chosen
+const FIRST_NETWORK = "ur-29k"; // the default player and judge
 const SEARCH_DEPTHS = [1, 2, 3];
-const PASS_PAUSE = 2; // a person's turn that passes stays on the page for this many of the other pauses
-const LOAD_SAID = 200; // milliseconds: a network that takes longer to load is spoken of
+const PASS_PAUSE = 2; // the pause after a person's turn that passes, as a multiple of the other pauses
+const LOAD_MESSAGE_DELAY = 200; // milliseconds; the status line names a network that takes longer to load
 const STORED = "ur-settings";
 
 const $ = (id) => document.getElementById(id);
 const engine = new Engine();
-const networks = new Map(); // name -> {spelling, addresses, values}; no addresses for a file that was opened
+const networks = new Map(); // name -> {spelling, addresses, values}; an opened file has no addresses
 const board = new Board($("table"), pick);
 const hints = $("hints");
 const speed = $("speed");
 const seats = [$("player-0"), $("player-1")];
 
-let game = null; // the game that is played; none while the next one's networks are loaded
-let agents; // who plays it, or the next one: for each player null for a person, or an agent as worker.js takes it
+let game = null; // the current game; null while the networks of the next game load
+let agents; // the players of the current or next game: null for a person, or an agent of worker.js
 let judge = null; // the loaded network that values positions
-let running = 0; // counts up whenever what was going on is called off
+let running = 0; // the number of the current activity; a new number cancels the activities before it
 let paused = true; // two agents wait for Start
-let opinion = null; // what the judge says of the position shown: {win, moves}
-let logged = null; // the game whose turns the log lists
-let thought = ""; // how long the last agent took
+let opinion = null; // the judge's values of the position on the board: {win, moves}
+let logged = null; // the game of the turns in the log
+let thought = ""; // the sentence with the last agent's time
 
 // --- words -----------------------------------------------------------------------------------------------------------
 
@@ -40,13 +40,13 @@ function subject(player) {
   return isHuman(player) && !isHuman(1 - player) ? ["You", ""] : [SIDES[player], "s"];
 }
 
-/** Where a move comes from; where it goes and what it brings. */
+/** The square that a move leaves; the square where it ends, with captures and extra rolls. */
 function moveTexts({ square, to, captures, again }) {
   const extras = [captures && "captures", again && "rolls again"].filter(Boolean);
   return [squareName(square), [squareName(to), ...extras].join(", ")];
 }
 
-/** The same with an arrow, which a screen reader calls "to". */
+/** The texts of a move around an arrow, which a screen reader reads as "to". */
 function moveNodes(move) {
   const [from, rest] = moveTexts(move);
   const arrow = make("span", "", { "aria-hidden": "true" }, "→");
@@ -102,11 +102,11 @@ async function listNetworks() {
   }
 }
 
-/** Has the worker load a network; where it refuses, the message goes to the page and the answer is false. */
+/** Loads a network in the worker. If the worker refuses it, shows the message and returns false. */
 async function load(name) {
   const network = networks.get(name);
   if (!network.addresses.length) return true;
-  const slow = setTimeout(say, LOAD_SAID, `Loading ${name}…`);
+  const slow = setTimeout(say, LOAD_MESSAGE_DELAY, `Loading ${name}…`);
   try {
     network.values = (await engine.fetchNetwork(name, network.addresses)).hasValue;
     return true;
@@ -118,19 +118,19 @@ async function load(name) {
   }
 }
 
-/** Forgets a network that was refused. */
+/** Removes a refused network from the lists. */
 function removeNetwork(name) {
   networks.delete(name);
   for (const select of [...seats, $("judge")])
     for (const option of [...select.options]) if (option.value.replace(/^net:/, "") === name) option.remove();
 }
 
-/** What a file's network is called: no shipped one is called so. */
+/** The name of a file's network, which differs from the names of the shipped networks. */
 function nameOfFile(name) {
   return networks.get(name)?.spelling.startsWith("net:weights/") ? `${name} (file)` : name;
 }
 
-/** The server's model for a person to play, by the name that the page's address gives it. */
+/** Seats the server's model against a person, under the name in the page's address. */
 async function offerModel(file) {
   const name = nameOfFile(file);
   addNetwork("Your networks", name, name, `net:${file}`, [new URL(MODEL, document.baseURI).href]);
@@ -139,7 +139,7 @@ async function offerModel(file) {
   await seat(name);
 }
 
-/** A file from this computer. */
+/** Reads a network from a file of this computer and seats it. */
 async function openFile(file) {
   const name = nameOfFile(file.name);
   let values;
@@ -150,7 +150,7 @@ async function openFile(file) {
   }
   $("notice").hidden = true;
   addNetwork("Your networks", name, name, `net:${file.name}`, [], values);
-  if (name === judge) await changeJudge(); // the worker has another network of this name now
+  if (name === judge) await changeJudge(); // this name now means another network in the worker
   seat(name);
 }
 
@@ -166,19 +166,19 @@ function agentOf(value) {
   return value.startsWith("net:") ? { network: value.slice(4) } : { depth: Number(value.slice(4)) };
 }
 
-/** How a game record names a player. */
+/** The name of a player in a game record. */
 function spellingOf(value) {
   if (value === "human") return "you";
   return value.startsWith("net:") ? networks.get(value.slice(4)).spelling : value;
 }
 
-/** Has the chosen network value positions, or keeps the one that did where it cannot. */
+/** Makes the chosen network the judge, or keeps the present judge if the chosen one can't value positions. */
 async function useJudge() {
   const name = $("judge").value;
   const usable = name && (await load(name));
-  if (name !== $("judge").value) return; // another was chosen meanwhile
+  if (name !== $("judge").value) return; // the choice has changed meanwhile
   const values = usable && networks.get(name).values;
-  if (usable && !values) complain(`${name} has a policy alone: it plays, but values no positions`);
+  if (usable && !values) complain(`${name} has a policy alone: it plays, but can't value positions`);
   if (values) judge = name;
   else if (judge === name) judge = null;
   $("judge").value = judge ?? "";
@@ -186,18 +186,18 @@ async function useJudge() {
   await judgeTurns();
 }
 
-/** Values the game so far anew. */
+/** Values all positions of the game again. */
 async function judgeTurns() {
   const name = judge;
   for (const turn of game ? [...game.turns, game] : []) {
     const { player, position } = turn;
-    const said = await ask(position, null);
-    if (judge !== name) return; // and this one's network is freed
-    if (turn.position === position) turn.odds = said && firstShare(player, said.win);
+    const values = await ask(position, null);
+    if (judge !== name) return; // another judge was chosen, and this one's network is freed
+    if (turn.position === position) turn.odds = values && firstShare(player, values.win);
   }
 }
 
-/** The judge's opinion, or null where there is no judge. One that fails is given up, and the game goes on. */
+/** The judge's values, or null without a judge. A judge that fails is removed, and the game continues. */
 async function ask(position, roll) {
   const name = judge;
   if (!name) return null;
@@ -212,7 +212,7 @@ async function ask(position, roll) {
   }
 }
 
-/** The worker keeps what is in use or chosen, and what only it has. */
+/** Frees the worker's networks, except those that are in use or chosen, and those of opened files. */
 function freeNetworks() {
   const opened = [...networks].filter(([, { addresses }]) => !addresses.length).map(([name]) => name);
   const playing = [...(agents ?? []), ...seats.map(({ value }) => agentOf(value))].map((agent) => agent?.network);
@@ -221,11 +221,11 @@ function freeNetworks() {
 
 // --- the game --------------------------------------------------------------------------------------------------------
 
-/** Starts a game with the players that are chosen. */
+/** Starts a game with the chosen players. */
 async function start() {
   const token = ++running;
   const values = seats.map(({ value }) => value);
-  agents = values.map(agentOf); // from now on: their networks stay loaded
+  agents = values.map(agentOf); // already here, so that their networks stay loaded
   if (game) leaveGame();
   for (const [player, agent] of agents.entries()) {
     const usable = !agent?.network || (await load(agent.network));
@@ -244,7 +244,7 @@ async function start() {
   await advance(false);
 }
 
-/** Nothing can be done with the game any more. */
+/** Ends the current game and disables its controls. */
 function leaveGame() {
   game = null;
   board.offer(0, []);
@@ -252,7 +252,7 @@ function leaveGame() {
   for (const id of ["action", "undo", "download"]) $(id).disabled = true;
 }
 
-/** Makes the move that a person picked, unless the game has gone on since it was offered. */
+/** Makes the move that a person picked, unless the position has changed since the offer. */
 function pick(move) {
   const chosen = isHuman(game.player) && game.options?.moves.find(({ next }) => next === move.next);
   if (!chosen) return;
@@ -272,7 +272,7 @@ async function roll() {
   showDice(dice);
 }
 
-/** Plays on until a person has to do something, the game is over, or something else calls it off. */
+/** Plays until a person has to act, the game is over, or another activity cancels this one. */
 async function advance(animate = true) {
   const token = ++running;
   const stale = () => token !== running;
@@ -304,7 +304,7 @@ async function advance(animate = true) {
   }
 }
 
-/** Back to a person's last choice; or, where two agents play, by one turn, and they wait. */
+/** Goes back to a person's last choice. With two agents, goes back one turn and pauses them. */
 function undo() {
   const mine = ({ player, options }) => watching() || (isHuman(player) && options.moves.length > 0);
   running++;
@@ -328,7 +328,7 @@ function press() {
 
 // --- showing ---------------------------------------------------------------------------------------------------------
 
-/** Draws everything, the judge's opinion included. */
+/** Draws the whole page, with the judge's values. */
 async function show(animate) {
   const token = running;
   const last = game.turns.at(-1);
@@ -343,14 +343,14 @@ async function show(animate) {
     if (opinion && game.roll === null) game.odds = firstShare(game.player, opinion.win);
   }
   showOdds();
-  const follows = focusFollows(); // before the list of moves is a new one
+  const follows = focusFollows(); // asked before the list of moves is replaced
   showMoves();
   showLog();
   showStory();
   if (follows && !watching()) focusNext();
 }
 
-/** Whether the focus goes along with the game: where it is on a move or on the button of the turn, or nowhere. */
+/** Whether the focus follows the game: it is on a move, on the button of the turn, or nowhere. */
 function focusFollows() {
   const focused = document.activeElement;
   const places = [$("table"), $("moves"), $("action")];
@@ -362,7 +362,7 @@ function focusNext() {
   else if (game.options && isHuman(game.player)) board.focus();
 }
 
-/** Says what happens now, and what the buttons do. */
+/** Updates the status line and the buttons. */
 function showControls() {
   const { player, winner } = game;
   const human = isHuman(player);
@@ -393,14 +393,14 @@ function showControls() {
   game.seats.forEach((seat, index) => ($(`name-${index}`).textContent = nameOf(seat)));
 }
 
-/** What the other player has just done, as a sentence, or nothing. */
+/** The other player's last turn as a sentence, or an empty text. */
 function lastTurn(player) {
   const last = game.turns.at(-1);
   if (!last || last.player === player) return "";
   return `${SIDES[last.player]} ${last.move ? `moved ${moveTexts(last.move).join(" to ")}` : "passed"}. `;
 }
 
-/** Four dice: which of them show a tip, or how many, or none yet (null). */
+/** Draws four dice: an array has each die's tip (0 or 1), a number the sum, null dice that are not rolled. */
 function showDice(shown) {
   const dice = typeof shown === "number" ? [0, 1, 2, 3].map((die) => Number(die < shown)) : (shown ?? []);
   const total = dice.reduce((sum, die) => sum + die, 0);
@@ -430,7 +430,7 @@ function showOdds() {
   $("odds-bar").setAttribute("aria-valuetext", `${SIDES[0]} ${percent(share)}, ${SIDES[1]} ${percent(1 - share)}`);
 }
 
-/** The legal moves on the board and in the list, with the judge's values where hints are shown. */
+/** Shows the legal moves on the board and in the list, with the judge's values if hints are on. */
 function showMoves() {
   const { player, options } = game;
   const human = isHuman(player);
@@ -449,7 +449,7 @@ function showMoves() {
   $("moves-none").hidden = moves.length > 0;
   $("moves-none").textContent = options
     ? `No legal move with ${game.roll}.`
-    : thought || "They appear once the dice are rolled.";
+    : thought || "The moves appear after the roll.";
 }
 
 function moveButton(move, human) {
@@ -482,7 +482,7 @@ function logRow({ player, roll, move }, number) {
   return make("li", "", { value: number }, side, dice, text);
 }
 
-/** How the game went, by the judge. */
+/** Draws the judge's win probability, turn by turn. */
 function showStory() {
   const shares = [...game.turns.map(({ odds }) => odds), game.winner === null ? game.odds : 1 - game.winner];
   if (shares.length === 1) shares.push(shares[0]);
@@ -513,7 +513,7 @@ function remember() {
   try {
     localStorage.setItem(STORED, JSON.stringify(settings));
   } catch {
-    // A browser that stores nothing plays all the same.
+    // Without storage the page works, but forgets the settings.
   }
 }
 
@@ -522,7 +522,7 @@ function recall() {
   try {
     settings = JSON.parse(localStorage.getItem(STORED)) ?? {};
   } catch {
-    // As above; or what was stored is damaged.
+    // No storage, or damaged settings: the defaults apply.
   }
   const set = (select, value, ...fallbacks) => {
     const known = [...select.options].map((option) => option.value);
@@ -535,7 +535,7 @@ function recall() {
   hints.checked = settings.hints === true;
 }
 
-/** Players that were chosen anew: a game that has begun ends with those that it has. */
+/** Starts a game with newly chosen players, or says that they play the next game if this one has begun. */
 function changePlayers() {
   if (!game || (game.turns.length === 0 && game.roll === null)) return start();
   $("players-note").hidden = false;
@@ -579,7 +579,7 @@ async function main() {
     say("The game cannot start.");
     return complain(error.message);
   }
-  await listNetworks().catch((error) => complain(error.message)); // the search plays without
+  await listNetworks().catch((error) => complain(error.message)); // the search needs no list
   recall();
   listen();
   await useJudge();

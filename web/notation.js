@@ -2,7 +2,7 @@
 
 const NOTATION = /^([x.]{14}):([0-7])\|([x.]{14}):([0-7])$/;
 
-/** The position of a line; the engine refuses what the rules forbid. */
+/** The position of a line. The engine checks it against the rules. */
 export function fromNotation(text) {
   const match = NOTATION.exec(String(text).trim());
   if (!match) throw new Error(`expected '<14 squares>:<borne off>|<14 squares>:<borne off>', got '${text}'`);

@@ -1,11 +1,11 @@
-// The engine in the browser: the same kernels as everywhere else, compiled to WebAssembly (ur.wasm, `make wasm`).
+// The engine in the browser: the kernels of engine/, compiled to WebAssembly (ur.wasm, `make wasm`).
 //
 //     const ur = await Ur.load(await fetch("ur.wasm"));
 //     ur.search(fromNotation("..............:0|..............:0"), 2, 3);
 //
 // A position is { own, opp, ownOff, oppOff }, seen from the side to move: masks (bit s = path square s, each side along
-// its own path) and the pieces borne off. Squares are path squares; 0 is the hand. A roll is 0 to 4. Whatever is not a
-// position that the rules allow, a roll or a legal move is refused with an Error. docs/portable.md has more.
+// its own path) and the pieces borne off. Squares are path squares; 0 is the hand. A roll is 0 to 4. Positions, rolls
+// and moves that the rules forbid raise an Error. docs/portable.md has more.
 
 import { toNotation } from "./notation.js";
 
@@ -28,15 +28,15 @@ class Network {
 
 export class Ur {
   #c; // the exports of ur.wasm
-  #top; // where memory was never used
-  #free = []; // pieces given back: { at, size }
+  #top; // the beginning of the unused memory
+  #free = []; // freed blocks: { at, size }
   #searchers = new Map(); // weights -> { at, tabled }
   #board;
   #squares;
   #values;
   #row;
 
-  /** The engine of the bytes of ur.wasm, or of a Response that has them. */
+  /** Loads the engine from the bytes of ur.wasm, or from a Response with these bytes. */
   static async load(source) {
     const given = await source;
     const bytes = typeof Response !== "undefined" && given instanceof Response ? await bytesOf(given) : given;
@@ -44,7 +44,7 @@ export class Ur {
     return new Ur(instance.exports);
   }
 
-  /** @private Ask `Ur.load`. */
+  /** @private Use `Ur.load`. */
   constructor(exports) {
     this.#c = exports;
     exports._initialize();
@@ -53,7 +53,7 @@ export class Ur {
     exports.ur_limits(limits);
     const [roll, moves, depth, lookahead, layers, width] = new Int32Array(this.#buffer, limits, 6);
     this.#release(limits, 6 * 4);
-    /** Names and limits, as the engine has them. */
+    /** The engine's names and limits. */
     this.constants = { ...this.#readConstants(), limits: { roll, moves, depth, lookahead, layers, width } };
     this.#board = this.#allocate(8);
     this.#squares = this.#allocate(4 * moves);
@@ -68,13 +68,13 @@ export class Ur {
 
   // --- rules ---------------------------------------------------------------------------------------------------------
 
-  /** Squares that a piece can be moved from, ascending; empty when the turn passes or the game is over. */
+  /** Squares of the pieces that can move, ascending; empty when the turn passes or the game is over. */
   legalMoves(position, roll) {
     this.#enter(position);
     return squaresOf(this.#c.ur_legal_moves(this.#board, this.#roll(roll)));
   }
 
-  /** Moves the piece on a square: { position, again }, the position as whoever moves next sees it. */
+  /** Moves the piece on a square: { position, again }. The position is seen by the next player to move. */
   play(position, roll, square) {
     this.#enter(position);
     if (!squaresOf(this.#c.ur_legal_moves(this.#board, this.#roll(roll))).includes(square))
@@ -96,7 +96,7 @@ export class Ur {
     return this.#c.ur_is_over(this.#board) !== 0;
   }
 
-  /** The inputs of the networks, a Float32Array; roll null: before the roll. */
+  /** The inputs of the networks, a Float32Array. With roll null they are the inputs before the roll. */
   features(position, roll = null) {
     this.#enter(position);
     this.#c.ur_features(this.#board, roll === null ? -1 : this.#roll(roll), this.#row);
@@ -108,8 +108,8 @@ export class Ur {
   /**
    * Expectiminimax with the classic evaluation: every legal move as { square, value }, ascending squares.
    *
-   * depth: turns. weights: "default" or "evolved". Values are evaluation points for the side to move; among equals the
-   * lowest square is the one that `emm:N` plays.
+   * depth: turns. weights: "default" or "evolved". Values are in evaluation units, for the side to move. Among equal moves
+   * `emm:N` plays the lowest square.
    */
   search(position, roll, depth, weights = "default") {
     this.#enterUnfinished(position);
@@ -135,7 +135,7 @@ export class Ur {
       this.#searchers.set(weights, searcher);
     }
     if (tabled && !searcher.tabled) {
-      // The last chance node as one look-up: 1.7 MB and a few hundredths of a second, once, where it pays.
+      // One look-up replaces the last chance node. The table takes 1.7 MB and some hundredths of a second, once.
       const table = this.#allocate(this.#c.ur_search_table_bytes());
       if (!this.#c.ur_search_table(searcher.at, table)) throw new Error(`the weights '${weights}' are too large`);
       searcher.tabled = true;
@@ -145,7 +145,7 @@ export class Ur {
 
   // --- networks ------------------------------------------------------------------------------------------------------
 
-  /** Loads a parsed weights file (docs/weights.md); an Error of one line says why one is refused. */
+  /** Loads a parsed weights file (docs/weights.md). An Error of one line has the reason of a refusal. */
   loadNetwork(document) {
     const { config, activation, value, policy, metadata } = this.#checked(document);
     const make = (flat, outputs) =>
@@ -160,13 +160,13 @@ export class Ur {
     });
   }
 
-  /** Gives a network's memory back; it must not be asked any more. */
+  /** Frees a network's memory. The network can't be used afterwards. */
   free(net) {
     for (const part of ["value", "policy"]) {
-      const pieces = this.#part(net, part, false);
-      if (!pieces) continue;
-      this.#release(pieces.at, this.#c.ur_net_bytes());
-      this.#release(pieces.storage, pieces.bytes);
+      const network = this.#part(net, part, false);
+      if (!network) continue;
+      this.#release(network.at, this.#c.ur_net_bytes());
+      this.#release(network.storage, network.bytes);
     }
     net.value = net.policy = null;
   }
@@ -219,7 +219,7 @@ export class Ur {
     return net;
   }
 
-  /** What engine.network.network checks of a weights file, and in the same order. */
+  /** Checks a weights file as engine.network.document does, in the same order and with the same messages. */
   #checked(given) {
     const { constants } = this;
     const { limits } = constants;
@@ -304,12 +304,12 @@ export class Ur {
 
   #allocate(bytes) {
     const size = align(bytes);
-    const index = this.#free.findIndex((piece) => piece.size >= size);
+    const index = this.#free.findIndex((block) => block.size >= size);
     if (index >= 0) {
-      const piece = this.#free[index];
-      if (piece.size === size) this.#free.splice(index, 1);
-      else this.#free[index] = { at: piece.at + size, size: piece.size - size };
-      return piece.at;
+      const block = this.#free[index];
+      if (block.size === size) this.#free.splice(index, 1);
+      else this.#free[index] = { at: block.at + size, size: block.size - size };
+      return block.at;
     }
     const at = this.#top;
     const lacking = at + size - this.#buffer.byteLength;
@@ -318,14 +318,14 @@ export class Ur {
     return at;
   }
 
-  /** Gives memory back, and joins it with the free pieces beside it. */
+  /** Frees memory, and joins it with the free blocks beside it. */
   #release(at, bytes) {
     this.#free.push({ at, size: align(bytes) });
     this.#free.sort((a, b) => a.at - b.at);
-    this.#free = this.#free.reduce((joined, piece) => {
+    this.#free = this.#free.reduce((joined, block) => {
       const last = joined.at(-1);
-      if (last && last.at + last.size === piece.at) last.size += piece.size;
-      else joined.push({ ...piece });
+      if (last && last.at + last.size === block.at) last.size += block.size;
+      else joined.push({ ...block });
       return joined;
     }, []);
     const last = this.#free.at(-1);
@@ -373,7 +373,7 @@ async function bytesOf(response) {
   return response.arrayBuffer();
 }
 
-/** Places for vectors and doubles alike. */
+/** A size rounded up to 16 bytes, the alignment of vectors. */
 function align(bytes) {
   return (bytes + 15) & ~15;
 }

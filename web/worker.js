@@ -1,9 +1,9 @@
-// The engine's worker: holds the WebAssembly engine and the loaded networks, and answers the page's questions.
+// The engine's worker: holds the WebAssembly engine and the loaded networks, and answers the page's requests.
 //
-// A message is {id, method, values}; the answer is {id, result} or {id, error}, the error being one line.
+// A request is {id, method, values}. The answer is {id, result} or {id, error}; an error is one line.
 import { Ur } from "./ur.js";
 
-const MAX_FILE_BYTES = 256 << 20; // as the engine's own reader
+const MAX_FILE_BYTES = 256 << 20; // the limit of the engine's reader in Python
 const GZIP_MAGIC = [0x1f, 0x8b];
 const canInflate = "DecompressionStream" in globalThis;
 
@@ -16,14 +16,14 @@ const networks = new Map(); // name -> the engine's network
 const refusal = (name, why) => new Error(`${name}: not a usable weights file: ${why}`);
 const tooLarge = `larger than ${MAX_FILE_BYTES >> 20} MiB`;
 
-/** The document of a weights file, JSON or the same in gzip: what the bytes are decides, not the name. */
+/** The document of a weights file, plain JSON or gzip. The first bytes decide, not the name. */
 async function parse(name, buffer) {
   if (buffer.byteLength > MAX_FILE_BYTES) throw refusal(name, tooLarge);
   const head = new Uint8Array(buffer, 0, Math.min(2, buffer.byteLength));
   let body = new Response(buffer);
   let problem = "damaged gzip";
   if (GZIP_MAGIC.every((byte, index) => head[index] === byte)) {
-    if (!canInflate) throw new Error(`${name}: this browser reads no gzip; the plain .json will do`);
+    if (!canInflate) throw new Error(`${name}: this browser can't read gzip; open the plain .json file`);
     let bytes = 0;
     const limit = new TransformStream({
       transform(chunk, stream) {
@@ -43,7 +43,7 @@ async function parse(name, buffer) {
 
 /** The bytes of the first address that the server has. */
 async function download(name, addresses) {
-  let answer = "this browser reads no gzip";
+  let answer = "this browser can't read gzip";
   for (const address of addresses) {
     const response = await fetch(address);
     if (response.ok) return response.arrayBuffer();
@@ -84,10 +84,10 @@ function valued(ur, { depth, network: name }, position, roll) {
 }
 
 const methods = {
-  /** Answers once the engine is there. */
+  /** Answers once the engine is loaded. */
   ready() {},
 
-  /** Fetches a network from the first of its addresses that is there and that this browser can read. */
+  /** Fetches a network from the first of its addresses that the server has and this browser can read. */
   async fetchNetwork(ur, name, addresses) {
     if (networks.has(name)) return { hasValue: networks.get(name).hasValue };
     const readable = addresses.filter((address) => canInflate || !address.endsWith(".gz"));
@@ -99,14 +99,14 @@ const methods = {
     return take(ur, name, await parse(name, buffer));
   },
 
-  /** Frees every network but those of these names. */
+  /** Frees all networks except those with these names. */
   keepNetworks(ur, names) {
     for (const name of networks.keys()) if (!names.includes(name)) drop(ur, name);
   },
 
   /**
-   * What the rules allow: {moves, passed}. A move is {square, to, again, captures, next, wins}, `next` being the
-   * successor seen by whoever moves next; `passed` is the position after a turn that passes.
+   * The legal moves: {moves, passed}. A move is {square, to, again, captures, next, wins}. `next` is the successor, seen
+   * by the next player to move; `passed` is the position after a turn that passes.
    */
   options(ur, position, roll) {
     const moves = ur.legalMoves(position, roll).map((square) => {
@@ -117,7 +117,7 @@ const methods = {
     return { moves, passed: ur.pass(position) };
   },
 
-  /** The move that an agent likes best, the lowest square among equals: {square, microseconds}. */
+  /** An agent's best move, the lowest square among equal moves: {square, microseconds}. */
   choose(ur, agent, position, roll) {
     const start = performance.now();
     const { square } = valued(ur, agent, position, roll).reduce((best, move) =>
@@ -126,7 +126,7 @@ const methods = {
     return { square, microseconds: 1000 * (performance.now() - start) };
   },
 
-  /** A network's opinion: {win, moves}. `win` is the mover's win probability before the roll, or with it where it is known. */
+  /** A network's values: {win, moves}. `win` is the mover's win probability, before the roll if `roll` is null, else after it. */
   judge(ur, name, position, roll) {
     const network = loaded(name);
     if (roll === null) return { win: ur.value(network, position), moves: [] };
