@@ -12,7 +12,7 @@ PIP := $(PY) -m pip --disable-pip-version-check
 DEBUG := build/debug
 
 ENGINE_SOURCES := $(wildcard engine/*/*.pyx engine/*/*.pxd engine/*/*.h) setup.py
-PORTABLE_SOURCES := $(wildcard portable/*.py portable/*.pyx) engine/network/quantized.py
+PORTABLE_SOURCES := $(wildcard portable/*.py portable/*.pyx) engine/network/quantized.py engine/network/document.py
 SHIM_SOURCE := mlx_train/device/blas_shim.c
 # The tests that mirror the engine's tree.
 ENGINE_TESTS := tests/engine

@@ -3,6 +3,7 @@
 Depends on numpy alone; nothing here imports MLX.
 """
 
+import engine.drawing  # noqa: F401 - registers what draws positions
 from engine.classic.search import Search
 from engine.core.features import (
     FEATURE_NAMES,
@@ -14,7 +15,11 @@ from engine.core.features import (
 )
 from engine.core.position import Position, perft
 from engine.games.agents import Agent
-from engine.games.arena import Interrupted, play_match, playouts, sample_decisions, selfplay
+from engine.games.chunks import Interrupted
+from engine.games.decisions import selfplay
+from engine.games.matches import play_match
+from engine.games.playouts import playouts
+from engine.games.sampling import sample_decisions
 from engine.network.network import Network
 from engine.solved.tablebase import Tablebase
 

@@ -1,8 +1,8 @@
 """Pictures of a position: SVG for notebooks and pages, characters for terminals.
 
 The players have seats: seat 0 is blue, a disc, and plays along the lower edge; seat 1 is orange, a ring, and plays
-along the upper one. Colour and shape say the same, so neither is needed. rich is imported only where a terminal asks
-for a board.
+along the upper one. Colour and shape both tell the seats apart, so either is enough. rich is imported only for a board
+in a terminal.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from math import cos, pi, sin
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from engine.classic.search import Search
-from engine.core.position import ROSETTES, SHARED, Position
+from engine.core.position import BORNE_OFF, MAX_ROLL, ROSETTES, SHARED, Position, register_drawing
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions
@@ -24,20 +24,18 @@ SEATS = ("blue", "orange")
 SEAT_STYLES = ("bold #0072B2", "bold #D55E00")
 THEMES = ("auto", "light", "dark")
 
-HAND, OFF = 0, 15
-_PIECES = 7
-_ROLL = 4
+HAND, OFF = 0, BORNE_OFF
 
 
 class Player(Protocol):
-    """Whoever values moves: an Agent, Tablebase, Network or Search."""
+    """An object that values moves: an Agent, Tablebase, Network or Search."""
 
     def moves(self, position: Position, roll: int, /) -> Sequence[tuple[Any, ...]]:
         """The legal moves, each with its square first and its value second."""
 
 
 class Drawing(str):
-    """An SVG document that a notebook shows as the picture it is."""
+    """An SVG document, which a notebook shows as a picture."""
 
     def _repr_svg_(self) -> str:
         return str(self)
@@ -58,9 +56,9 @@ def square_name(square: int) -> str:
 
 
 def value_text(value: float, player: Player) -> str:
-    """A move's value as a person reads it: points for a search, else a probability in percent."""
-    points = isinstance(player, Search) or getattr(player, "unit", "") == "points"
-    return f"{value:.0f}" if points else f"{100 * value:.1f}"
+    """A move's value as text: whole evaluation units of a search, else a probability in percent."""
+    is_search = isinstance(player, Search) or getattr(player, "unit", "") == "points"
+    return f"{value:.0f}" if is_search else f"{100 * value:.1f}"
 
 
 def marks(position: Position, roll: int | None, player: Player | None = None) -> list[Mark]:
@@ -83,7 +81,7 @@ def marks(position: Position, roll: int | None, player: Player | None = None) ->
 
 
 class _Side(NamedTuple):
-    """What one seat has on the board."""
+    """The pieces of one seat."""
 
     seat: int
     squares: list[int]
@@ -145,7 +143,7 @@ _STYLE = (
 
 
 class _Theme:
-    """Attributes of what differs between a light and a dark page; `auto` leaves the choice to the reader's system."""
+    """SVG attributes that differ between a light and a dark page; for `auto` the reader's system chooses."""
 
     def __init__(self, name: str) -> None:
         if name not in THEMES:
@@ -168,7 +166,7 @@ def svg(
     theme: str = "auto",
     width: int = 560,
 ) -> Drawing:
-    """The position as an SVG document; what the arguments mean stands at `Position.svg`."""
+    """The position as an SVG document; `Position.svg` explains the arguments."""
     mover, other = _sides(position, seat)
     style = _Theme(theme)
     moves = marks(position, roll, player)
@@ -269,7 +267,7 @@ def _tray(side: _Side, style: _Theme, to_move: bool) -> str:
 
 
 def _place(seat: int, square: int, off: int = 0) -> tuple[float, float]:
-    """Where a mark for a path square, the hand or the next piece borne off is drawn."""
+    """The centre of a mark for a path square, the hand or the next piece borne off."""
     if square in (HAND, OFF):
         return _TRAY_X[square] + (off * _SLOT if square == OFF else 0), _tray_y(seat)
     return _centre(seat, square)
@@ -301,9 +299,9 @@ def _target(seat: int, mark: Mark, off: int, captures: bool) -> str:
 
 
 def _label(seat: int, mark: Mark, hand: int, style: _Theme) -> str:
-    """A ring around the piece that may move; its value at its foot, of the hand beside it. The best: white on black."""
+    """A ring around a piece that may move, and its value below it, or beside the hand. The best: white on black."""
     x, y = _place(seat, mark.square)
-    # The hand lies on the panel, which may be dark; the board's wood never is.
+    # The hand is drawn on the panel, which may be dark; the board is always light.
     radius, line = (_SMALL, style.wire) if mark.square == HAND else (_RADIUS, f'fill="none" stroke="{_OUTLINE}"')
     ring = f'<circle cx="{x:g}" cy="{y:g}" r="{radius + 1}" {line} stroke-width="3"/>'
     if not mark.label:
@@ -321,7 +319,7 @@ def _dice(roll: int, seat: int, style: _Theme) -> str:
     """Four pyramids in the gap of the mover's edge, as many tips marked as were rolled."""
     left, top = _corner(4, 0 if seat else 2)
     drawn = []
-    for i in range(_ROLL):
+    for i in range(MAX_ROLL):
         x, y = left + 15 + i * 30, top + 16
         drawn.append(f'<path d="M{x} {y}l-12 21h24z" {style.wire} stroke-width="2" stroke-linejoin="round"/>')
         if i < roll:
@@ -329,13 +327,13 @@ def _dice(roll: int, seat: int, style: _Theme) -> str:
     return "".join(drawn) + _text(left + _CELL, top + 54, 12, f"roll {roll}", style.ink)
 
 
-# --- Characters. A cell is two high and seven wide, five where there is less room: its number, then its piece and the
-# value of moving it.
+# --- Characters. A cell is two lines high and seven columns wide, five in a narrow terminal: the first line has its
+# number, the second its piece and the value of moving it.
 
 _WIDE, _NARROW = 7, 5
 _PIECE_SIGNS = ("●", "○")
 _ROSETTE_SIGN = "✿"
-# With cells of one column, which every second sign is.
+# The borders for cells of one column: `_border` repeats every second sign.
 _TOP = "┌─┬─┬─┬─┐   ┌─┬─┐"
 _UPPER = "├─┼─┼─┼─┼─┬─┼─┼─┤"
 _LOWER = "├─┼─┼─┼─┼─┴─┼─┼─┤"
@@ -344,22 +342,22 @@ _ASCII = str.maketrans("┌┬┐├┼┤└┴┘─│●○✿▶·▲△", 
 
 
 def _border(signs: str, cell: int) -> str:
-    """A border of the board with cells of so many columns."""
+    """A border of the board with cells `cell` columns wide."""
     return "".join(sign * (cell if place % 2 else 1) for place, sign in enumerate(signs))
 
 
 def _columns(cell: int) -> int:
-    """The width of a board with cells of so many columns."""
+    """The width of a board with cells `cell` columns wide."""
     return len(_border(_UPPER, cell))
 
 
 def _fitted(label: str, room: int) -> str:
-    """A value in so many columns: a whole one as 100 if 100.0 is too long, nothing if it is longer still."""
+    """A value in at most `room` columns: without a final ".0" where that fits, empty where nothing does."""
     return next((text for text in (label, label.removesuffix(".0")) if len(text) <= room), "")
 
 
 class Board:
-    """A position as rich draws it: narrower, and plain ASCII, where the terminal has no more."""
+    """A position as rich draws it: in narrow cells in a narrow terminal, in ASCII where nothing else is encoded."""
 
     def __init__(
         self,
@@ -417,7 +415,7 @@ class Board:
         text.append(f"{side.off}")
         if to_move and self.roll is not None:
             text.append("   roll " if cell == _WIDE else "\n  roll ", style="dim")
-            text.append("▲" * self.roll + "△" * (_ROLL - self.roll), style="bold")
+            text.append("▲" * self.roll + "△" * (MAX_ROLL - self.roll), style="bold")
             text.append(f" {self.roll}", style="bold")
         text.append("\n")
 
@@ -453,3 +451,6 @@ class Board:
             return
         left = self.last is not None and self.last[1] == square and (shared or self.last[0] == seat)
         text.append(f"{' ·' if left else '':<{cell}}", style="dim")
+
+
+register_drawing(svg, Board)

@@ -22,8 +22,8 @@ ROOT = Path(__file__).resolve().parent.parent
 HERE = ROOT / "portable"
 
 #: The engine's modules whose kernels each program needs.
-WASM_MODULES = ("core/features", "classic/evaluation", "classic/search", "network/network")
-CHECK_MODULES = (*WASM_MODULES, "solved/tablebase", "solved/solver")
+WASM_MODULES = ("core/features", "classic/evaluation", "classic/search", "network/layers", "network/lookahead")
+CHECK_MODULES = (*WASM_MODULES, "solved/order", "solved/sweeps", "solved/solver")
 
 SETTINGS = runpy.run_path(str(ROOT / "setup.py"), run_name="settings")
 
@@ -61,18 +61,18 @@ def constants() -> dict[str, object]:
     """Names and limits that `ur.js` needs, from where the engine has them."""
     from engine.classic import evaluation
     from engine.core import features
-    from engine.network import network, quantized
+    from engine.network import document, quantized
 
     return {
         "featureSet": features.FEATURE_SET,
         "features": len(features.FEATURE_NAMES),
-        "layout": network.LAYOUT,
+        "layout": document.LAYOUT,
         "otherLayouts": [quantized.LAYOUT],
-        "valueScale": network.VALUE_SCALE,
-        "activations": network.ACTIVATIONS,
-        "policyOutputs": network.POLICY_OUTPUTS,
-        "largestWeight": network.MAX_WEIGHT,
-        "oldKeys": network.OLD_KEYS,
+        "valueScale": document.VALUE_SCALE,
+        "activations": document.ACTIVATIONS,
+        "policyOutputs": document.POLICY_OUTPUTS,
+        "largestWeight": document.MAX_WEIGHT,
+        "oldKeys": document.OLD_KEYS,
         "weights": {name: list(points.values()) for name, points in evaluation.PRESETS.items()},
     }
 

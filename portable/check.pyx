@@ -28,15 +28,8 @@ from libc.stdlib cimport atoi, calloc, exit, free
 
 from engine.classic.evaluation cimport Points, weigh
 from engine.core.features cimport FEATURES, NO_ROLL, feature_floats
-from engine.network.network cimport (
-    Activation,
-    Net,
-    lay_out,
-    network_moves,
-    policy_moves,
-    storage_size,
-    win_probability,
-)
+from engine.network.layers cimport Activation, Net, lay_out, policy_moves, storage_size, win_probability
+from engine.network.lookahead cimport network_moves
 from engine.core.position cimport *
 from engine.classic.search cimport (
     LAST_TABLE_SIZE,
@@ -46,15 +39,16 @@ from engine.classic.search cimport (
     fill_ternary,
     search_moves,
 )
-from engine.solved.solver cimport Layer, Schedule, fill_constants, prepare_layer, work
-from engine.solved.tablebase cimport INDEX, count_of, fill_index
+from engine.solved.order cimport INDEX, count_of, fill_index
+from engine.solved.solver cimport Layer, fill_constants, prepare_layer
+from engine.solved.sweeps cimport Schedule, work
 
 
 cdef extern from "ur_tables.h":
     const float SCALES "UR_SCALES"[FEATURES]
 
 
-cdef extern from "solved/tablebase_sweep.h":
+cdef extern from "solved/sweep.h":
     enum:
         SLACK "UR_SLACK"
 

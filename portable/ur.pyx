@@ -8,24 +8,21 @@ from libc.stdint cimport int16_t, int64_t
 
 from engine.classic.evaluation cimport Points, weigh
 from engine.core.features cimport FEATURES, feature_floats
-from engine.network.network cimport (
+from engine.network.layers cimport (
     MAX_LAYERS,
-    MAX_LOOKAHEAD,
+    MAX_WIDTH,
     Activation,
     Net,
     lay_out,
-    network_moves,
     policy_moves,
     storage_size,
     win_probability,
 )
+from engine.network.lookahead cimport MAX_LOOKAHEAD, network_moves
 from engine.core.position cimport *
-from engine.classic.search cimport LAST_TABLE_SIZE, MAX_DEPTH, Moves, Searcher, fill_last_table, fill_ternary, search_moves
-
-
-cdef extern from "network/dense.h":
-    enum:
-        MAX_WIDTH "UR_MAX_WIDTH"
+from engine.classic.search cimport (
+    LAST_TABLE_SIZE, MAX_DEPTH, Moves, Searcher, fill_last_table, fill_ternary, search_moves,
+)
 
 
 # Made by build.py from the engine's own tables.

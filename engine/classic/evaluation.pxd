@@ -1,11 +1,11 @@
 # The classic evaluation: mover minus opponent, a sum over the pieces of a value for the square each stands on.
 #
-# All values are doubled, so that the advancement weight of 15/10 stays an integer, and additive, so that the value
+# All values are doubled, so that the advancement weight of 1.5 becomes an integer, and additive, so that the value
 # of a move is a difference: what the piece gains, and what a captured piece loses.
 
 from libc.stdint cimport int32_t
 
-from engine.core.position cimport BORNE_OFF, Board, LANE_MASK, ROSETTE_MASK, lowest
+from engine.core.position cimport BORNE_OFF, Board, LANE_MASK, ROSETTE_MASK, highest, lowest
 
 
 ctypedef struct Weights:
@@ -13,7 +13,7 @@ ctypedef struct Weights:
     int32_t square[16]          # a piece on each path square, doubled: 0 = hand (0), 15 = borne off
 
 
-# The weights as they are published, in evaluation points: what a preset says.
+# The weights of a preset as they are published, in evaluation units.
 ctypedef struct Points:
     double win                  # a won position
     double borne_off            # each piece borne off
@@ -25,6 +25,7 @@ ctypedef struct Points:
 
 
 cdef inline int32_t side_value(const Weights* weights, unsigned int mask, int off) noexcept nogil:
+    """The doubled value of one side's pieces, `off` of them borne off."""
     cdef int32_t total = off * weights.square[BORNE_OFF]
     while mask:
         total += weights.square[lowest(mask)]
@@ -39,7 +40,7 @@ cdef inline int32_t evaluate(const Weights* weights, const Board* board) noexcep
 
 
 cdef inline int32_t move_gain(const Weights* weights, const Board* board, int source, int roll) noexcept nogil:
-    """What a legal move that does not win adds to the doubled evaluation of the side that moves."""
+    """What a legal move that does not win adds to the doubled evaluation, from the view of the side that moves."""
     cdef int target = source + roll
     cdef int32_t gain = weights.square[target] - weights.square[source]
     if (board.opp & LANE_MASK) >> target & 1:

@@ -2,10 +2,10 @@
 
 from engine.classic.evaluation cimport *
 
-#: Presets of the classic evaluation, in evaluation points (not doubled). `advancement` is for each path square
-#: walked by a piece on the path; `rosette` for each piece on a rosette (standing there and holding it);
-#: `lane` for each piece on squares 5 to 12; `exit` for each on 13 and 14; `started` for each piece that has left
-#: the hand, borne off included. `evolved` was found by the predecessor's genetic search.
+#: Presets of the classic evaluation, in evaluation units (not doubled). `advancement` counts for each path square
+#: walked by a piece on the path; `rosette` for each piece on a rosette (the sum of two weights: for standing there and
+#: for holding it); `lane` for each piece on squares 5 to 12; `exit` for each on 13 and 14; `started` for each piece
+#: that has left the hand, borne off included. `evolved` comes from the genetic search of this program's predecessor.
 PRESETS = {
     "default": {"win": 10000, "borne_off": 1000, "advancement": 1.5, "rosette": 25 + 40, "lane": 5 + 2,
                 "exit": 2 * 5, "started": 35},
@@ -15,7 +15,7 @@ PRESETS = {
 
 
 cdef void weigh(const Points* points, Weights* weights) noexcept nogil:
-    """The doubled weights by square."""
+    """Fills the doubled weights by square from the published ones."""
     cdef double value
     cdef int square
     weights.win = <int32_t> (2 * points.win)
@@ -26,7 +26,7 @@ cdef void weigh(const Points* points, Weights* weights) noexcept nogil:
             value += points.rosette
         if LANE_MASK >> square & 1:
             value += points.lane
-        elif square >= 13:
+        elif square > highest(LANE_MASK):
             value += points.exit
         weights.square[square] = <int32_t> (2 * value)
     weights.square[BORNE_OFF] = <int32_t> (2 * (points.borne_off + points.started))

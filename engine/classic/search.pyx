@@ -1,9 +1,9 @@
 """Expectiminimax with the classic evaluation: the opponent called Classic, `emm:N`.
 
-The plain search is the reference. The tabled one replaces the last chance node and all its replies by one look-up:
-because the evaluation is additive, that node's value is the position's evaluation plus a gain, and the gain depends
-only on the mover's squares, on whether it has a piece in hand, and on the opponent's pieces in the shared lane.
-Both give the same moves and the same values, bit for bit.
+The plain search is the reference. The search with a table looks up the last chance node and all its replies: the
+evaluation is additive, so the node's value is the position's evaluation plus a gain, and the gain depends only on the
+mover's squares, on whether it has a piece in hand, and on the opponent's pieces in the shared lane. Both searches give
+the same moves and the same values, bit for bit.
 """
 
 from array import array
@@ -19,7 +19,7 @@ from engine.classic.evaluation import PRESETS
 cdef inline unsigned int last_index(
     const Searcher* searcher, unsigned int own, unsigned int opp, bint in_hand
 ) noexcept nogil:
-    """Where the last chance node's gain stands: lane in base three, then private squares, then the hand."""
+    """The last chance node's index in the table: the lane in base three, then the private squares, then the hand."""
     cdef unsigned int lane = searcher.ternary[own >> 5 & 0xFF] + 2 * searcher.ternary[opp >> 5 & 0xFF]
     return lane << 7 | (own >> 8 & 96) | (own & 30) | in_hand
 
@@ -38,7 +38,7 @@ cdef int64_t chance(const Searcher* searcher, const Board* board, int32_t static
     cdef int roll
     if depth == 0:
         return static
-    # With six borne off a move can win, and a won position has no gain: those nodes are searched.
+    # With one piece left a move can win, and a win is no gain of the evaluation: such a node is searched.
     if depth == 1 and searcher.last != NULL and board.own_off < PIECES - 1:
         return last_chance(searcher, static, board.own, board.opp, board.own_hand != 0)
     total = passed(searcher, board, static, depth - 1)              # a roll of 0
@@ -58,6 +58,7 @@ cdef int64_t chance(const Searcher* searcher, const Board* board, int32_t static
 
 
 cdef inline int64_t passed(const Searcher* searcher, const Board* board, int32_t static, int depth) noexcept nogil:
+    """The value of passing, for the side that passes, with `depth` turns still to look ahead."""
     cdef Board other
     if depth == 0:
         return static
@@ -77,7 +78,7 @@ cdef inline int64_t move_value(
     if depth == 0:
         return static
     if depth == 1 and searcher.last != NULL and board.own_off < PIECES - 2 and board.opp_off < PIECES - 1:
-        # The same as below without making the successor, of which the table needs four fields.
+        # As below, but without the whole successor: the table needs only four of its fields.
         own = (board.own & ~(1u << source)) | (1u << (source + roll) & PATH_MASK)
         opp = board.opp & ~(1u << (source + roll) & LANE_MASK)
         if grants_roll(source + roll):
@@ -114,8 +115,8 @@ cdef int best_index(const Moves* moves) noexcept nogil:
 
 
 cdef void fill_ternary(uint16_t* ternary) noexcept nogil:
-    cdef unsigned int mask, digit
-    cdef unsigned int power
+    """Fills the table of lane masks read as digits of base three."""
+    cdef unsigned int mask, digit, power
     for mask in range(256):
         ternary[mask] = 0
         power = 1
@@ -125,43 +126,48 @@ cdef void fill_ternary(uint16_t* ternary) noexcept nogil:
             power *= 3
 
 
+cdef int32_t last_gain(const Searcher* searcher, const Board* board) noexcept nogil:
+    """What the best move of every roll adds to the evaluation, summed over the outcomes of the dice; no move wins."""
+    cdef int32_t total = 0, best
+    cdef unsigned int sources
+    cdef int roll
+    for roll in range(1, MAX_ROLL + 1):
+        sources = legal_sources(board, roll)
+        if sources == 0:
+            continue
+        best = move_gain(&searcher.weights, board, lowest(sources), roll)
+        sources &= sources - 1
+        while sources:
+            best = max(best, move_gain(&searcher.weights, board, lowest(sources), roll))
+            sources &= sources - 1
+        total += ways(roll) * best
+    return total
+
+
 cdef bint fill_last_table(const Searcher* searcher, int16_t* table) noexcept nogil:
     """Fills the table of last chance nodes; False if a gain does not fit its 16 bits."""
-    cdef Board board
-    cdef unsigned int own_lane, opp_lane, private, hand, sources
-    cdef int roll
-    cdef int32_t total, best
-    board.own_off = board.opp_off = board.opp_hand = 0
-    for own_lane in range(256):
-        for opp_lane in range(256):
-            if own_lane & opp_lane:
-                continue
-            board.opp = opp_lane << 5
-            for private in range(64):
-                board.own = (own_lane << 5) | (private & 15) << 1 | (private & 48) << 9
-                for hand in range(2):
-                    board.own_hand = hand
-                    total = 0
-                    for roll in range(1, MAX_ROLL + 1):
-                        sources = legal_sources(&board, roll)
-                        if sources == 0:
-                            continue
-                        best = move_gain(&searcher.weights, &board, lowest(sources), roll)
-                        sources &= sources - 1
-                        while sources:
-                            best = max(best, move_gain(&searcher.weights, &board, lowest(sources), roll))
-                            sources &= sources - 1
-                        total += ways(roll) * best
-                    if total != <int16_t> total:
-                        return False
-                    table[last_index(searcher, board.own, board.opp, hand)] = <int16_t> total
+    cdef Board board = opening(PIECES)      # of its fields, only those of `last_index` matter
+    cdef unsigned int lanes, rest           # both sides' squares 5 to 12; the private squares and the hand
+    cdef int32_t total
+    for lanes in range(1 << 16):
+        if (lanes & 0xFF) & (lanes >> 8):
+            continue
+        board.opp = (lanes & 0xFF) << 5
+        for rest in range(1 << 7):
+            board.own = (lanes >> 8) << 5 | (rest >> 1 & 15) << 1 | (rest >> 1 & 48) << 9
+            board.own_hand = rest & 1
+            total = last_gain(searcher, &board)
+            if total != <int16_t> total:
+                return False
+            table[last_index(searcher, board.own, board.opp, board.own_hand)] = <int16_t> total
     return True
 
 
-_LAST_TABLES = {}       # one table for each preset, made when first asked for
+_LAST_TABLES = {}       # by preset, filled at its first search
 
 
 cdef const int16_t[::1] last_table(str preset, const Searcher* searcher):
+    """The table of a preset's last chance nodes. OverflowError for weights that are too large for it."""
     cdef int16_t[::1] table
     cdef bint fits
     if preset not in _LAST_TABLES:
@@ -177,8 +183,8 @@ cdef const int16_t[::1] last_table(str preset, const Searcher* searcher):
 cdef class Search:
     """Expectiminimax of `depth` turns over the classic evaluation.
 
-    depth: 1 compares the successors of the known roll by the evaluation alone; every further ply is a chance node
-    over all five rolls and the best reply. A pass costs a ply, and so does the second move after a rosette.
+    depth: 1 compares the successors of the known roll by the evaluation alone; every further turn is a chance node
+    over all five rolls and the best reply. A pass takes a turn, and so does the second move after a rosette.
     weights: a preset, "default" or "evolved".
     tables: False for the plain search, the slow reference. Same moves, same values.
     """
@@ -197,7 +203,7 @@ cdef class Search:
 
     @staticmethod
     def weights(str name not None):
-        """A copy of a preset's weights, in evaluation points. ValueError for an unknown name."""
+        """A copy of a preset's weights, in evaluation units. ValueError for an unknown name."""
         load_weights(name)
         return dict(PRESETS[name])
 
@@ -217,7 +223,7 @@ cdef class Search:
         return [(moves.square[i], moves.value[i]) for i in range(moves.count)]
 
     def moves(self, Position position not None, int roll):
-        """Every legal move as (square, value in evaluation points for the side to move), ascending squares."""
+        """Every legal move as (square, value in evaluation units for the side to move), ascending squares."""
         scale = 2.0 * 16.0 ** (self.searcher.depth - 1)
         return [(square, value / scale) for square, value in self.raw_values(position, roll)]
 

@@ -1,1 +1,1 @@
-"""The game itself: rules, positions, dice, and the features of a position. No player and no evaluation belongs here."""
+"""The game: rules, positions, dice, the loop that plays, and features. No player and no evaluation belongs here."""

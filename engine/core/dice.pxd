@@ -36,14 +36,6 @@ cdef extern from *:
     int roll_of "ur_roll_of"(uint32_t bits) noexcept nogil      # four binary dice: the sum of the low four bits
 
 
-# How many of the sixteen outcomes of the dice give each roll.
-cdef enum:
-    WAYS_0 = 1
-    WAYS_1 = 4
-    WAYS_2 = 6
-    WAYS_3 = 4
-    WAYS_4 = 1
-
 # Streams keep the rolls of a game apart from its other random choices, so that two games can share their dice.
 cdef enum:
     ROLLS = 0
@@ -52,7 +44,9 @@ cdef enum:
 
 
 cdef extern from "core/rules.h":
-    int ways "ur_ways"(int roll) noexcept nogil     # of the sixteen outcomes of the dice that sum to `roll`
+    enum:
+        OUTCOMES "UR_OUTCOMES"                      # of the dice, all equally likely
+    int ways "ur_ways"(int roll) noexcept nogil     # how many of them sum to `roll`
 
 
 cdef inline Dice new_dice(uint64_t seed, uint64_t game, uint32_t stream) noexcept nogil:

@@ -1,17 +1,18 @@
 """The dice: their distribution, and the random numbers of a game.
 
-Philox is counter-based, so the random numbers of game g under seed s are a pure function of (s, g): the same
-games come out whatever the number of workers.
+Philox is counter-based: the random numbers of game g under seed s are a function of (s, g) alone, so the games do not
+depend on the number of workers.
 """
 
 from engine.core.dice cimport *
+from engine.core.position cimport MAX_ROLL
 
 #: Probability of each roll 0 to 4 of four binary dice.
-ROLL_PROBABILITIES = (1.0 / 16, 4.0 / 16, 6.0 / 16, 4.0 / 16, 1.0 / 16)
+ROLL_PROBABILITIES = tuple([ways(roll) / <double> OUTCOMES for roll in range(MAX_ROLL + 1)])
 
 
 def philox4x32(tuple counter, tuple key):
-    """One block of Philox4x32-10 -> four 32-bit integers; for tests against published vectors."""
+    """One block of Philox4x32-10 -> four 32-bit integers, to be compared with published vectors."""
     cdef uint32_t counter_words[4]
     cdef uint32_t key_words[2]
     cdef uint32_t out[4]

@@ -13,11 +13,13 @@ from engine.core.position cimport *
 
 from libc.stdint cimport uint64_t
 
+from engine.core.position import SAFE, SHARED
+
 #: Version of the table below: networks trained on one feature set refuse to play on another.
 FEATURE_SET = "ur-150-v1"
 
-_PATH = range(1, 15)
-_CONTESTED = (5, 6, 7, 9, 10, 11, 12)       # lane squares on which a piece can be captured
+_PATH = range(1, BORNE_OFF)
+_CONTESTED = [square for square in SHARED if square not in SAFE]    # where a piece can be captured
 _SIDES = ("own", "opponent")
 
 #: (group, [feature names], scale), in the order of the inputs.

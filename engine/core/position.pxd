@@ -11,29 +11,33 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 
 cdef enum:
-    PIECES = 7                  # pieces a side
-    BORNE_OFF = 15              # the path square after the last
-    MAX_ROLL = 4
-    MAX_MOVES = 7               # no roll gives more legal moves than there are pieces
-    NO_MOVE = -1
+    NO_MOVE = -1                # in place of a square: the turn passes
 
 
-# Sets of path squares, and what the rules need of bits; rules.h says what each is.
+# The rules; rules.h says what each constant and function is.
 cdef extern from "core/rules.h":
+    cpdef enum:
+        PIECES "UR_PIECES"
+        BORNE_OFF "UR_BORNE_OFF"
+        MAX_ROLL "UR_MAX_ROLL"
     enum:
         PATH_MASK "UR_PATH_MASK"
         LANE_MASK "UR_LANE_MASK"
         TARGET_MASK "UR_TARGET_MASK"
         ROSETTE_MASK "UR_ROSETTE_MASK"
         SAFE_MASK "UR_SAFE_MASK"
+        MAX_MOVES "UR_PIECES"                                        # legal moves of a roll: at most one a piece
     int popcount "ur_popcount"(unsigned int mask) noexcept nogil     # of 16 bits
     int lowest "ur_lowest"(unsigned int mask) noexcept nogil         # index of the lowest set bit; mask != 0
     int highest "ur_highest"(unsigned int mask) noexcept nogil       # index of the highest set bit; mask != 0
     unsigned int targets_of "ur_targets"(unsigned int own, unsigned int opp, int has_hand, int roll) noexcept nogil
+    int entry_rank "ur_rank"(unsigned int mask) noexcept nogil
+    unsigned int entry_mask "ur_mask"(int rank) noexcept nogil
+    int entry_masks "ur_masks"(int count) noexcept nogil
 
 
-# A position from the view of the side to move. The hands follow from the rest; they are kept because every
-# move asks for them.
+# A position from the view of the side to move. The hands follow from the other fields; they are kept because the legal
+# moves of every roll depend on them.
 ctypedef struct Board:
     uint16_t own                # squares of the side to move, bit s = own path square s
     uint16_t opp                # squares of the opponent, bit s = the opponent's path square s
@@ -41,6 +45,15 @@ ctypedef struct Board:
     uint8_t opp_off             # pieces borne off by the opponent
     uint8_t own_hand            # pieces in hand of the side to move
     uint8_t opp_hand            # pieces in hand of the opponent
+
+
+cdef inline Board opening(int pieces) noexcept nogil:
+    """The opening of a game with so many pieces a side, all in hand; the other pieces count as borne off."""
+    cdef Board board
+    board.own = board.opp = 0
+    board.own_off = board.opp_off = PIECES - pieces
+    board.own_hand = board.opp_hand = pieces
+    return board
 
 
 cdef inline bint is_over(const Board* board) noexcept nogil:
@@ -94,6 +107,19 @@ cdef inline int policy_slot(const Board* board, int source) noexcept nogil:
     if source == 0:
         return 0
     return board.own_hand + popcount(board.own & ((1u << source) - 1))
+
+
+cdef inline bint is_choice(unsigned int sources) noexcept nogil:
+    """Whether there are two or more legal moves: the turn is a decision."""
+    return (sources & (sources - 1)) != 0
+
+
+cdef inline int nth_source(unsigned int sources, int n) noexcept nogil:
+    """The n-th square of a mask, counted from 0 by ascending square; the mask has more than n."""
+    while n:
+        sources &= sources - 1
+        n -= 1
+    return lowest(sources)
 
 
 cdef inline uint64_t pack(const Board* board) noexcept nogil:

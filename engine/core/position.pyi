@@ -1,9 +1,17 @@
-from typing import Any, final
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, final
 
-from engine.drawing import Board, Drawing, Player
-
+PIECES: int
+BORNE_OFF: int
+MAX_ROLL: int
 ROSETTES: tuple[int, ...]
 SHARED: tuple[int, ...]
+SAFE: tuple[int, ...]
+
+class _Player(Protocol):
+    def moves(self, position: Position, roll: int, /) -> Sequence[tuple[Any, ...]]: ...
+
+def register_drawing(svg: Callable[..., str], board: Callable[[Position], object]) -> None: ...
 
 @final
 class Position:
@@ -38,15 +46,15 @@ class Position:
     def svg(
         self,
         roll: int | None = None,
-        player: Player | None = None,
+        player: _Player | None = None,
         *,
         last: tuple[int, int] | None = None,
         seat: int = 0,
         theme: str = "auto",
         width: int = 560,
-    ) -> Drawing: ...
+    ) -> str: ...
     def _repr_svg_(self) -> str: ...
-    def __rich__(self) -> Board: ...
+    def __rich__(self) -> object: ...
     def __eq__(self, value: object, /) -> bool: ...
     def __hash__(self) -> int: ...
     def __reduce__(self) -> tuple[Any, ...]: ...

@@ -6,18 +6,16 @@ seen from the side to move.
 
 from engine.core.position cimport *
 
-cdef extern from *:
-    """
-    #if UR_PIECES != 7 || UR_BORNE_OFF != 15 || UR_MAX_ROLL != 4
-    #error "rules.h and position.pxd are of different games"
-    #endif
-    """
+cdef list _squares(unsigned int mask):
+    return [square for square in range(BORNE_OFF + 1) if mask >> square & 1]
 
 
-cdef Board INITIAL
-INITIAL.own = INITIAL.opp = 0
-INITIAL.own_off = INITIAL.opp_off = 0
-INITIAL.own_hand = INITIAL.opp_hand = PIECES
+#: Path squares that grant another roll.
+ROSETTES = tuple(_squares(ROSETTE_MASK))
+#: Path squares that both sides walk.
+SHARED = tuple(_squares(LANE_MASK))
+#: Path squares on which no piece can be captured although both sides walk them.
+SAFE = tuple(_squares(SAFE_MASK))
 
 
 cdef int check_roll(int roll) except -1:
@@ -42,12 +40,13 @@ cdef int check_packed(const uint64_t[::1] positions) except -1:
 
 def _parse_side(text, name):
     """One side of the notation -> (mask, borne off). Raises ValueError with the reason."""
+    length = BORNE_OFF - 1
     squares, colon, count = text.partition(":")
     if not colon:
-        raise ValueError(f"{name}: expected '<14 squares>:<borne off>', got {text!r}")
-    if len(squares) != 14 or set(squares) - {"x", "."}:
-        raise ValueError(f"{name}: expected 14 squares of 'x' and '.', got {squares!r}")
-    if len(count) != 1 or count not in "01234567":
+        raise ValueError(f"{name}: expected '<{length} squares>:<borne off>', got {text!r}")
+    if len(squares) != length or set(squares) - {"x", "."}:
+        raise ValueError(f"{name}: expected {length} squares of 'x' and '.', got {squares!r}")
+    if count not in [str(off) for off in range(PIECES + 1)]:
         raise ValueError(f"{name}: borne off must be 0 to {PIECES}, got {count!r}")
     mask = sum(1 << (i + 1) for i, square in enumerate(squares) if square == "x")
     if squares.count("x") + int(count) > PIECES:
@@ -57,7 +56,19 @@ def _parse_side(text, name):
 
 
 def _side_text(mask, off):
-    return "".join("x" if mask >> s & 1 else "." for s in range(1, 15)) + f":{off}"
+    return "".join("x" if mask >> square & 1 else "." for square in range(1, BORNE_OFF)) + f":{off}"
+
+
+_draw_svg = _draw_board = None
+
+
+def register_drawing(svg, board):
+    """Sets what draws positions: `Position.svg` calls `svg`, and a terminal's `Position.__rich__` calls `board`.
+
+    engine.drawing registers itself when it is imported, so that positions do not import their drawing.
+    """
+    global _draw_svg, _draw_board
+    _draw_svg, _draw_board = svg, board
 
 
 cdef class Position:
@@ -67,7 +78,7 @@ cdef class Position:
     """
 
     def __init__(self):
-        self.board = INITIAL
+        self.board = opening(PIECES)
 
     @staticmethod
     cdef Position wrap(Board board):
@@ -78,7 +89,7 @@ cdef class Position:
     @staticmethod
     def initial():
         """The opening: both sides with all seven pieces in hand."""
-        return Position.wrap(INITIAL)
+        return Position.wrap(opening(PIECES))
 
     @staticmethod
     def from_notation(str text not None):
@@ -179,25 +190,24 @@ cdef class Position:
         Args:
             roll: the dice to show, 0 to 4; its legal moves are marked: a ring around the piece, a dashed one where it
                 would land.
-            player: an Agent, Tablebase, Network or Search whose values of the moves are written beside them, in
-                percent (points for a search) of the side to move after the move; the best one's in white on black.
-            last: the move that led here, (square moved from, roll), to be framed.
+            player: an Agent, Tablebase, Network or Search that values the moves. Each value stands beside its move,
+                from the view of the side to move after the move: win probability in percent, or a search's evaluation
+                units. The highest value is white on black.
+            last: the last move, (square moved from, roll), to be framed.
             seat: where the side to move sits: 0 is blue along the lower edge, 1 is orange along the upper.
-            theme: "light", "dark", or "auto": as the reader's system prefers.
+            theme: "light", "dark", or "auto" for the reader's system setting.
             width: of the picture, in pixels.
 
         Raises:
             ValueError: a roll, seat or theme that does not exist.
         """
-        from engine.drawing import svg
-        return svg(self, roll, player, last=last, seat=seat, theme=theme, width=width)
+        return _draw_svg(self, roll, player, last=last, seat=seat, theme=theme, width=width)
 
     def _repr_svg_(self):
         return self.svg()
 
     def __rich__(self):
-        from engine.drawing import Board
-        return Board(self)
+        return _draw_board(self)
 
     def __str__(self):
         return (_side_text(self.board.own, self.board.own_off) + "|"
@@ -214,16 +224,6 @@ cdef class Position:
 
     def __reduce__(self):
         return Position.from_packed, (self.packed,)
-
-
-cdef list _squares(unsigned int mask):
-    return [s for s in range(16) if mask >> s & 1]
-
-
-#: Path squares that grant another roll.
-ROSETTES = tuple(_squares(ROSETTE_MASK))
-#: Path squares that both sides walk.
-SHARED = tuple(_squares(LANE_MASK))
 
 
 cdef uint64_t _perft(Board board, int depth) noexcept nogil:

@@ -1,1 +1,1 @@
-"""Players, and everything that plays whole games: matches, records, training rows, returns. Rules do not belong here."""
+"""Players, and what plays whole games: matches, decisions, training rows, returns. Rules do not belong here."""

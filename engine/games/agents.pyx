@@ -1,45 +1,45 @@
-"""The players, by one spelling everywhere.
+"""The players, and their spellings.
 
     random              any legal move
     greedy              a capture, else a rosette, else the foremost piece
     emm:N               expectiminimax of N turns, default weights
     emm-evolved:N       the same with the evolved weights
-    net:FILE            the successor that the value network likes best
-    net:FILE@N          N turns of look-ahead over the value network; @1 is the plain one
-    net:FILE:policy     the most probable move of the policy network
+    net:NAME            the move to the best successor by the value network of a shipped model
+    net:NAME@N          N turns of look-ahead over the value network; @1 is the same as net:NAME
+    net:NAME:policy     the most probable move of the policy network
+    net:FILE            the networks of a weights file, also with @N and :policy; the text has a folder or ends in .json
+                        or .json.gz
     perfect             the best move by the exact solution, from the table in the user's cache folder
-    perfect:FILE        the same from another table
+    perfect:FILE        the best move by another table
 """
 
 import difflib
 import os
+from pathlib import Path
 
 from engine.games.agents cimport *
 from engine.core.dice cimport CHOICES, new_dice, next_below
-from engine.network.network cimport MAX_LOOKAHEAD, Network, network_moves, policy_moves
+from engine.network.layers cimport policy_moves
+from engine.network.lookahead cimport MAX_LOOKAHEAD, network_moves
+from engine.network.network cimport Network
 from engine.core.position cimport *
 from engine.classic.search cimport Moves, Search, Searcher, best_index, search_moves
-from engine.solved.tablebase cimport Table, Tablebase, best_source
+from engine.solved.table cimport SolvedTable as Tablebase, Table, best_source
 
+from engine.network.shipped import MANIFEST, is_weights_path, shipped_models, weights_files
 from engine.solved.tablebase import default_path
 
 #: The spellings, for messages and help.
-SPELLINGS = ("random", "greedy", "emm:N", "emm-evolved:N", "net:FILE", "net:FILE@N", "net:FILE:policy", "perfect",
-             "perfect:FILE")
+SPELLINGS = ("random", "greedy", "emm:N", "emm-evolved:N", "net:NAME", "net:NAME@N", "net:NAME:policy", "net:FILE",
+             "net:FILE@N", "net:FILE:policy", "perfect", "perfect:FILE")
 
 _SEARCH_WEIGHTS = {"emm": "default", "emm-evolved": "evolved"}
-
-_WEIGHTS = "weights"            # the folder of the shipped models, in a checkout,
-_MANIFEST = "manifest.json"     # and what lies beside them and is no network
+_LISTED = 3                     # models that the message about an unknown one names
 
 
 cdef int choose_random(const void* state, const Board* board, int roll, Dice* dice) noexcept nogil:
     cdef unsigned int sources = legal_sources(board, roll)
-    cdef unsigned int skipped = next_below(dice, popcount(sources))
-    while skipped:
-        sources &= sources - 1
-        skipped -= 1
-    return lowest(sources)
+    return nth_source(sources, next_below(dice, popcount(sources)))
 
 
 cdef int choose_greedy(const void* state, const Board* board, int roll, Dice* dice) noexcept nogil:
@@ -72,7 +72,7 @@ cdef int choose_network(const void* state, const Board* board, int roll, Dice* d
     cdef int squares[MAX_MOVES]
     cdef double values[MAX_MOVES]
     cdef unsigned int sources = legal_sources(board, roll)
-    if sources & (sources - 1) == 0:            # nothing to choose
+    if not is_choice(sources):
         return lowest(sources)
     return best_square(squares, values, network_moves(player.net, board, roll, player.depth, squares, values))
 
@@ -82,7 +82,7 @@ cdef int choose_policy(const void* state, const Board* board, int roll, Dice* di
     cdef int squares[MAX_MOVES]
     cdef double probabilities[MAX_MOVES]
     cdef unsigned int sources = legal_sources(board, roll)
-    if sources & (sources - 1) == 0:
+    if not is_choice(sources):
         return lowest(sources)
     return best_square(squares, probabilities, policy_moves(player.net, board, roll, squares, probabilities))
 
@@ -95,8 +95,8 @@ class MissingTable(FileNotFoundError):
     """There is no table of the solved game; the message says how to make it.
 
     Attributes:
-        path: where it was looked for.
-        default: whether that is the default place.
+        path: the file that does not exist.
+        default: whether that is the default path.
     """
 
     def __init__(self, path, default):
@@ -106,7 +106,7 @@ class MissingTable(FileNotFoundError):
         self.default = default
 
 
-cdef dict _opened = {}      # tables by path: a table is a gigabyte, and its check takes a while
+cdef dict _open_tables = {}     # by path: a table is a gigabyte, and its check takes a while
 
 
 def open_table(path=None):
@@ -115,16 +115,16 @@ def open_table(path=None):
     MissingTable where there is none; ValueError for a damaged one.
     """
     key = str(default_path() if path is None else path)
-    if key not in _opened:
+    if key not in _open_tables:
         try:
-            _opened[key] = Tablebase.open(key)
+            _open_tables[key] = Tablebase.open(key)
         except FileNotFoundError:
             raise MissingTable(key, key == str(default_path())) from None
         except ValueError as error:
             if path is not None:
                 raise
             raise ValueError(f"{error}; make it again with `python -m mlx_train solve`") from None
-    return _opened[key]
+    return _open_tables[key]
 
 
 def _is_number(text):
@@ -132,52 +132,64 @@ def _is_number(text):
     return text.isascii() and text.isdecimal() and len(text) <= 4
 
 
+def _suggestion(word, known, count=1, cutoff=0.6):
+    """The end of a message about an unknown word: `; did you mean emm:3?`, or nothing where no known word is near.
+
+    known: what to suggest for each known word, which is compared without its case. count: suggestions at most.
+    """
+    by_lower = {key.lower(): suggestion for key, suggestion in known.items()}
+    near = difflib.get_close_matches(word.lower(), by_lower, n=count, cutoff=cutoff)
+    return f"; did you mean {' or '.join(by_lower[key] for key in near)}?" if near else ""
+
+
 def _stem(path):
-    """The name of a weights file as it is compared: in small letters, without folder and ending."""
-    return os.path.basename(path).lower().removesuffix(".gz").removesuffix(".json")
+    """The name of a weights file without folder and ending."""
+    return os.path.basename(path).removesuffix(".gz").removesuffix(".json")
 
 
-def _may_be_weights(path):
-    """Whether a file's name is one of weights."""
-    return path.endswith((".json", ".json.gz")) and os.path.basename(path) != _MANIFEST
+def _shipped_agents():
+    """The spellings of the shipped models by name."""
+    return {name: f"net:{name}" for name in shipped_models()}
 
 
-def _weights_files(folder):
-    """The paths of a folder's weights files by their stems; none where there is no such folder."""
-    if not os.path.isdir(folder or "."):
-        return {}
-    names = sorted(os.listdir(folder or "."), reverse=True)     # so of NAME.json and NAME.json.gz the first one stays
-    return {_stem(name): os.path.join(folder, name) for name in names if _may_be_weights(name)}
-
-
-def _meant(spelling):
-    """The end of a message about a mistyped agent: `; did you mean emm:3?`, or nothing where none is near."""
+def _agent_suggestion(spelling):
+    """The end of the message about an unknown agent."""
     kind, colon, argument = spelling.partition(":")
-    if _may_be_weights(spelling) and os.path.exists(spelling):
+    if is_weights_path(spelling) and os.path.basename(spelling) != MANIFEST and os.path.isfile(spelling):
         return f"; did you mean net:{spelling}?"
-    forms = {known.partition(":")[0]: known for known in reversed(SPELLINGS)}
-    models = {} if colon else {stem: f"net:{path}" for stem, path in _weights_files(_WEIGHTS).items()}
-    known = models | forms
-    near = difflib.get_close_matches(_stem(kind), known, n=1, cutoff=0.5)
-    if not near:
-        return ""
-    if colon and near[0] not in ("random", "greedy"):
-        return f"; did you mean {near[0]}:{argument}?"
-    return f"; did you mean {known[near[0]]}?"
+    kinds = {known.partition(":")[0]: known for known in reversed(SPELLINGS)}
+    if not colon:
+        return _suggestion(_stem(kind), _shipped_agents() | kinds, cutoff=0.5)
+    complete = {known: known if known in ("random", "greedy") else f"{known}:{argument}" for known in kinds}
+    return _suggestion(kind, complete, cutoff=0.5)
 
 
-def _meant_file(path):
-    """The same for a weights file that is not there: the one of its folder, or a shipped one, whose name is nearest."""
-    known = _weights_files(_WEIGHTS) | _weights_files(os.path.dirname(path))
-    near = difflib.get_close_matches(_stem(path), known, n=1)
-    return f"; did you mean {known[near[0]]}?" if near else ""
+def _weights_path(text):
+    """The weights file of a path or of a shipped model's name. FileNotFoundError for an unknown name."""
+    if is_weights_path(text):
+        return text
+    models = shipped_models()
+    if text in models:
+        return str(models[text])
+    hint = _suggestion(text, _shipped_agents(), _LISTED) or f" (known: {', '.join(models)})"
+    raise FileNotFoundError(f"no shipped model {text!r}{hint}")
+
+
+def _load_network(path):
+    """The network of a file. If there is no such file, the error names the nearest one of its folder or shipped."""
+    try:
+        return Network.load(path)
+    except FileNotFoundError:
+        files = {name: str(file) for name, file in weights_files(Path(path).parent).items()}
+        suggestion = _suggestion(_stem(path), _shipped_agents() | files)
+        raise FileNotFoundError(f"no weights file {path}{suggestion}") from None
 
 
 cdef class Agent:
-    """A player: chooses a move for a position and its roll. Made by `Agent.parse(spelling)`."""
+    """A player, which chooses a move for a position and its roll. Made by `Agent.parse` or `Agent.from_network`."""
 
     def __init__(self):
-        raise TypeError("agents come from Agent.parse(spelling)")
+        raise TypeError("agents come from Agent.parse(spelling) or Agent.from_network(network)")
 
     @staticmethod
     def parse(str spelling not None):
@@ -185,19 +197,33 @@ cdef class Agent:
         cdef Agent agent = Agent.__new__(Agent)
         kind, _, argument = spelling.partition(":")
         agent.name = spelling
+        agent.made_by = f"Agent.parse({spelling!r})"
         agent.unit = ""
         if spelling == "random":
-            agent.chooser = choose_random
+            agent.chooser.function = choose_random
         elif spelling == "greedy":
-            agent.chooser = choose_greedy
+            agent.chooser.function = choose_greedy
         elif kind in _SEARCH_WEIGHTS:
             agent._take_search(_SEARCH_WEIGHTS[kind], argument)
         elif kind == "perfect":
             agent._take_table(argument if ":" in spelling else None)
         elif kind == "net":
-            agent._take_network(argument)
+            agent._parse_network(argument)
         else:
-            raise ValueError(f"unknown agent {spelling!r}{_meant(spelling)} (known: {', '.join(SPELLINGS)})")
+            raise ValueError(f"unknown agent {spelling!r}{_agent_suggestion(spelling)} (known: {', '.join(SPELLINGS)})")
+        return agent
+
+    @staticmethod
+    def from_network(Network network not None, str name not None="network", *, int depth=1, bint policy=False):
+        """The agent of a network in memory, called `name` in results.
+
+        depth: turns of look-ahead over the value network. policy: whether the policy network plays.
+        ValueError for a depth out of range, or without the network that plays.
+        """
+        cdef Agent agent = Agent.__new__(Agent)
+        agent.name = name
+        agent.made_by = f"Agent.from_network({network!r}, {name!r})"
+        agent._take_network(network, depth, policy)
         return agent
 
     def _take_search(self, weights, depth):
@@ -206,8 +232,7 @@ cdef class Agent:
             raise ValueError(f"agent {self.name!r} needs a search depth, as in emm:3")
         search = Search(int(depth), weights)
         self.player = search
-        self.state = &search.searcher
-        self.chooser = choose_search
+        self.chooser = Chooser(choose_search, &search.searcher)
         self.unit = "points"
 
     def _take_table(self, path):
@@ -218,49 +243,49 @@ cdef class Agent:
         if table.pieces < PIECES:
             raise ValueError(f"agent {self.name!r}: the table holds {table.pieces} pieces a side, games need {PIECES}")
         self.player = table
-        self.state = &table.table
-        self.chooser = choose_perfect
+        self.chooser = Chooser(choose_perfect, &table.table)
         self.unit = "win probability"
 
-    def _take_network(self, argument):
-        cdef Network network
+    def _parse_network(self, argument):
         file, depth = argument, 1
         policy = argument.endswith(":policy")
         if policy:
-            file = argument[:len(argument) - len(":policy")]
+            file = argument.removesuffix(":policy")
         elif "@" in argument and _is_number(argument.rpartition("@")[2]):
             file, _, depth = argument.rpartition("@")
-            depth = int(depth)
-            if not 1 <= depth <= MAX_LOOKAHEAD:
-                raise ValueError(f"agent {self.name!r}: look-ahead must be 1 to {MAX_LOOKAHEAD} turns")
         if not file:
-            raise ValueError(f"agent {self.name!r} needs a weights file, as in net:weights/model.json")
-        try:
-            network = Network.load(file)
-        except FileNotFoundError:
-            raise FileNotFoundError(f"no weights file {file}{_meant_file(file)}") from None
+            raise ValueError(f"agent {self.name!r} needs a model or a weights file, as in net:weights/model.json")
+        depth = self._check_depth(int(depth))
+        self._take_network(_load_network(_weights_path(file)), depth, policy)
+
+    def _check_depth(self, depth):
+        if not 1 <= depth <= MAX_LOOKAHEAD:
+            raise ValueError(f"agent {self.name!r}: look-ahead must be 1 to {MAX_LOOKAHEAD} turns")
+        return depth
+
+    def _take_network(self, Network network, depth, policy):
         if not (network.has_policy if policy else network.has_value):
-            raise ValueError(f"{file} has no {'policy' if policy else 'value'} network")
+            raise ValueError(f"{network.path or self.name} has no {'policy' if policy else 'value'} network")
         self.player = network
         self.net_player.net = &network.policy_net if policy else &network.value_net
-        self.net_player.depth = depth
-        self.state = &self.net_player
-        self.chooser = choose_policy if policy else choose_network
+        self.net_player.depth = self._check_depth(depth)
+        self.chooser.function = choose_policy if policy else choose_network
+        self.chooser.state = &self.net_player
         self.unit = "policy" if policy else "win probability"
 
     @property
     def depth(self):
         """Turns of look-ahead over a value network; 0 for other players."""
-        return self.net_player.depth if self.chooser == choose_network else 0
+        return self.net_player.depth if self.chooser.function == choose_network else 0
 
     def moves(self, Position position not None, int roll):
         """Every legal move as (square, value), ascending squares; `unit` says what the value is.
 
-        The point of view is the mover's, after the move. Agents without a unit give None for a value.
+        Values are from the view of the side that moves. Agents without a unit give None for a value.
         """
         if self.unit == "points":
             return self.player.moves(position, roll)
-        if self.chooser == choose_perfect:
+        if self.chooser.function == choose_perfect:
             return [(move.square, move.value) for move in self.player.moves(position, roll)]
         if self.unit == "win probability":
             return self.player.moves(position, roll, self.net_player.depth)
@@ -276,8 +301,8 @@ cdef class Agent:
             return None
         dice = new_dice(seed, position.packed, CHOICES)
         with nogil:
-            square = self.chooser(self.state, &position.board, roll, &dice)
+            square = choose(&self.chooser, &position.board, roll, &dice)
         return square
 
     def __repr__(self):
-        return f"Agent.parse({self.name!r})"
+        return self.made_by

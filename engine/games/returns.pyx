@@ -1,14 +1,15 @@
 """A value network's games against itself, with a return to learn from for every position.
 
-Nothing here knows more of the game than its rules: no evaluation, no exact solution. The backup B of a position is its
-expected value over all five rolls, each played by the best successor under the network. The return of a position is
+The network learns from the rules and its own games alone, without an evaluation or the exact solution. The backup B of
+a position is its expected value over all five rolls, each played by the best successor under the network. The return of
+a position is
 
     G(t) = B(t) + trace_decay * (G(t + 1) - V(t + 1)),
 
-V(t + 1) being the part that the turn's own roll had in B(t). So luck is taken out: what is added to the backup is not
-what the dice gave, but by how much later backups contradict the network (Sutton's TD(lambda), 1988, with expected
-backups as control variates; G is unbiased for trace_decay 1 as the game's result is, and with an exact network it has
-no noise at all). A move played for exploration that is not the best cuts the trace (Watkins, 1989).
+where V(t + 1) is the value that the turn's own roll has in B(t). This removes the luck of the dice: the term added to
+the backup is the difference between later backups and the network (Sutton's TD(lambda), 1988, with expected backups as
+control variates; for trace_decay 1, G is as unbiased as the game's result, and with an exact network it has no noise).
+A move played for exploration that is not the best cuts the trace (Watkins, 1989).
 
 A game is a function of the network, the seed and its number.
 """
@@ -17,140 +18,170 @@ import numpy as np
 
 from libc.stdint cimport uint64_t
 
-from engine.core.dice cimport CHOICES, ROLLS, Dice, new_dice, next_below, next_roll, next_unit, ways
-from engine.network.network cimport MAX_LOOKAHEAD, Net, Network, chance_value, network_moves
+from engine.core.dice cimport CHOICES, OUTCOMES, ROLLS, Dice, new_dice, next_below, next_unit, ways
+from engine.core.game cimport STOP, Game, new_game, play
+from engine.network.layers cimport Net
+from engine.network.lookahead cimport MAX_LOOKAHEAD, chance_value, network_moves
+from engine.network.network cimport Network
 from engine.core.position cimport *
 
 cdef enum:
-    MAX_TURNS = 2000            # a longer game is broken off; those of two good players take 210
+    MAX_TURNS = 2000            # a longer game is stopped; a game of two good players takes 210
 
 
 # One turn of a game, values from the view of its side to move.
-ctypedef struct Turn:
+ctypedef struct TurnValues:
     uint64_t position           # packed, before the roll
-    double backup               # B: what the network says of the next positions, expected over the rolls
-    double following            # V: what it says of the position that was played to
+    double backup               # B: the expected value of the next positions, over the rolls
+    double following            # V: the network's value of the next position
     bint again                  # whether the same side moves next
     bint explored               # whether the move was not the best one
 
 
-ctypedef struct Rules:
-    double trace_decay
-    double exploration
-    double siblings
-    int depth
+ctypedef struct ReturnSettings:
+    double trace_decay          # lambda
+    double exploration          # share of the decisions at which any legal move is played
+    double siblings             # share of the decisions of which another successor becomes a row too
+    int depth                   # turns of a backup; 0 for the turn's own roll alone
+
+
+# One game, and where its rows go.
+ctypedef struct Learner:
+    const Net* net
+    ReturnSettings settings
+    Dice choices
+    TurnValues* turns           # MAX_TURNS of them
+    int turn_count
+    uint64_t* positions         # with room for twice MAX_TURNS rows, as `targets`
+    float* targets              # 2 p - 1 for the side to move
+    int row_count
 
 
 # The legal moves of a turn's roll, with their values.
-ctypedef struct Choice:
+ctypedef struct ValuedMoves:
     int count
     int best                    # the index of the highest value
     int squares[MAX_MOVES]
     double values[MAX_MOVES]
 
 
-cdef inline void value_moves(const Net* net, const Board* board, int roll, int depth, Choice* choice) noexcept nogil:
+cdef inline void value_moves(const Net* net, const Board* board, int roll, int depth,
+                             ValuedMoves* moves) noexcept nogil:
+    """Sets `moves` to the legal moves of a roll, with values of `depth` turns for the side that moves."""
     cdef int i
-    choice.count = network_moves(net, board, roll, depth, choice.squares, choice.values)
-    choice.best = 0
-    for i in range(1, choice.count):
-        if choice.values[i] > choice.values[choice.best]:
-            choice.best = i
+    moves.count = network_moves(net, board, roll, depth, moves.squares, moves.values)
+    moves.best = 0
+    for i in range(1, moves.count):
+        if moves.values[i] > moves.values[moves.best]:
+            moves.best = i
 
 
 cdef inline double value_pass(const Net* net, const Board* board, int depth) noexcept nogil:
+    """The value of passing, for the side that passes."""
     cdef Board other = swap_sides(board[0])
     return 1 - chance_value(net, &other, depth)
 
 
-cdef double back_up(const Net* net, const Board* board, int depth, int known, Choice* choice,
+cdef double back_up(const Net* net, const Board* board, int depth, int known, ValuedMoves* moves,
                     double* passed) noexcept nogil:
-    """The backup of `depth` turns; `choice` and `passed` are the moves of the known roll, or the value of passing."""
-    cdef Choice other
-    cdef Choice* moves
+    """The backup of `depth` turns; sets `moves` to those of the known roll, and `passed` to the value of a pass."""
+    cdef ValuedMoves others
+    cdef ValuedMoves* by_roll
     cdef double total = 0
     cdef bint has_passed = False
     cdef int roll
     for roll in range(MAX_ROLL + 1):
-        moves = choice if roll == known else &other
-        value_moves(net, board, roll, depth, moves)
-        if moves.count:
-            total += ways(roll) * moves.values[moves.best]
+        by_roll = moves if roll == known else &others
+        value_moves(net, board, roll, depth, by_roll)
+        if by_roll.count:
+            total += ways(roll) * by_roll.values[by_roll.best]
             continue
         if not has_passed:
             passed[0] = value_pass(net, board, depth - 1)
             has_passed = True
         total += ways(roll) * passed[0]
-    return total / 16
+    return total / OUTCOMES
 
 
-cdef void sample_turn(const Net* net, const Board* board, int roll, Choice* choice, double* passed) noexcept nogil:
-    """The same for the known roll alone."""
-    value_moves(net, board, roll, 1, choice)
-    if choice.count == 0:
-        passed[0] = value_pass(net, board, 0)
+cdef double back_up_roll(const Net* net, const Board* board, int roll, ValuedMoves* moves,
+                         double* passed) noexcept nogil:
+    """The backup of the known roll alone; sets `moves` and, if there is none, `passed` as `back_up` does."""
+    value_moves(net, board, roll, 1, moves)
+    if moves.count:
+        return moves.values[moves.best]
+    passed[0] = value_pass(net, board, 0)
+    return passed[0]
 
 
-cdef int play_game(const Net* net, const Rules* rules, uint64_t seed, uint64_t game, Turn* turns,
-                   uint64_t* positions, float* targets, int* length) noexcept nogil:
-    """Plays one game -> how many positions it gives, each with its return as 2 p - 1 for its side to move.
+cdef void put_row(Learner* learner, uint64_t position, double value) noexcept nogil:
+    """Adds a position with its win probability to the rows."""
+    learner.positions[learner.row_count] = position
+    learner.targets[learner.row_count] = <float> (2 * value - 1)
+    learner.row_count += 1
 
-    turns: room for MAX_TURNS; positions, targets: for twice as many. length: set to the number of turns.
-    """
-    cdef Dice dice = new_dice(seed, game, ROLLS)
-    cdef Dice choices = new_dice(seed, game, CHOICES)
-    cdef Board board, sibling
-    cdef Choice choice
-    cdef Turn* turn
-    cdef double passed = 0, value
-    cdef int count = 0, given = 0, roll, chosen, other, i
-    board.own = board.opp = 0
-    board.own_off = board.opp_off = 0
-    board.own_hand = board.opp_hand = PIECES
-    while count < MAX_TURNS and not is_over(&board):
-        turn = &turns[count]
-        count += 1
-        roll = next_roll(&dice)
-        turn.position = pack(&board)
-        turn.explored = False
-        if rules.depth:
-            turn.backup = back_up(net, &board, rules.depth, roll, &choice, &passed)
-        else:
-            sample_turn(net, &board, roll, &choice, &passed)
-            turn.backup = choice.values[choice.best] if choice.count else passed
-        if choice.count == 0:
-            turn.following = passed
-            turn.again = False
-            board = swap_sides(board)
-            continue
-        chosen = choice.best
-        if choice.count > 1:
-            if next_unit(&choices) < rules.exploration:
-                chosen = next_below(&choices, choice.count)
-                turn.explored = choice.values[chosen] < choice.values[choice.best]
-            if next_unit(&choices) < rules.siblings:
-                other = next_below(&choices, choice.count - 1)
-                other += other >= chosen
-                sibling = successor(board, choice.squares[other], roll)
-                if not is_over(&sibling):
-                    positions[given] = pack(&sibling)
-                    targets[given] = <float> (2 * chance_value(net, &sibling, max(1, rules.depth)) - 1)
-                    given += 1
-        turn.following = choice.values[chosen]
-        turn.again = grants_roll(choice.squares[chosen] + roll)
-        board = successor(board, choice.squares[chosen], roll)
-    length[0] = count
-    value = turns[count - 1].following
-    if not turns[count - 1].again:
-        value = 1 - value
-    for i in range(count - 1, -1, -1):              # `value`: the return of the next turn
-        turn = &turns[i]
+
+cdef void put_sibling(Learner* learner, const Game* game, const ValuedMoves* moves, int chosen) noexcept nogil:
+    """A row of a successor that is not played, with its backup, unless it ends the game."""
+    cdef int other = next_below(&learner.choices, moves.count - 1)
+    cdef Board sibling
+    other += other >= chosen
+    sibling = successor(game.board, moves.squares[other], game.roll)
+    if not is_over(&sibling):
+        put_row(learner, pack(&sibling), chance_value(learner.net, &sibling, max(1, learner.settings.depth)))
+
+
+cdef int learning_turn(void* context, const Game* game) noexcept nogil:
+    """The best move by the network, or now and then any move; its values are recorded."""
+    cdef Learner* learner = <Learner*> context
+    cdef const ReturnSettings* settings = &learner.settings
+    cdef TurnValues* turn = &learner.turns[learner.turn_count]
+    cdef ValuedMoves moves
+    cdef double passed = 0
+    cdef int chosen
+    if learner.turn_count == MAX_TURNS:
+        return STOP
+    learner.turn_count += 1
+    turn.position = pack(&game.board)
+    turn.explored = False
+    if settings.depth:
+        turn.backup = back_up(learner.net, &game.board, settings.depth, game.roll, &moves, &passed)
+    else:
+        turn.backup = back_up_roll(learner.net, &game.board, game.roll, &moves, &passed)
+    if moves.count == 0:
+        turn.following = passed
+        turn.again = False
+        return NO_MOVE
+    chosen = moves.best
+    if moves.count > 1:
+        if next_unit(&learner.choices) < settings.exploration:
+            chosen = next_below(&learner.choices, moves.count)
+            turn.explored = moves.values[chosen] < moves.values[moves.best]
+        if next_unit(&learner.choices) < settings.siblings:
+            put_sibling(learner, game, &moves, chosen)
+    turn.following = moves.values[chosen]
+    turn.again = grants_roll(moves.squares[chosen] + game.roll)
+    return moves.squares[chosen]
+
+
+cdef void put_returns(Learner* learner) noexcept nogil:
+    """A row of every turn's position with its return, from the last turn to the first."""
+    cdef TurnValues* turn = &learner.turns[learner.turn_count - 1]
+    cdef double value = turn.following if turn.again else 1 - turn.following        # the return of the next turn
+    cdef int i
+    for i in range(learner.turn_count - 1, -1, -1):
+        turn = &learner.turns[i]
         value = value if turn.again else 1 - value
-        value = turn.backup + (0 if turn.explored else rules.trace_decay * (value - turn.following))
-        positions[given] = turn.position
-        targets[given] = <float> (2 * value - 1)
-        given += 1
-    return given
+        value = turn.backup + (0 if turn.explored else learner.settings.trace_decay * (value - turn.following))
+        put_row(learner, turn.position, value)
+
+
+cdef void play_game(Learner* learner, uint64_t seed, uint64_t number) noexcept nogil:
+    """Plays game `number`, and fills the learner with its turns and rows."""
+    cdef Game game = new_game(opening(PIECES), new_dice(seed, number, ROLLS))
+    learner.choices = new_dice(seed, number, CHOICES)
+    learner.turn_count = learner.row_count = 0
+    play(&game, learning_turn, learner)
+    put_returns(learner)
 
 
 def play_games(Network network not None, Py_ssize_t games, uint64_t seed, uint64_t first=0, *, double trace_decay,
@@ -159,7 +190,7 @@ def play_games(Network network not None, Py_ssize_t games, uint64_t seed, uint64
 
     trace_decay: lambda, 0 to 1. depth: turns of a backup; 0 takes the turn's own roll alone, as TD(lambda) without
     backups does. exploration: the share of decisions at which any legal move is played, each as likely.
-    siblings: the share of decisions of which a successor that was not played is learnt too, from its backup.
+    siblings: the share of decisions of which a successor that is not played becomes a row too, with its backup.
     -> (packed positions (n,) uint64; returns (n,) float32, 2 p - 1 for the side to move; turns of all games).
     ValueError for numbers out of range or a network without values.
     """
@@ -172,18 +203,19 @@ def play_games(Network network not None, Py_ssize_t games, uint64_t seed, uint64
             raise ValueError(f"{name} must be between 0 and 1, got {share}")
     if not network.has_value:
         raise ValueError("learning needs a value network")
-    cdef Rules rules
-    rules.trace_decay, rules.exploration, rules.siblings, rules.depth = trace_decay, exploration, siblings, depth
-    cdef char[::1] scratch = np.empty(MAX_TURNS * sizeof(Turn), dtype=np.int8)
-    cdef Turn* turns = <Turn*> &scratch[0]
+    cdef Learner learner
+    cdef char[::1] scratch = np.empty(MAX_TURNS * sizeof(TurnValues), dtype=np.int8)
     cdef uint64_t[::1] positions = np.empty(2 * MAX_TURNS, dtype=np.uint64)
     cdef float[::1] targets = np.empty(2 * MAX_TURNS, dtype=np.float32)
+    learner.net = &network.value_net
+    learner.settings = ReturnSettings(trace_decay, exploration, siblings, depth)
+    learner.turns, learner.positions, learner.targets = <TurnValues*> &scratch[0], &positions[0], &targets[0]
     cdef Py_ssize_t i
-    cdef int given, length, total = 0
+    turns = 0
     parts = []
     for i in range(games):
         with nogil:
-            given = play_game(&network.value_net, &rules, seed, first + i, turns, &positions[0], &targets[0], &length)
-        total += length
-        parts.append((np.array(positions[:given]), np.array(targets[:given])))
-    return (*(np.concatenate(column) for column in zip(*parts)), total)
+            play_game(&learner, seed, first + i)
+        turns += learner.turn_count
+        parts.append((np.array(positions[:learner.row_count]), np.array(targets[:learner.row_count])))
+    return (*(np.concatenate(column) for column in zip(*parts)), turns)

@@ -1,1 +1,1 @@
-"""What the engine needs of the computer: performance cores, threads, and files that are written whole. Nothing here knows the game."""
+"""Performance cores, threads, atomic numbers, and files that are written whole. Nothing here knows the game."""

@@ -1,1 +1,1 @@
-"""Networks without MLX: reading and checking weights files, the forward pass, and look-ahead. Training does not belong here."""
+"""Networks without MLX: weights files, the forward pass, and look-ahead. Training does not belong here."""

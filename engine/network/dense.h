@@ -1,8 +1,8 @@
 /* One dense layer of a network, in vectors that GCC and Clang lower to what the machine has.
  *
  * On x86-64 Linux the function is compiled for three levels and chosen when the program is loaded; elsewhere (arm64,
- * WebAssembly, macOS) it is compiled once. All give the same bits: every output is summed in the same order, and setup.py
- * forbids the compiler to fuse multiply and add.
+ * WebAssembly, macOS) it is compiled once. All give the same bits: every output is summed in the same order, and
+ * setup.py forbids the compiler to fuse multiply and add.
  */
 #ifndef UR_DENSE_H
 #define UR_DENSE_H
@@ -10,9 +10,8 @@
 #include <string.h>
 
 #include "machine/clones.h"
+#include "network/layers.h"
 
-#define UR_LANES 16         /* outputs are padded to a multiple of this */
-#define UR_MAX_WIDTH 2048   /* of a layer's inputs or outputs */
 #define UR_ROWS 4           /* positions that go through a layer together, where it has at most so many outputs: */
 #define UR_ROW_WIDTH (UR_MAX_WIDTH / UR_ROWS)
 
@@ -21,17 +20,27 @@ typedef float ur_vec __attribute__((vector_size(4 * UR_LANES)));
 #define UR_LOAD(vector, address) memcpy(&(vector), (address), sizeof(ur_vec))
 #define UR_STORE(address, vector) memcpy((address), &(vector), sizeof(ur_vec))
 
+/* The inputs that are not zero in some of the rows; returns how many. */
+static inline __attribute__((always_inline)) int ur_list_used(const float *x, int inputs, const int rows, int *used)
+{
+    int count = 0;
+    for (int i = 0; i < inputs; i++) {
+        int some = 0;
+        for (int row = 0; row < rows; row++)
+            some |= x[row * UR_ROW_WIDTH + i] != 0.0f;
+        used[count] = i;
+        count += some;
+    }
+    return count;
+}
+
 /* y = x W + b; weights: inputs x width, row-major; inputs that are zero are skipped (features and ReLUs are sparse). */
 UR_CLONES static void ur_dense(const float *weights, const float *biases, int inputs, int width,
                                const float *x, float *y)
 {
     int used[UR_MAX_WIDTH];
-    int count = 0;
+    const int count = ur_list_used(x, inputs, 1, used);
     int column = 0;
-    for (int i = 0; i < inputs; i++) {
-        used[count] = i;
-        count += x[i] != 0.0f;
-    }
     /* Four named accumulators: in an array they would leave their registers. */
     for (; column + 4 * UR_LANES <= width; column += 4 * UR_LANES) {
         ur_vec a, b, c, d;
@@ -85,8 +94,8 @@ UR_CLONES static void ur_dense(const float *weights, const float *biases, int in
     }
 }
 
-/* The same for UR_ROWS rows, UR_ROW_WIDTH apart in x and in y: every weight is loaded once for all of them. The sums are
- * in the order of ur_dense, so the bits are the same. */
+/* The same for UR_ROWS rows, UR_ROW_WIDTH apart in x and in y: every weight is loaded once for all of them. The sums
+ * are in the order of ur_dense, so the bits are the same. */
 UR_CLONES static void ur_dense_rows(const float *weights, const float *biases, int inputs, int width,
                                     const float *x, float *y)
 {
@@ -94,12 +103,8 @@ UR_CLONES static void ur_dense_rows(const float *weights, const float *biases, i
     float *y0 = y, *y1 = y + UR_ROW_WIDTH, *y2 = y + 2 * UR_ROW_WIDTH, *y3 = y + 3 * UR_ROW_WIDTH;
     const ur_vec zero = {0};
     int used[UR_ROW_WIDTH];
-    int count = 0;
+    const int count = ur_list_used(x, inputs, UR_ROWS, used);
     int column = 0;
-    for (int i = 0; i < inputs; i++) {
-        used[count] = i;
-        count += (x0[i] != 0.0f) | (x1[i] != 0.0f) | (x2[i] != 0.0f) | (x3[i] != 0.0f);
-    }
     for (; column + 2 * UR_LANES <= width; column += 2 * UR_LANES) {
         ur_vec a0, a1, a2, a3, b0, b1, b2, b3;
         UR_LOAD(a0, biases + column);

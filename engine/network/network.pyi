@@ -1,4 +1,3 @@
-from collections.abc import Sequence
 from os import PathLike
 from typing import Any, final
 
@@ -6,15 +5,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from engine.core.position import Position
-
-LAYOUT: str
-VALUE_SCALE: str
-ACTIVATIONS: tuple[str, ...]
-POLICY_OUTPUTS: int
-MOVE_FILTER: float
-
-def parameter_count(input_size: int, hidden_sizes: Sequence[int], output_size: int) -> int: ...
-def read_document(path: str | PathLike[str]) -> dict[str, Any]: ...
 
 @final
 class Network:

@@ -1,8 +1,8 @@
 /* The forward pass of a quantised network: int8 weights, int16 inputs, int32 sums (the format: docs/weights.md).
  *
  * Every sum is exact, so all machines get the same integers, whichever of the loops below they run. On x86-64 the
- * widest one that the processor has is chosen at the call; elsewhere (arm64, WebAssembly) the plain loop is vectorised by
- * the compiler. Inputs that are zero are skipped: features and ReLUs are sparse.
+ * widest one that the processor has is chosen at the call; elsewhere (arm64, WebAssembly) the compiler vectorises the
+ * plain loop. Inputs that are zero are skipped: features and ReLUs are sparse.
  */
 #ifndef UR_QUANTIZED_H
 #define UR_QUANTIZED_H
@@ -13,33 +13,11 @@
 
 #include "network/dense.h"
 
-#define UR_QUANTIZED_LANES 32           /* outputs are padded to a multiple of this */
-#define UR_QUANTIZED_LAYERS 12
-#define UR_QUANTIZED_WIDTH UR_MAX_WIDTH /* of a layer's inputs or outputs, the most */
-#define UR_QUANTIZED_TOP 32767          /* largest input of a layer */
-
-typedef struct {
-    int inputs;
-    int outputs;
-    int width;                          /* outputs, padded; the padding is zero */
-    const int8_t *weights;              /* inputs x width, row-major */
-    const int32_t *biases;              /* width */
-    const float *factors;               /* width: sum * factor is the output, or with ReLU the next layer's input */
-    float levels;                       /* with SiLU: output * levels is the next layer's input */
-} ur_quantized_layer;
-
-typedef struct {
-    int layers;                         /* 0: not a quantised network */
-    int silu;                           /* the activation of the hidden layers: SiLU, or else ReLU */
-    ur_quantized_layer layer[UR_QUANTIZED_LAYERS];
-    const float *factors;               /* feature byte * factor is the first layer's input; padded to UR_LANES */
-} ur_quantized;
-
 /* The inputs of a layer that are not zero; one more zero makes their number even. */
 typedef struct {
     int count;
-    int16_t values[UR_QUANTIZED_WIDTH + 16];        /* the wide loop writes 16 at a time */
-    int32_t inputs[UR_QUANTIZED_WIDTH + 16];
+    int16_t values[UR_MAX_WIDTH + 16];        /* the wide loop writes 16 at a time */
+    int32_t inputs[UR_MAX_WIDTH + 16];
 } ur_used;
 
 static void ur_collect_plain(const int32_t *x, int inputs, ur_used *used)
@@ -216,8 +194,8 @@ static void ur_silu_levels(const int32_t *sums, const float *factors, float leve
 __attribute__((noinline))
 static void ur_quantized_forward(const ur_quantized *net, const uint8_t *features, float *out)
 {
-    int32_t x[UR_QUANTIZED_WIDTH + UR_QUANTIZED_LANES];
-    int32_t y[UR_QUANTIZED_WIDTH + UR_QUANTIZED_LANES];
+    int32_t x[UR_MAX_WIDTH + UR_QUANTIZED_LANES];
+    int32_t y[UR_MAX_WIDTH + UR_QUANTIZED_LANES];
     ur_used used;
     for (int i = 0; i < net->layer[0].inputs; i++)
         y[i] = features[i];

@@ -1,1 +1,1 @@
-"""The exact solution: its order, look-up, file, solver, verification and statistics. Players that use it do not belong here."""
+"""The solved game: its order, look-up, file, solver, checks and figures. Players that use it do not belong here."""

@@ -1,6 +1,6 @@
 /* One backup of the Bellman equation in float32, for a GPU: one source for C, CUDA and Metal.
  *
- * A layer is an array of the leader's win probabilities in the order of tablebase.pxd: first where the leader is to
+ * A layer is an array of the leader's win probabilities in the order of order.pxd: first where the leader is to
  * move, then where the follower is, in layers of equal scores too. A sweep reads one array and writes another.
  */
 #ifndef UR_BACKUP_H
@@ -8,12 +8,9 @@
 
 #include "solved/placements.h"
 
-#define UR_CONFIGURATIONS 1024      /* of squares 5 to 14 of one side */
-#define UR_BLOCKS 26244             /* keys of a block: the lane and the follower's exits */
-
 /* What a sweep over one layer reads. */
 typedef struct {
-    UR_READ uint16_t *leader_key, *follower_key, *block;    /* Index in tablebase.pxd */
+    UR_READ uint16_t *leader_key, *follower_key, *block;    /* Index in order.pxd */
     UR_READ uint32_t *slab;
     int leader, follower;               /* pieces left, leader <= follower */
     UR_READ float *values;              /* the layer before the sweep */
@@ -22,13 +19,13 @@ typedef struct {
     int size, leader_off_size, follower_off_size;           /* of one turn */
 } ur_layer;
 
-/* Where a block begins in the layer (leader, follower); the masks are those of squares 5 to 14. */
+/* Where a block begins in the layer (leader, follower); the far masks say which. */
 UR_INLINE int ur_block_start(UR_LOCAL const ur_layer *layer, int leader, int follower, unsigned int leader_far,
                              unsigned int follower_far)
 {
     int height = ur_masks(leader - ur_popcount(leader_far));
-    int key = layer->leader_key[leader_far & 0xFF] + layer->follower_key[follower_far];
-    return (int)layer->slab[((UR_PIECES + 1) * leader + follower) * UR_CONFIGURATIONS + (int)leader_far]
+    int key = layer->leader_key[ur_lane(leader_far)] + layer->follower_key[follower_far];
+    return (int)layer->slab[((UR_PIECES + 1) * leader + follower) * UR_FAR_MASKS + (int)leader_far]
            + height * layer->block[follower * UR_BLOCKS + key];
 }
 
@@ -36,10 +33,10 @@ UR_INLINE int ur_block_start(UR_LOCAL const ur_layer *layer, int leader, int fol
 UR_INLINE int ur_place(UR_LOCAL const ur_layer *layer, int leader, int follower, unsigned int leader_squares,
                        unsigned int follower_squares)
 {
-    unsigned int follower_far = follower_squares >> 5 & 0x3FF;
-    return ur_block_start(layer, leader, follower, leader_squares >> 5 & 0x3FF, follower_far)
-           + ur_rank(leader_squares >> 1 & 15) * ur_masks(follower - ur_popcount(follower_far))
-           + ur_rank(follower_squares >> 1 & 15);
+    unsigned int follower_far = ur_far(follower_squares);
+    return ur_block_start(layer, leader, follower, ur_far(leader_squares), follower_far)
+           + ur_rank(ur_entry(leader_squares)) * ur_masks(follower - ur_popcount(follower_far))
+           + ur_rank(ur_entry(follower_squares));
 }
 
 /* The leader's win probability after a move to `square`; the squares are those after it. */
@@ -52,10 +49,11 @@ UR_INLINE float ur_after(UR_LOCAL const ur_layer *layer, int follows, int square
         return layer->values[(follows == again ? layer->size : 0)
                              + ur_place(layer, leader, follower, leader_squares, follower_squares)];
     }
+    if (!follows && leader == 1)
+        return 1.0f;
     if (!follows)
-        return leader == 1 ? 1.0f
-                           : layer->leader_off[layer->leader_off_size
-                                               + ur_place(layer, leader - 1, follower, leader_squares, follower_squares)];
+        return layer->leader_off[layer->leader_off_size
+                                 + ur_place(layer, leader - 1, follower, leader_squares, follower_squares)];
     if (leader < follower)
         return layer->follower_off[ur_place(layer, leader, follower - 1, leader_squares, follower_squares)];
     /* The follower now leads. */
@@ -92,8 +90,8 @@ UR_INLINE void ur_backup(UR_LOCAL const ur_layer *layer, unsigned int leader_squ
             }
             sum += (float)ur_ways(roll) * best;
         }
-        moves[follows] = sum / 16;
-        pass[follows] = (float)passes / 16;
+        moves[follows] = sum / UR_OUTCOMES;
+        pass[follows] = (float)passes / UR_OUTCOMES;
     }
     *leader_turn = (moves[0] + pass[0] * moves[1]) / (1 - pass[0] * pass[1]);
     *follower_turn = moves[1] + pass[1] * *leader_turn;

@@ -1,4 +1,4 @@
-/* Where positions stand in the table, for a GPU: one source for C, CUDA and Metal. tablebase.pxd has the order. */
+/* The parts of a side's squares that order the table (order.pxd): one source for C, CUDA and Metal. */
 #ifndef UR_PLACEMENTS_H
 #define UR_PLACEMENTS_H
 
@@ -10,26 +10,26 @@
 #define UR_READ const
 #endif
 
-#define UR_ROW 16                   /* masks of squares 1 to 4 */
+/* The far squares: the lane and the exit squares behind it, squares 5 to 14. Bit k of a far mask is square k + 5. */
+#define UR_FAR_SQUARES (UR_BORNE_OFF - UR_LANE_START)
+#define UR_FAR_MASKS (1 << UR_FAR_SQUARES)
+#define UR_LANE_MASKS (1 << UR_LANE_SQUARES)            /* far masks without an exit square */
+#define UR_EXIT_MASKS (UR_FAR_MASKS / UR_LANE_MASKS)
 
-/* How many masks of squares 1 to 4 there are for so many pieces in hand and there. */
-UR_INLINE int ur_masks(int free)
-{
-    return free == 0 ? 1 : free == 1 ? 5 : free == 2 ? 11 : free == 3 ? 15 : UR_ROW;
-}
+/* The keys of a block, 4 * (the lane as a ternary number) + the follower's exit squares: 2**2 for each of 3**8. */
+#define UR_BLOCKS 26244
 
-/* The place of a mask of squares 1 to 4 (bit 0 is square 1) among all, by (pieces, mask), and the mask at a place. */
-UR_INLINE int ur_rank(unsigned int mask)
-{
-    return (int)((mask & 8 ? 0xFEDAC984u : 0xB7635210u) >> (4 * (mask & 7)) & 15);
-}
+/* The entry squares: squares 1 to 4. Bit s - 1 of an entry mask is square s. */
+#define UR_ENTRY_SQUARES (UR_LANE_START - 1)
+#define UR_ENTRY_MASKS (1 << UR_ENTRY_SQUARES)
 
-UR_INLINE unsigned int ur_mask(int rank)
-{
-    return (rank & 8 ? 0xFEDB7CA9u : 0x65384210u) >> (4 * (rank & 7)) & 15;
-}
+/* The parts of a side's squares, and the squares of two parts. */
+#define ur_far(squares) ((squares) >> UR_LANE_START & (UR_FAR_MASKS - 1))
+#define ur_lane(far) ((far) & (UR_LANE_MASKS - 1))
+#define ur_entry(squares) ((squares) >> 1 & (UR_ENTRY_MASKS - 1))
+#define ur_squares(far, entry) ((unsigned int)(far) << UR_LANE_START | (unsigned int)(entry) << 1)
 
-/* The last of `count` ascending numbers that is at most `value`; the first one is. */
+/* The index of the last of `count` ascending numbers that is at most `value`; the first number must be. */
 UR_INLINE int ur_last_at_most(UR_READ uint32_t *numbers, int count, uint32_t value)
 {
     int low = 0, high = count;

@@ -15,7 +15,8 @@ from libc.math cimport floor
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from engine.core.position cimport *
-from engine.solved.tablebase cimport *
+from engine.solved.order cimport LANE_START, count_of, entry_of, lane_of
+from engine.solved.table cimport FLOAT32, FLOAT64, SolvedTable, Table
 
 from engine.machine.files import atomic_file
 
@@ -28,9 +29,8 @@ SETTINGS = {
     "rosettes_grant_rolls": True,
     "captures_grant_rolls": False,
 }
-LANES = 3 ** 8
-BUFFER = LANES * 64         # more than one walk over the lanes finds, for given hands and private squares of light
-READ = 1 << 20
+BUFFER = 3 ** 8 * 64        # more positions than there are for given hands and private squares of light
+MOST_HEADER = 1 << 20       # bytes of JSON
 
 
 # Where everything stands in a key, for so many pieces a side.
@@ -87,9 +87,9 @@ cdef int list_positions(const Keys* keys, int light_hand, int dark_hand, int pri
     for lane in range(keys.lanes):
         if popcount(keys.light[lane]) > own_left or popcount(keys.dark[lane]) > opp_left:
             continue
-        own = <unsigned int> keys.light[lane] << 5 | private_squares(private)
+        own = <unsigned int> keys.light[lane] << LANE_START | private_squares(private)
         for code in range(64):
-            opp = <unsigned int> keys.dark[lane] << 5 | private_squares(code)
+            opp = <unsigned int> keys.dark[lane] << LANE_START | private_squares(code)
             if popcount(opp) > opp_left or (dark_hand == 0 and opp == 0):
                 continue
             codes[n] = high | lane << 6 | code
@@ -133,7 +133,7 @@ def key_of(Position position not None, int pieces=PIECES):
     if board.own_off < off or board.opp_off < off:
         raise ValueError(f"the position has more than {pieces} pieces a side")
     for rank in range(keys.lanes):
-        if keys.light[rank] == (board.own >> 5) & 0xFF and keys.dark[rank] == (board.opp >> 5) & 0xFF:
+        if keys.light[rank] == lane_of(board.own >> LANE_START) and keys.dark[rank] == lane_of(board.opp >> LANE_START):
             break
     for code in range(64):
         if private_squares(code) == board.own & ~LANE_MASK:
@@ -160,42 +160,43 @@ cdef void to_percent16(const double* values, uint16_t* out, Py_ssize_t n) noexce
         out[i] = <uint16_t> floor(values[i] * 100.0 / 100.0 * 65535.0 + 0.5)
 
 
-def write(Tablebase base, path, value_type):
+def write(SolvedTable table, path, value_type):
     """See `Tablebase.to_rgu`."""
-    cdef const double[::1] values
-    cdef uint16_t[::1] rounded
     if value_type not in VALUE_TYPES:
         raise ValueError(f"value_type must be one of {', '.join(VALUE_TYPES)}, not {value_type!r}")
-    dtype = np.dtype(VALUE_TYPES[value_type])
+    width = np.dtype(VALUE_TYPES[value_type]).itemsize
     header = json.dumps({
         "value_type": value_type,
         "author": "mlx-ur",
-        "target-precision": 100 * base.tolerance if math.isfinite(base.tolerance) else 0.0,
-        "training-precision": 100 * base.residual if math.isfinite(base.residual) else 0.0,
-        "game_settings": {"start_pieces": base.pieces, **SETTINGS},
+        "target-precision": 100 * table.tolerance if math.isfinite(table.tolerance) else 0.0,
+        "training-precision": 100 * table.residual if math.isfinite(table.residual) else 0.0,
+        "game_settings": {"start_pieces": table.pieces, **SETTINGS},
     }).encode()
-    entries = count_entries(base.pieces)
+    entries = count_entries(table.pieces)
     start = 4 + 4 + len(header) + 4 + 4
-    done = 0
+    written = 0
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_file(path) as file:
         file.write(b"RGU\0" + struct.pack(">I", len(header)) + header + struct.pack(">II", 1, entries))
-        for keys, packed in _Walk(base.pieces):
+        for keys, packed in _Walk(table.pieces):
             if len(keys) == 0:
                 continue
-            values = base.values(packed)
-            if value_type == "percent16":
-                rounded = np.empty(len(keys), dtype=np.uint16)
-                to_percent16(&values[0], &rounded[0], len(keys))
-                encoded = np.asarray(rounded).astype(dtype)
-            else:
-                encoded = (np.asarray(values) * 100.0).astype(dtype)
-            file.seek(start + 4 * done)
+            file.seek(start + 4 * written)
             file.write(keys.astype(">u4").data)
-            file.seek(start + 4 * entries + dtype.itemsize * done)
-            file.write(encoded.data)
-            done += len(keys)
+            file.seek(start + 4 * entries + width * written)
+            file.write(_encoded(table.values(packed), value_type).data)
+            written += len(keys)
+
+
+def _encoded(const double[::1] values, value_type):
+    """Win probabilities as the values of a map."""
+    cdef uint16_t[::1] rounded
+    if value_type != "percent16":
+        return (np.asarray(values) * 100.0).astype(VALUE_TYPES[value_type])
+    rounded = np.empty(values.shape[0], dtype=np.uint16)
+    to_percent16(&values[0], &rounded[0], values.shape[0])
+    return np.asarray(rounded).astype(VALUE_TYPES[value_type])
 
 
 cdef void store(const Table* table, const uint64_t* packed, const double* values, void* out,
@@ -221,11 +222,14 @@ cdef void store(const Table* table, const uint64_t* packed, const double* values
 
 
 def read(path):
-    """See `Tablebase.from_rgu`."""
-    cdef Tablebase base
+    """The values of a map, in the table's order -> (array, pieces, precision as a probability).
+
+    See `Tablebase.from_rgu`.
+    """
+    cdef SolvedTable table
     cdef uint8_t[::1] raw
-    cdef const uint64_t[::1] packed
-    cdef const double[::1] values
+    cdef const uint64_t[::1] positions
+    cdef const double[::1] probabilities
     path = Path(path)
     size = path.stat().st_size
     with path.open("rb") as keys_file, path.open("rb") as values_file:
@@ -237,9 +241,9 @@ def read(path):
         if dtype is None:
             raise ValueError(f"{path}: truncated or damaged: {size} bytes do not fit {entries} entries")
         scale = 65535.0 if dtype == ">u2" else 100.0
-        array = np.empty(count_of(pieces), dtype={">u2": np.uint16, ">f4": np.float32, ">f8": np.float64}[dtype])
+        array = np.empty(count_of(pieces), dtype=np.dtype(dtype).newbyteorder("="))
         raw = array.view(np.uint8)
-        base = Tablebase.wrap(array, pieces, math.nan, precision)
+        table = SolvedTable.wrap(array, pieces, math.nan, precision)
         values_file.seek(start + 4 * entries)
         for keys, positions in _Walk(pieces):
             n = len(keys)
@@ -247,13 +251,12 @@ def read(path):
                 continue
             if not np.array_equal(np.frombuffer(keys_file.read(4 * n), dtype=">u4"), keys):
                 raise ValueError(f"{path}: damaged: the keys are not those of {pieces} pieces")
-            found = np.frombuffer(values_file.read(n * int(width)), dtype=dtype).astype(np.float64) / scale
-            if not (found.min() >= 0 and found.max() <= 1):
+            values = np.frombuffer(values_file.read(n * int(width)), dtype=dtype).astype(np.float64) / scale
+            if not (values.min() >= 0 and values.max() <= 1):
                 raise ValueError(f"{path}: damaged: a value is no percentage")
-            packed = positions
-            values = found
-            store(&base.table, &packed[0], &values[0], &raw[0], n)
-    return base
+            probabilities = values
+            store(&table.table, &positions[0], &probabilities[0], &raw[0], n)
+    return array, pieces, precision
 
 
 def _read_header(file, path, size):
@@ -264,7 +267,7 @@ def _read_header(file, path, size):
     if start[3] != 0:
         raise ValueError(f"{path}: version {start[3]} of the .rgu format, this program reads 0")
     length = struct.unpack(">I", start[4:])[0]
-    if length > min(size, READ):
+    if length > min(size, MOST_HEADER):
         raise ValueError(f"{path}: truncated or damaged: the header does not fit the file")
     try:
         header = json.loads(file.read(length))

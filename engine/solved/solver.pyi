@@ -1,12 +1,10 @@
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 SLACK: int
 
-def index_tables() -> dict[str, NDArray[Any]]: ...
 def solve_layers(
     values: NDArray[np.float64],
     order: Sequence[tuple[int, int]],

@@ -5,7 +5,7 @@ from functools import cached_property
 from typing import Any
 
 from engine.games.agents import open_table
-from engine.games.teacher import entry_batch, policy_batch, value_batch
+from engine.games.exact_rows import entry_batch, policy_batch, value_batch
 from engine.machine.cores import worker_count
 from engine.solved.tablebase import Tablebase
 from mlx_train.config import Config

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.games.arena import RECORD_DTYPE
+from engine.games.decisions import DECISION_DTYPE
 from engine.machine.files import atomic_file
 
 #: Version of the file format; files of another version are refused.
@@ -20,7 +20,7 @@ class Decisions:
     """Decisions of self-play games.
 
     Attributes:
-        records: (n,) of `engine.games.arena.RECORD_DTYPE`.
+        records: (n,) of `engine.games.arena.DECISION_DTYPE`.
         info: how the games were played, as JSON values; `unit` is the unit of the records' values.
     """
 
@@ -87,7 +87,7 @@ class Decisions:
             raise ValueError(f"{path}: not a dataset: {error}") from None
         if version != DATASET_VERSION:
             raise ValueError(f"{path}: dataset of version {version}, this is version {DATASET_VERSION}")
-        if records.dtype != RECORD_DTYPE or records.ndim != 1 or len(records) == 0:
+        if records.dtype != DECISION_DTYPE or records.ndim != 1 or len(records) == 0:
             raise ValueError(f"{path}: not a dataset: its records have another layout, or there are none")
         if not ((records["moves"] >= 2) & (records["moves"] <= 7) & (records["chosen"] < records["moves"])).all():
             raise ValueError(f"{path}: not a dataset: a record's moves are out of range")

@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from engine.core.batch import policy_slots, successors
 from engine.core.features import extract_features_bytes
-from engine.games.arena import policy_slots, successors
-from engine.network.network import POLICY_OUTPUTS, VALUE_SCALE
+from engine.network.document import POLICY_OUTPUTS, VALUE_SCALE
 from mlx_train.config import Config
 from mlx_train.data.batches import ALL, Batch, FeatureRows, Share
 

@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from engine.solved.tablebase import Progress, Tablebase, check_tolerance, default_path
+from engine.solved.solving import Progress, check_tolerance
+from engine.solved.tablebase import Tablebase, default_path
 from mlx_train.system.peak_memory import peaks
 from mlx_train.system.progress import progress, say
 

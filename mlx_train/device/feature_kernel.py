@@ -1,7 +1,7 @@
 """The 150 features computed on the GPU, from eight bytes a position.
 
-The kernel is the engine's own source (engine/core/rules.h and engine/core/feature_bytes.h): the same integer arithmetic, so the
-same bytes. Rows cross to the device as packed positions, a nineteenth of their features.
+The kernel is the engine's own source (engine/core/rules.h and engine/core/feature_bytes.h): the same integer
+arithmetic, so the same bytes. Rows cross to the device as packed positions: eight bytes instead of 150.
 """
 
 from engine.core.features import FEATURE_NAMES
@@ -10,7 +10,7 @@ from mlx_train.device.kernels import kernel
 
 HEADERS = ("core/rules.h", "core/feature_bytes.h")
 
-#: Threads of a group; each makes the row of one position.
+#: Threads of a group; each computes the row of one position.
 _GROUP = 128
 
 BODY = """

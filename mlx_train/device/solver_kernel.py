@@ -1,21 +1,22 @@
 """The solved game on a GPU, as far as float32 goes: first values for the solver of the engine.
 
-Layer by layer as there (engine/solved/solver.pyx), but all placements of a layer are backed up at once, from the sweep before:
-that takes some five times as many sweeps and no order. The kernel is C of the engine (engine/core/rules.h and
-engine/solved/backup.h). How fast that is, and what else was tried: docs/experiments.md.
+Layer by layer, as the engine's solver (engine/solved/solver.pyx), but all placements of a layer are backed up at once,
+from the sweep before: the sweeps need no order, and there are some five times as many. The kernel is the engine's C
+(engine/core/rules.h and engine/solved/backup.h). Its speed, and what else was tried: docs/experiments.md.
 """
 
 from collections.abc import Callable
 
 import numpy as np
 
-from engine.solved.solver import index_tables
+from engine.solved.blocks import blocks_of
+from engine.solved.order import index_tables, layers_of
 from mlx_train.device.backend import mx
 from mlx_train.device.kernels import kernel
 
 HEADERS = ("core/rules.h", "solved/placements.h", "solved/backup.h")
 
-#: A layer is done when no win probability changes by more in a sweep: five steps of float32 below 1 ...
+#: A layer is finished when no win probability changes by more in a sweep: five steps of float32 below 1 ...
 TOLERANCE = 3e-7
 #: ... or when changes below this one stop shrinking: float32 goes no further.
 _NOISE = 1e-5
@@ -23,11 +24,8 @@ _NOISE = 1e-5
 _SWEEPS = 8
 #: Many times the 280 that a layer has needed at most.
 _MOST_SWEEPS = 5000
-#: Threads of a group, which updates a block: 16 rows of 16 columns at most.
+#: Threads of a group, which updates a block: UR_ENTRY_MASKS rows of as many columns at most.
 _GROUP = 256
-
-#: Pieces on squares 5 to 14, by the mask of those squares.
-PIECES_ON = np.array([squares.bit_count() for squares in range(1024)])
 
 INPUTS = ("leader_key", "follower_key", "block", "slab", "blocks", "sizes", "leader_off", "follower_off", "values")
 
@@ -38,15 +36,17 @@ BODY = """
     layer.leader = sizes[0], layer.follower = sizes[1];
     layer.size = sizes[2], layer.leader_off_size = sizes[3], layer.follower_off_size = sizes[4];
     layer.values = values, layer.leader_off = leader_off, layer.follower_off = follower_off;
-    unsigned int squares = blocks[thread_number / 256], leader_far = squares & 0xFFFF, follower_far = squares >> 16;
+    int cell = (int)(thread_number % (UR_ENTRY_MASKS * UR_ENTRY_MASKS));
+    unsigned int squares = blocks[thread_number / (UR_ENTRY_MASKS * UR_ENTRY_MASKS)];
+    unsigned int leader_far = squares & 0xFFFF, follower_far = squares >> 16;
     int height = ur_masks(layer.leader - ur_popcount(leader_far));
     int width = ur_masks(layer.follower - ur_popcount(follower_far));
-    int row = (int)(thread_number % 256) / width, column = (int)(thread_number % 256) % width;
+    int row = cell / width, column = cell % width;
     if (row < height) {
         int place = ur_block_start(&layer, layer.leader, layer.follower, leader_far, follower_far)
                     + row * width + column;
         float leader_turn, follower_turn;
-        ur_backup(&layer, leader_far << 5 | ur_mask(row) << 1, follower_far << 5 | ur_mask(column) << 1,
+        ur_backup(&layer, ur_squares(leader_far, ur_mask(row)), ur_squares(follower_far, ur_mask(column)),
                   &leader_turn, &follower_turn);
         swept[place] = leader_turn;
         swept[layer.size + place] = follower_turn;
@@ -55,12 +55,12 @@ BODY = """
 
 
 def first_values(
-    pieces: int, progress: Callable[[int, int, str], None] = lambda done, total, layer: None
+    pieces: int, progress: Callable[[int, int, str], None] = lambda positions, total, layer: None
 ) -> np.ndarray:
     """The win probabilities of the game with so many pieces, to about 2e-6 -> float32, in the order of `Tablebase`.
 
-    progress: called after each layer with the number of positions done, how many there are, and which layer it was.
-    Needs a GPU (`kernels.available`). Raises RuntimeError if the sweeps lead nowhere.
+    progress: called after each layer with the number of positions solved, the number of all, and the layer's name.
+    Needs a GPU (`kernels.available`). Raises RuntimeError if the values do not settle.
     """
     tables = index_tables()
     index = [mx.array(tables[name]) for name in INPUTS[:4]]
@@ -68,33 +68,27 @@ def first_values(
     total = int(tables["start"][pieces, pieces]) + size[pieces][pieces]
     layers: dict[tuple[int, int], mx.array] = {}
     parts = []
-    done = 0
-    for q in range(1, pieces + 1):
-        for p in range(1, q + 1):
-            values = mx.full(2 * size[p][q], 0.5)
-            lower = [(p - 1, q), (p - 1, q) if p == q else (p, q - 1)]
-            sizes = [p, q, size[p][q], *(size[a][b] for a, b in lower), 0, 0, 0]
-            inputs = [*index, mx.array(blocks_of(tables["blocks"], p, q)), mx.array(sizes)]
-            inputs += [layers.get(layer, values) for layer in lower]  # where there is none, nothing is read
-            values, sweeps = _settle(inputs, values)
-            layers[p, q] = values
-            parts.append(values if p < q else values[: size[p][q]])
-            done += parts[-1].size
-            progress(done, total, f"{p} and {q} pieces left, {sweeps} sweeps")
-    found = np.array(mx.clip(mx.concatenate(parts), 0, 1))
+    positions = 0
+    for p, q in layers_of(pieces):
+        values = mx.full(2 * size[p][q], 0.5)
+        lower = [(p - 1, q), (p - 1, q) if p == q else (p, q - 1)]
+        sizes = [p, q, size[p][q], *(size[a][b] for a, b in lower), 0, 0, 0]
+        inputs = [*index, mx.array(blocks_of(tables["blocks"], p, q)), mx.array(sizes)]
+        inputs += [layers.get(layer, values) for layer in lower]  # a layer that does not exist is not read
+        values, sweeps = _settle(inputs, values)
+        layers[p, q] = values
+        parts.append(values if p < q else values[: size[p][q]])
+        positions += parts[-1].size
+        progress(positions, total, f"{p} and {q} pieces left, {sweeps} sweeps")
+    probabilities = np.array(mx.clip(mx.concatenate(parts), 0, 1))
     layers.clear()
     parts.clear()
     mx.clear_cache()
-    return found
-
-
-def blocks_of(blocks: np.ndarray, leader: int, follower: int) -> np.ndarray:
-    """Those of all blocks that so many pieces can stand in."""
-    return blocks[(PIECES_ON[blocks & 0xFFFF] <= leader) & (PIECES_ON[blocks >> 16] <= follower)]
+    return probabilities
 
 
 def _settle(inputs: list[mx.array], values: mx.array) -> tuple[mx.array, int]:
-    """Sweeps over a layer until it is done -> its values, and how many sweeps there were."""
+    """Sweep over a layer until its values settle -> (values, number of sweeps)."""
     sweep = kernel("ur_sweep", INPUTS, ("swept",), BODY, *HEADERS)
     sweeps = 0
     best = float("inf")

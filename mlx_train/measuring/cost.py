@@ -5,8 +5,10 @@ from pathlib import Path
 
 from engine.core.features import FEATURE_NAMES
 from engine.games.agents import Agent
-from engine.games.arena import sample_decisions, seconds_to_choose
-from engine.network.network import POLICY_OUTPUTS, Network, parameter_count
+from engine.games.regret import seconds_to_choose
+from engine.games.sampling import sample_decisions
+from engine.network.document import POLICY_OUTPUTS, parameter_count
+from engine.network.network import Network
 from engine.solved.tablebase import Tablebase
 
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
 from engine.games.agents import Agent
-from engine.games.arena import play_against_perfect, play_match
+from engine.games.matches import play_match
+from engine.games.regret import play_against_perfect
 from engine.solved.tablebase import Tablebase
 from mlx_train.system.text import markdown_table
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.core.batch import policy_slots, successors
 from engine.core.position import ROSETTES, SHARED
-from engine.games.arena import policy_slots, successors
-from engine.network.network import POLICY_OUTPUTS
+from engine.network.document import POLICY_OUTPUTS
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from engine.core.position import Position
 from engine.games.agents import Agent
-from engine.games.arena import choices, regrets
+from engine.games.regret import choices, regrets
 from engine.solved.tablebase import Tablebase
 from mlx_train.measuring.moves import KINDS, all_successors, move_kinds
 

@@ -12,7 +12,7 @@ import numpy as np
 from engine.core.features import FEATURE_SET, extract_features
 from engine.core.position import Position
 from engine.games.agents import Agent
-from engine.games.arena import sample_decisions
+from engine.games.sampling import sample_decisions
 from engine.network.network import Network
 from mlx_train.system.files import write_text
 

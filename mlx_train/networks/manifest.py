@@ -14,7 +14,8 @@ from typing import Any
 
 from engine.core.features import FEATURE_NAMES
 from engine.games.agents import Agent
-from engine.network.network import POLICY_OUTPUTS, Network, parameter_count
+from engine.network.document import POLICY_OUTPUTS, parameter_count
+from engine.network.network import Network
 from engine.solved.tablebase import Tablebase
 from mlx_train.system.files import write_json
 

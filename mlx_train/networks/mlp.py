@@ -8,7 +8,7 @@ import itertools
 from collections.abc import Sequence
 
 from engine.core.features import FEATURE_NAMES, FEATURE_SCALES
-from engine.network.network import POLICY_OUTPUTS
+from engine.network.document import POLICY_OUTPUTS
 from mlx_train.device.backend import mx, nn, tree_flatten
 
 _ACTIVATIONS = {"relu": nn.relu, "silu": nn.silu}

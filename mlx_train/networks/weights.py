@@ -10,7 +10,7 @@ import numpy as np
 from engine.core.features import FEATURE_SET
 from engine.machine.files import atomic_file
 from engine.network import quantized
-from engine.network.network import LAYOUT, POLICY_OUTPUTS, VALUE_SCALE, read_document
+from engine.network.document import LAYOUT, POLICY_OUTPUTS, VALUE_SCALE, read_document
 from mlx_train.device.backend import mx
 from mlx_train.networks.mlp import MLP, Networks
 from mlx_train.system.files import compressed
@@ -65,7 +65,7 @@ def to_document(model: Networks, metadata: dict[str, Any], networks: str = "both
 
 
 def from_document(document: dict[str, Any]) -> Networks:
-    """The networks of a document of `engine.network.network.read_document`; one that is missing keeps fresh weights."""
+    """The networks of a document of `read_document`; a network that is missing keeps fresh weights."""
     config = document["network_config"]
     model = Networks(config["hidden_sizes"], document["architecture"]["activation"], inputs=config["input_size"])
     _restore_all(model, document)

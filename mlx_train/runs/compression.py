@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from engine.core.features import FEATURE_SET
 from engine.games.agents import open_table
-from engine.games.teacher import policy_batch, value_batch
-from engine.network.network import LAYOUT as FLAT_LAYOUT
-from engine.network.network import read_document
+from engine.games.exact_rows import policy_batch, value_batch
+from engine.network.document import LAYOUT as FLAT_LAYOUT
+from engine.network.document import read_document
 from engine.network.quantized import LAYOUT, MAX_BITS, MIN_BITS, Layer
 from engine.solved.tablebase import Tablebase
 from mlx_train.config import NETWORKS, Config, check_choice

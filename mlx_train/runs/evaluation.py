@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.games.agents import Agent, MissingTable, open_table
-from engine.network.network import read_document
+from engine.network.document import read_document
 from engine.solved.tablebase import Tablebase
 from mlx_train.config import Config
 from mlx_train.measuring.cost import microseconds_per_move

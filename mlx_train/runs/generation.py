@@ -10,9 +10,11 @@ import numpy as np
 
 from engine.classic.search import Search
 from engine.games.agents import open_table
-from engine.games.arena import RECORD_DTYPE, Interrupted, selfplay
-from engine.machine.cores import detect, worker_count
-from engine.network.network import VALUE_SCALE
+from engine.games.chunks import Interrupted
+from engine.games.decisions import DECISION_DTYPE, selfplay
+from engine.machine.cores import worker_count
+from engine.machine.detection import detect
+from engine.network.document import VALUE_SCALE
 from engine.solved.tablebase import Tablebase, default_path
 from mlx_train.config import Config, Settings
 from mlx_train.data.games import DATASET_VERSION, Decisions
@@ -154,7 +156,7 @@ def _play_rest(
                 share = _play_share(games, player, config, info["playouts"], workers, ranks, on_games)
                 seconds = max(ranks.gather(time.perf_counter() - start))
                 everyone = ranks.gather_bytes(share.tobytes())
-                records = np.concatenate([np.frombuffer(part, dtype=RECORD_DTYPE) for part in everyone])
+                records = np.concatenate([np.frombuffer(part, dtype=DECISION_DTYPE) for part in everyone])
                 records, end = _whole_games(records, played, len(games))
                 if ranks.leads and end > played:
                     part = {"first": played, "end": end, "generation_seconds": seconds}
@@ -188,7 +190,7 @@ def _play_share(
     """
     share = games[ranks.share.of(len(games))]
     if not share:
-        return np.empty(0, dtype=RECORD_DTYPE)
+        return np.empty(0, dtype=DECISION_DTYPE)
     try:
         return selfplay(
             len(share),

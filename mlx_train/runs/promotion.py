@@ -13,10 +13,11 @@ import numpy as np
 
 from engine.core.features import extract_features_bytes
 from engine.games.agents import Agent, open_table
-from engine.games.arena import sample_decisions
+from engine.games.sampling import sample_decisions
 from engine.games.turns import PIECES
 from engine.machine.files import atomic_file
-from engine.network.network import Network, read_document
+from engine.network.document import read_document
+from engine.network.network import Network
 from engine.solved.tablebase import Tablebase
 from mlx_train.config import check_choice
 from mlx_train.device.backend import mx

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from engine.games.arena import RECORD_DTYPE
-from engine.network.network import VALUE_SCALE
+from engine.games.decisions import DECISION_DTYPE
+from engine.network.document import VALUE_SCALE
 from mlx_train.config import Config, SelfplayConfig
 from mlx_train.data.exact import ExactSource
 from mlx_train.data.games import DATASET_VERSION, Decisions
@@ -83,7 +83,7 @@ def search_data(config: Config, data: Decisions | None, ranks: Ranks = ALONE) ->
         ranks.agree({"dataset version": DATASET_VERSION})
         info = ranks.first(lambda: data.info if data is not None else None)
         records = ranks.first_bytes(b"" if data is None else data.records.tobytes())
-        data = Decisions(np.frombuffer(records, dtype=RECORD_DTYPE), info)
+        data = Decisions(np.frombuffer(records, dtype=DECISION_DTYPE), info)
     assert data is not None
     teacher = "exact" if data.info.get("unit") == VALUE_SCALE else "search"
     if config.teacher not in ("outcome", teacher):

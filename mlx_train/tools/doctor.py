@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.machine.cores import detect
+from engine.machine.detection import detect
 from mlx_train.config import Config
 from mlx_train.data.batches import Batch, FeatureRows
 from mlx_train.device import blas

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 #: The shipped model that the pictures are about.
-STANDARD = "card"
+STANDARD = "standard"
 
 #: Where the pictures of the documents are, from the checkout's root.
 FIGURES = Path("docs/figures")

@@ -9,7 +9,7 @@ import sys
 import pytest
 from commandline import call
 
-from engine.network.network import read_document
+from engine.network.document import read_document
 
 
 @pytest.fixture(scope="module")

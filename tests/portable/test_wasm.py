@@ -16,11 +16,11 @@ NODE = shutil.which("node")
 
 def newest_source():
     """When the last of the sources that make ur.wasm was changed."""
-    sources = [path for folder in ("engine", "portable") for path in (ROOT / folder).iterdir()]
+    sources = [path for folder in ("engine", "portable") for path in (ROOT / folder).rglob("*")]
     return max(
         path.stat().st_mtime
         for path in sources
-        if path.suffix in (".pyx", ".pxd", ".h") or path.name in ("build.py", "quantized.py")
+        if path.suffix in (".pyx", ".pxd", ".h") or path.name in ("build.py", "document.py", "quantized.py")
     )
 
 

@@ -12,7 +12,7 @@ from random_networks import random_document, write
 from engine import Agent, Network, Position, Search, extract_features_batch, sample_decisions
 from engine.classic.evaluation import PRESETS
 from engine.core.features import FEATURE_NAMES
-from engine.network.network import ACTIVATIONS, read_document
+from engine.network.document import ACTIVATIONS, read_document
 
 ROOT = Path(__file__).resolve().parents[2]
 MOVES = 7

@@ -4,6 +4,7 @@ Nothing here is shared with the engine, so the two can check each other. Everyth
 move; path squares are 1 to 14, 0 is the hand and 15 is borne off.
 """
 
+import itertools
 import random
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -317,3 +318,16 @@ def greedy_groups(state, roll):
 def greedy_move(state, roll):
     """The square that the greedy agent moves from."""
     return next(max(squares) for _, squares in greedy_groups(state, roll) if squares)
+
+
+def placements(pieces):
+    """Every position that is not over, with at most so many pieces left a side."""
+    least = PIECES - pieces
+    squares = [c for n in range(pieces + 1) for c in itertools.combinations(range(1, 15), n)]
+    for own, opponent in itertools.product(squares, squares):
+        if any(5 <= square <= 12 and square in opponent for square in own):
+            continue
+        for own_off in range(least, PIECES - len(own) + 1):
+            for opponent_off in range(least, PIECES - len(opponent) + 1):
+                if own_off < PIECES and opponent_off < PIECES:
+                    yield State(own, opponent, own_off, opponent_off)

@@ -9,7 +9,7 @@ noisy: compare ratios, and nothing here is a test.
 import sys
 from collections.abc import Callable
 
-from engine.machine.cores import detect
+from engine.machine.detection import detect
 from mlx_train.system.progress import say
 from mlx_train.system.provenance import processor, provenance
 from mlx_train.system.text import markdown_table

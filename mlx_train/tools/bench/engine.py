@@ -8,7 +8,7 @@ import numpy as np
 
 from engine import Agent, Search, extract_features_batch, playouts, sample_decisions, selfplay
 from engine.core.features import FEATURE_NAMES
-from engine.games.arena import play_match
+from engine.games.matches import play_match
 from mlx_train.tools.bench.measure import Row, median_seconds, millions, rate
 
 

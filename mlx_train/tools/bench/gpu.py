@@ -10,7 +10,7 @@ import numpy as np
 
 from engine import Tablebase, extract_features_bytes, sample_decisions
 from engine.games.agents import open_table
-from engine.games.teacher import entry_batch, value_batch
+from engine.games.exact_rows import entry_batch, value_batch
 from engine.machine.cores import worker_count
 from mlx_train.config import Config
 from mlx_train.data.exact import ExactSource

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import Literal
 
 from engine import Tablebase
-from engine.games.teacher import entry_batch, value_batch
+from engine.games.exact_rows import entry_batch, value_batch
 from mlx_train.tools.bench.measure import Row, median_seconds, millions, timed
 
 # Prints the seconds and the peak memory of a process of its own that solves seven pieces.

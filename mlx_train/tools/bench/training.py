@@ -5,7 +5,7 @@ from importlib.metadata import version
 from importlib.util import find_spec
 
 from engine.core.features import FEATURE_NAMES
-from engine.network.network import POLICY_OUTPUTS
+from engine.network.document import POLICY_OUTPUTS
 from mlx_train.config import Config
 from mlx_train.tools.bench.measure import Row, median_seconds, rate
 from mlx_train.tools.doctor import training_speed

@@ -1,12 +1,14 @@
 """The players: their spelling, and the moves they choose."""
 
 from collections import Counter
+from pathlib import Path
 
+import numpy as np
 import pytest
 import referee
 from random_networks import random_document, write
 
-from engine import Agent, Network, Position, Search
+from engine import Agent, Network, Position, Search, play_match
 from engine.games.agents import SPELLINGS, MissingTable, open_table
 from engine.solved.tablebase import Tablebase
 
@@ -52,6 +54,9 @@ class TestSpelling:
             "greedy",
             "emm:N",
             "emm-evolved:N",
+            "net:NAME",
+            "net:NAME@N",
+            "net:NAME:policy",
             "net:FILE",
             "net:FILE@N",
             "net:FILE:policy",
@@ -89,11 +94,106 @@ class TestSpelling:
     def test_text(self):
         assert repr(Agent.parse("emm:3")) == "Agent.parse('emm:3')"
 
-    def test_only_parse_makes_agents(self):
+    def test_agents_are_not_made_directly(self):
         with pytest.raises(TypeError, match=r"Agent\.parse"):
             Agent()
         with pytest.raises(TypeError):
             Agent.parse(None)
+
+
+def network_in_memory(seed, heads=("value", "policy")):
+    """The network of a random document that no file holds."""
+    document = random_document(seed=seed, heads=heads)
+    weights = {f"{head}_weights": np.float32(document[f"{head}_weights"]) for head in heads}
+    return Network.from_document({"value_weights": None, "policy_weights": None} | document | weights)
+
+
+class TestFromNetwork:
+    """Agents of networks in memory play as those of their files."""
+
+    @pytest.mark.parametrize(
+        ("suffix", "options"), [("", {}), ("@2", {"depth": 2}), (":policy", {"policy": True}), ("@1", {"depth": 1})]
+    )
+    def test_plays_as_its_file_does(self, folder, turns, suffix, options):
+        parsed = Agent.parse(f"net:{folder}/both.json{suffix}")
+        network = network_in_memory(4)
+        agent = Agent.from_network(network, "both", **options)
+        assert (agent.name, agent.unit, agent.depth) == ("both", parsed.unit, parsed.depth)
+        assert agent.player is network
+        for position, roll in turns[::10]:
+            assert agent.moves(position, roll) == parsed.moves(position, roll)
+            assert agent.best_move(position, roll) == parsed.best_move(position, roll)
+
+    def test_plays_games(self, folder):
+        network = network_in_memory(4)
+        opponent = Agent.parse("greedy")
+        result = play_match(Agent.from_network(network), opponent, 20, 3)
+        expected = play_match(Agent.parse(f"net:{folder}/both.json"), opponent, 20, 3)
+        assert result.turns.tobytes() == expected.turns.tobytes()
+
+    def test_text(self):
+        agent = Agent.from_network(network_in_memory(4), "both")
+        assert repr(agent).startswith("Agent.from_network(")
+        assert repr(agent).endswith(", 'both')")
+
+    def test_refusals(self):
+        network = network_in_memory(5, heads=("value",))
+        with pytest.raises(ValueError, match="mine has no policy network"):
+            Agent.from_network(network, "mine", policy=True)
+        for depth in (0, 5):
+            with pytest.raises(ValueError, match="'mine': look-ahead must be 1 to 4 turns"):
+                Agent.from_network(network, "mine", depth=depth)
+        with pytest.raises(TypeError):
+            Agent.from_network(None)
+
+
+class TestShippedModels:
+    """net:NAME names a shipped model from any folder."""
+
+    @pytest.fixture
+    def shipped(self, folder, tmp_path, monkeypatch):
+        """A folder of shipped models; the current folder is another one."""
+        models = tmp_path / "shipped"
+        models.mkdir()
+        write(models / "model-3k.json", random_document(seed=4))
+        (models / "manifest.json").write_text("{}")
+        monkeypatch.setattr("engine.network.shipped.shipped_folder", lambda: models)
+        here = tmp_path / "here"
+        here.mkdir()
+        monkeypatch.chdir(here)
+        return models
+
+    @pytest.mark.parametrize("suffix", ["", "@2", ":policy"])
+    def test_a_name(self, shipped, suffix):
+        agent = Agent.parse(f"net:model-3k{suffix}")
+        assert agent.name == f"net:model-3k{suffix}"
+        assert agent.player.path == str(shipped / "model-3k.json")
+
+    def test_a_file_of_the_current_folder_is_written_as_a_path(self, shipped):
+        for name in ("model-3k", "model-3k.json"):
+            write(Path(name), random_document(seed=6))
+        assert Agent.parse("net:model-3k").player.path == str(shipped / "model-3k.json")
+        assert Agent.parse("net:model-3k.json").player.path == "model-3k.json"
+        Path("broken").mkdir()
+        Path("broken/model-3k").write_text("{")
+        with pytest.raises(ValueError, match="not a usable weights file"):
+            Agent.parse("net:broken/model-3k")
+
+    @pytest.mark.parametrize(
+        ("typed", "reason"),
+        [
+            ("net:model-3", r"no shipped model 'model-3'; did you mean net:model-3k\?"),
+            ("net:Model-3k@2", r"no shipped model 'Model-3k'; did you mean net:model-3k\?"),
+            ("net:zzz", r"no shipped model 'zzz' \(known: model-3k\)"),
+            ("model-3k", r"unknown agent 'model-3k'; did you mean net:model-3k\?"),
+            ("net:model-3k.jsn", r"no shipped model 'model-3k.jsn'; did you mean net:model-3k\?"),
+            ("net:other/model-3k.json", r"no weights file other/model-3k.json; did you mean net:model-3k\?"),
+        ],
+    )
+    def test_unknown_names(self, shipped, typed, reason):
+        with pytest.raises((ValueError, FileNotFoundError), match=reason) as error:
+            Agent.parse(typed)
+        assert "\n" not in str(error.value)
 
 
 class TestRefusals:
@@ -116,10 +216,10 @@ class TestRefusals:
             ("emm:2.5", "needs a search depth"),
             ("emm:0", "search depth must be 1 to 12 turns, got 0"),
             ("emm-evolved:13", "search depth must be 1 to 12 turns, got 13"),
-            ("net", "needs a weights file, as in net:"),
-            ("net:", "needs a weights file"),
-            ("net::policy", "needs a weights file"),
-            ("net:@2", "needs a weights file"),
+            ("net", "needs a model or a weights file, as in net:"),
+            ("net:", "needs a model or a weights file"),
+            ("net::policy", "needs a model or a weights file"),
+            ("net:@2", "needs a model or a weights file"),
             ("perfect:", "'perfect:' needs a table's file"),
             ("net:weights.json@0", "look-ahead must be 1 to 4 turns"),
             ("net:weights.json@5", "look-ahead must be 1 to 4 turns"),

@@ -14,9 +14,10 @@ import referee
 from random_networks import GOLDEN_NETWORK, GOLDEN_VECTOR, forward, random_document, write
 
 from engine import Agent, Network, Position, extract_features_batch, sample_decisions
+from engine.core.batch import policy_slots, successors
 from engine.core.features import FEATURE_SET
-from engine.games.arena import policy_slots, successors
-from engine.network.network import MOVE_FILTER, parameter_count, read_document
+from engine.network.document import parameter_count, read_document
+from engine.network.lookahead import MOVE_FILTER
 from mlx_train.networks.golden import golden_vector, write_vector
 
 TOLERANCE = 1e-5
@@ -506,7 +507,7 @@ class TestRefusals:
         self.refuse("nested too deeply")
 
     def test_huge(self, monkeypatch):
-        monkeypatch.setattr("engine.network.network._MAX_FILE_BYTES", 1 << 20)
+        monkeypatch.setattr("engine.network.document._MAX_FILE_BYTES", 1 << 20)
         self.path.write_bytes(b" " * ((1 << 20) + 1))
         self.refuse("larger than 1 MiB")
         bomb = self.path.with_suffix(".json.gz")

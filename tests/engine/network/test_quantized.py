@@ -10,8 +10,8 @@ from random_networks import INPUTS, OUTPUTS, random_document, write
 
 from engine import FEATURE_SCALES, Agent, Network, Position
 from engine.core.features import extract_features_bytes
-from engine.games.arena import sample_decisions
-from engine.network.network import read_document
+from engine.games.sampling import sample_decisions
+from engine.network.document import read_document
 from engine.network.quantized import ALPHABET, LAYOUT, TOP, Layer, decode, encode, flat, padded, top_level
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from engine import FEATURE_SCALES, Position, Search, extract_features, selfplay
-from engine.games.arena import successors
+from engine.core.batch import successors
 from mlx_train.config import resolve
 from mlx_train.data.labels import Labels
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from commandline import call
 
-from engine.solved.census import Verification
 from engine.solved.tablebase import Tablebase, default_path
+from engine.solved.verification import Verification
 from mlx_train.cli import main
 from mlx_train.data import solving
 from mlx_train.data.solving import parse_tolerance, solve_game
@@ -107,11 +107,11 @@ def test_a_coarser_table_does_not_replace_the_one_that_all_read(tmp_path):
 def test_what_a_call_before_has_solved_is_told(tmp_path, monkeypatch):
     """The second call finds every layer, because the first could not write its table."""
 
-    def full(table, path, layers):
+    def full(values, header, path, unfinished):
         raise OSError(28, "No space left on device", str(path))
 
     with monkeypatch.context() as patched:
-        patched.setattr("engine.solved.tablebase._save_beside", full)
+        patched.setattr("engine.solved.solving._save", full)
         with pytest.raises(OSError, match="No space left"):
             solve_game(2, 1e-12, output=tmp_path / "two.table")
     again = solve_game(2, 1e-12, output=tmp_path / "two.table")

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from engine import Tablebase, extract_features_bytes, sample_decisions
-from engine.games.teacher import entry_batch, value_batch
-from engine.solved.solver import index_tables
+from engine.games.exact_rows import entry_batch, value_batch
+from engine.solved.order import index_tables
 from mlx_train.config import resolve
 from mlx_train.data import transfer
 from mlx_train.data.exact import ExactSource

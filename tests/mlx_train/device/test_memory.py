@@ -6,11 +6,11 @@ import sys
 
 import pytest
 
-from engine.solved.solver import index_tables
+from engine.solved.blocks import block_table
+from engine.solved.order import index_tables
 from mlx_train.config import AUTO, SelfplayConfig, resolve
 from mlx_train.device import memory
 from mlx_train.device.backend import mx
-from mlx_train.device.table_kernel import block_table
 from mlx_train.system.peak_memory import peak_text
 
 SMALL = resolve("quick", hidden_sizes=(16, 8), batch_size=64, device="cpu")
@@ -40,7 +40,7 @@ def test_the_batch_size_that_suits_a_device():
 def test_the_solved_game_takes_room_on_a_gpu(monkeypatch):
     exact = dataclasses.replace(SMALL, teacher="exact", batch_size=AUTO)
     index = index_tables()
-    arrays = block_table(index, 7)
+    arrays = block_table(7)
     needed = 4 * (index["start"][7, 7] + index["size"][7, 7]) + sum(array.nbytes for array in arrays)
     assert memory.table_bytes(exact, "cuda") == memory.table_bytes(exact, "metal") == needed
     assert memory.table_bytes(exact, "cpu") == memory.table_bytes(SMALL, "cuda") == 0

@@ -3,7 +3,7 @@
 import pytest
 
 from engine import Agent
-from engine.games.arena import seconds_to_choose
+from engine.games.regret import seconds_to_choose
 from mlx_train.measuring import cost
 from mlx_train.measuring.cost import microseconds_per_move, size
 

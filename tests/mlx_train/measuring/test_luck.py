@@ -5,7 +5,7 @@ import pytest
 
 from engine import Agent, Position
 from engine.core.dice import ROLL_PROBABILITIES
-from engine.games.arena import play_against_perfect
+from engine.games.regret import play_against_perfect
 from engine.games.turns import Step, Turn, opening, play_turns
 from mlx_train.measuring.luck import account, luck_and_skill
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from engine import Agent, Position, Tablebase
-from engine.games.arena import choices, play_against_perfect, play_match
+from engine.games.matches import play_match
+from engine.games.regret import choices, play_against_perfect
 from mlx_train.measuring.matches import wilson, win_rate, win_rate_estimate
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from engine import Agent, Position, Tablebase
-from engine.games.arena import choices, regrets
+from engine.games.regret import choices, regrets
 from mlx_train.measuring.moves import move_kinds
 from mlx_train.measuring.regret import decision_regrets, policy_regret, regret_shares, summarize_regret
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from engine import Network, extract_features_bytes, sample_decisions
-from engine.network.network import parameter_count, read_document
+from engine.network.document import parameter_count, read_document
 from mlx_train.config import resolve
 from mlx_train.data.games import Decisions
 from mlx_train.data.search import SearchSource

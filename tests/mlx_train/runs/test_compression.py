@@ -6,9 +6,10 @@ from random_networks import random_document, write
 from typer.testing import CliRunner
 
 from engine import Network, Position, Tablebase
-from engine.games.arena import regrets, sample_decisions
-from engine.games.teacher import value_batch
-from engine.network.network import LAYOUT, read_document
+from engine.games.exact_rows import value_batch
+from engine.games.regret import regrets
+from engine.games.sampling import sample_decisions
+from engine.network.document import LAYOUT, read_document
 from engine.network.quantized import flat
 from mlx_train import cli
 from mlx_train.config import Config

@@ -5,9 +5,9 @@ import random_networks
 from commandline import call
 
 from engine import Agent
-from mlx_train.config import Settings
 from mlx_train.measuring.calibration import calibration
 from mlx_train.measuring.regret import regret_shares
+from mlx_train.networks.manifest import MeasureSettings
 from mlx_train.pictures.models import SizePoint
 from mlx_train.pictures.training import loss_curve
 from mlx_train.runs.promotion import promote
@@ -40,7 +40,7 @@ def test_every_picture_is_written(table, network, tmp_path):
 
 def test_the_command(table, network, tmp_path):
     table.save(tmp_path / "two.table")
-    settings = Settings(positions=100, decisions=100, games=4, pieces=table.pieces)
+    settings = MeasureSettings(positions=100, decisions=100, games=4, pieces=table.pieces)
     folder = tmp_path / "weights"
     promote(network, "tiny", table, what="tiny", command="by hand", folder=folder, settings=settings)
     common = ("--folder", folder, "--table", tmp_path / "two.table", "--output", tmp_path / "out")

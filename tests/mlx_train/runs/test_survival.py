@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from engine.network.network import read_document
+from engine.network.document import read_document
 from mlx_train.data.games import Decisions
 from mlx_train.training.checkpoint import checkpoints
 

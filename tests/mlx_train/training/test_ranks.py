@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.network.network import read_document
+from engine.network.document import read_document
 from mlx_train.config import Config
 from mlx_train.data.batches import Share
 from mlx_train.data.exact import ExactSource

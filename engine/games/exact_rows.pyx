@@ -1,7 +1,7 @@
-"""Training rows with exact labels, streamed from the solved game.
+"""Training rows with exact labels, drawn from the solved game.
 
-A batch is a function of (seed, its number) alone. Its positions are drawn afresh: a share of them from optimal play
-with a little exploration, the rest uniformly from all positions that are not over.
+A batch is a function of (seed, its number) alone. A share of its positions comes from optimal play with a little
+exploration, the rest is drawn uniformly from all positions that are not over.
 """
 
 import numpy as np
@@ -9,24 +9,26 @@ import numpy as np
 from libc.math cimport exp
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
-from engine.core.dice cimport Dice, new_dice, next_roll, next_unit, next_word, roll_of
+from engine.core.dice cimport Dice, new_dice, next_below, next_unit, next_word
 from engine.core.features cimport FEATURES, NO_ROLL, feature_bytes
+from engine.core.game cimport Game, first_move, new_game, roll_dice, take_turn
 from engine.core.position cimport *
-from engine.solved.tablebase cimport (
-    Cursor, Index, Table, Tablebase, count_of, cursor_at, entry_of, fetch_entry, opening, packed_at, read_entry,
+from engine.solved.order cimport Cursor, Index, count_of, cursor_at, packed_at
+from engine.solved.table cimport (
+    ExactMoves, SolvedTable as Tablebase, Table, best_move, find_moves, read_entry, value_moves,
 )
 
 cdef enum:
     VALUE_STREAM = 3
     POLICY_STREAM = 4
-    DRAWS = 4                   # from one block
-    BEGIN = 150                 # decisions of its game, of about 167, at any of which a batch begins
-    TOGETHER = 8                # games that one thread plays side by side
+    DRAWS = 4                   # positions drawn from one block
+    BEGIN = 150                 # a batch begins at any of the first 150 decisions of a game, which has about 167
+    TOGETHER = 8                # games that one thread plays side by side, each for a batch of its own
     ROLL_SHIFT = 48             # of the roll in a packed row
 
 
-# Finding a random place in the table costs more than all the rest of a row, so a place is used several times: for
-# positions of one block, which share their squares 5 to 14. Each position is still drawn uniformly.
+# Finding a random place in the table costs more than all other work on a row, so several positions are drawn from one
+# block, where they share their squares 5 to 14. Each position is still drawn uniformly.
 ctypedef struct Drawer:
     const Table* table
     int64_t positions           # that the table holds
@@ -44,7 +46,7 @@ cdef inline Drawer new_drawer(const Table* table) noexcept nogil:
 
 
 cdef inline int64_t uniform_entry(Drawer* drawer, Dice* dice) noexcept nogil:
-    """The place of any position that is not over, each as likely; the drawer's cursor is there."""
+    """The entry of any position that is not over, each as likely; sets the drawer's cursor to it."""
     cdef Cursor* cursor = &drawer.cursor
     cdef const Index* index = drawer.table.index
     cdef uint64_t word
@@ -68,126 +70,86 @@ cdef inline int64_t uniform_entry(Drawer* drawer, Dice* dice) noexcept nogil:
     return entry
 
 
-cdef inline unsigned int nth_source(unsigned int sources, uint32_t word) noexcept nogil:
+cdef inline int random_source(unsigned int sources, uint32_t word) noexcept nogil:
     """One of the squares of a mask that is not empty, each as likely."""
-    cdef int skipped = <int> ((<uint64_t> word * popcount(sources)) >> 32)
-    while skipped:
-        sources &= sources - 1
-        skipped -= 1
-    return lowest(sources)
+    return nth_source(sources, <int> ((<uint64_t> word * popcount(sources)) >> 32))
 
 
 # A game of optimal play, at a decision (two or more legal moves).
-ctypedef struct Game:
-    Dice dice
-    Board board
-    int roll
-    unsigned int sources        # of the legal moves; what follows is by square moved from
-    int64_t[16] entries         # where the position after the move stands in the table
-    bint[16] flipped            # whether its value there is the opponent's
-    double[16] values           # the mover's win probability after the move
-    double best
+ctypedef struct ExactGame:
+    Game game
+    ExactMoves moves
 
 
-cdef void next_decision(const Table* table, Game* game) noexcept nogil:
-    """Plays on to the next decision. A game that ends is followed by another from the opening."""
-    while True:
-        game.roll = next_roll(&game.dice)
-        game.sources = legal_sources(&game.board, game.roll)
-        if game.sources & (game.sources - 1):
-            return
-        if game.sources == 0:
-            game.board = swap_sides(game.board)
-            continue
-        game.board = successor(game.board, lowest(game.sources), game.roll)
-        if is_over(&game.board):
+cdef inline void find_decision(const Table* table, ExactGame* exact) noexcept nogil:
+    """Finds the moves of a decision. None of them ends the game: a side with a choice has two pieces or more left."""
+    exact.moves.sources = exact.game.sources
+    exact.moves.roll = exact.game.roll
+    find_moves(table, &exact.game.board, &exact.moves)
+
+
+cdef void next_decision(const Table* table, ExactGame* exact) noexcept nogil:
+    """Plays on to the next decision and finds its moves. A game that ends is followed by another from the opening."""
+    cdef Game* game = &exact.game
+    roll_dice(game)
+    while not is_choice(game.sources):
+        if not take_turn(game, first_move(game.sources)):
             game.board = opening(table.pieces)
+        roll_dice(game)
+    find_decision(table, exact)
 
 
-cdef void uniform_decision(Drawer* drawer, Game* game) noexcept nogil:
-    """Any decision, by the probability of its roll."""
+cdef void uniform_decision(const Table* table, Drawer* drawer, ExactGame* exact) noexcept nogil:
+    """Draws any decision, by the probability of its roll, and finds its moves."""
+    cdef Game* game = &exact.game
     while True:
         uniform_entry(drawer, &game.dice)
         game.board = unpack(packed_at(&drawer.cursor))
-        game.roll = roll_of(next_word(&game.dice))
-        game.sources = legal_sources(&game.board, game.roll)
-        if game.sources & (game.sources - 1):
-            return
+        roll_dice(game)
+        if is_choice(game.sources):
+            break
+    find_decision(table, exact)
 
 
-cdef void find_moves(const Table* table, Game* game) noexcept nogil:
-    """Where the decision's moves lead to; the values there are on their way from memory afterwards."""
-    cdef unsigned int rest = game.sources
-    cdef int square
-    cdef Board after
-    while rest:
-        square = lowest(rest)
-        rest &= rest - 1
-        # Who has a choice has two pieces: the game is not over after it.
-        after = successor(game.board, square, game.roll)
-        game.entries[square] = entry_of(table.index, &after, &game.flipped[square])
-        fetch_entry(table, game.entries[square])
-
-
-cdef void value_moves(const Table* table, Game* game) noexcept nogil:
-    cdef unsigned int rest = game.sources
-    cdef int square
-    cdef double value
-    game.best = -1.0
-    while rest:
-        square = lowest(rest)
-        rest &= rest - 1
-        value = read_entry(table, game.entries[square], game.flipped[square])
-        if not grants_roll(square + game.roll):
-            value = 1.0 - value
-        game.values[square] = value
-        game.best = max(game.best, value)
-
-
-cdef void play_decision(Game* game, double exploration) noexcept nogil:
+cdef void play_decision(ExactGame* exact, double exploration) noexcept nogil:
     """Makes the best move of a decision, or any legal one for a share of `exploration`."""
-    cdef unsigned int sources = game.sources
-    cdef int source = lowest(sources)
-    if next_unit(&game.dice) < exploration:
-        source = nth_source(sources, next_word(&game.dice))
+    cdef Dice* dice = &exact.game.dice
+    cdef int source
+    if next_unit(dice) < exploration:
+        source = random_source(exact.moves.sources, next_word(dice))
     else:
-        while game.values[source] != game.best:
-            sources &= sources - 1
-            source = lowest(sources)
-    game.board = successor(game.board, source, game.roll)
+        source = best_move(&exact.moves)
+    take_turn(&exact.game, source)
 
 
 # Most of a game's time is spent waiting for values from memory. The games of several batches wait together.
 
-cdef void next_decisions(const Table* table, Game* games, int count) noexcept nogil:
+cdef void next_decisions(const Table* table, ExactGame* games, int count) noexcept nogil:
     """Plays on to the next decision of each game and values its moves."""
     cdef int i
     for i in range(count):
         next_decision(table, &games[i])
-        find_moves(table, &games[i])
     for i in range(count):
-        value_moves(table, &games[i])
+        value_moves(table, &games[i].moves)
 
 
-cdef void begin_anywhere(const Table* table, Game* games, int count, double exploration) noexcept nogil:
-    """Plays from the opening on to any of a game's decisions: would every batch begin there, openings were too many."""
+cdef void begin_anywhere(const Table* table, ExactGame* games, int count, double exploration) noexcept nogil:
+    """Plays from the opening on to any of a game's decisions, so that batches do not have too many openings."""
     cdef int[TOGETHER] decisions
     cdef int i, k
     for i in range(count):
-        games[i].board = opening(table.pieces)
-        decisions[i] = <int> ((<uint64_t> next_word(&games[i].dice) * BEGIN) >> 32)
+        decisions[i] = <int> next_below(&games[i].game.dice, BEGIN)
     for k in range(BEGIN):
         for i in range(count):
             if k < decisions[i]:
                 next_decision(table, &games[i])
-                find_moves(table, &games[i])
         for i in range(count):
             if k < decisions[i]:
-                value_moves(table, &games[i])
+                value_moves(table, &games[i].moves)
                 play_decision(&games[i], exploration)
 
 
-# Where rows are written: as places in the table if `entries` is not NULL, otherwise as features and targets.
+# Where rows are written: as entries of the table if `entries` is not NULL, otherwise as features and targets.
 ctypedef struct ValueRows:
     uint8_t* features
     float* targets
@@ -196,33 +158,36 @@ ctypedef struct ValueRows:
 
 cdef void put_position(const Table* table, const ValueRows* out, Py_ssize_t row, const Board* board, int64_t entry,
                        bint flipped) noexcept nogil:
+    """Writes the features of a position and its target, whose value is at `entry`."""
     feature_bytes(board, NO_ROLL, out.features + row * FEATURES)
     out.targets[row] = <float> (2 * read_entry(table, entry, flipped) - 1)
 
 
-cdef void played_rows(const Table* table, Game* games, int count, double exploration, Py_ssize_t rows,
+cdef void played_rows(const Table* table, ExactGame* games, int count, double exploration, Py_ssize_t rows,
                       Py_ssize_t batch, const ValueRows* out) noexcept nogil:
-    """The first rows of each game's batch: any successors of its decisions."""
-    cdef Game* game
-    cdef Board drawn
+    """The first rows of each game's batch: of each decision, the position after any of its moves."""
+    cdef ExactGame* exact
+    cdef Board after
     cdef Py_ssize_t row
     cdef int i, source
     begin_anywhere(table, games, count, exploration)
     for row in range(rows):
         next_decisions(table, games, count)
         for i in range(count):
-            game = &games[i]
-            source = nth_source(game.sources, next_word(&game.dice))
+            exact = &games[i]
+            source = random_source(exact.moves.sources, next_word(&exact.game.dice))
             if out.entries != NULL:
-                out.entries[i * batch + row] = <uint32_t> game.entries[source]
+                out.entries[i * batch + row] = <uint32_t> exact.moves.entries[source]
             else:
-                drawn = successor(game.board, source, game.roll)
-                put_position(table, out, i * batch + row, &drawn, game.entries[source], game.flipped[source])
-            play_decision(game, exploration)
+                after = successor(exact.game.board, source, exact.game.roll)
+                put_position(table, out, i * batch + row, &after, exact.moves.entries[source],
+                             exact.moves.flipped[source])
+            play_decision(exact, exploration)
 
 
 cdef void uniform_rows(const Table* table, Dice* dice, Py_ssize_t first, Py_ssize_t end,
                        const ValueRows* out) noexcept nogil:
+    """Rows `first` to `end`: any positions that are not over."""
     cdef Drawer drawer = new_drawer(table)
     cdef Board drawn
     cdef int64_t entry
@@ -236,14 +201,14 @@ cdef void uniform_rows(const Table* table, Dice* dice, Py_ssize_t first, Py_ssiz
             put_position(table, out, row, &drawn, entry, drawer.cursor.follows)
 
 
-cdef void value_rows(const Table* table, Game* games, int count, double exploration, Py_ssize_t played,
+cdef void value_rows(const Table* table, ExactGame* games, int count, double exploration, Py_ssize_t played,
                      Py_ssize_t batch, const ValueRows* out) noexcept nogil:
     """A batch of positions before their roll for each of the games: the first `played` from play, the rest uniform."""
     cdef int i
     if played:
         played_rows(table, games, count, exploration, played, batch, out)
     for i in range(count):
-        uniform_rows(table, &games[i].dice, i * batch + played, (i + 1) * batch, out)
+        uniform_rows(table, &games[i].game.dice, i * batch + played, (i + 1) * batch, out)
 
 
 # Where decisions are written, their inputs as packed rows if `packed` is not NULL, otherwise as features.
@@ -254,33 +219,36 @@ ctypedef struct PolicyRows:
     uint8_t* legal
 
 
-cdef void put_decision(const PolicyRows* out, Py_ssize_t row, const Game* game, double temperature) noexcept nogil:
-    """The target is a softmax over the exact values of the legal moves, by policy slot."""
+cdef void put_decision(const PolicyRows* out, Py_ssize_t row, const ExactGame* exact,
+                       double temperature) noexcept nogil:
+    """Writes a decision; its target is a softmax over the exact values of the legal moves, by policy slot."""
     cdef float* targets = out.targets + row * MAX_MOVES
     cdef uint8_t* legal = out.legal + row * MAX_MOVES
-    cdef unsigned int rest = game.sources
+    cdef const Board* board = &exact.game.board
+    cdef const ExactMoves* moves = &exact.moves
+    cdef unsigned int rest = moves.sources
     cdef double total = 0
     cdef int square, slot
     if out.packed != NULL:
-        out.packed[row] = pack(&game.board) | <uint64_t> game.roll << ROLL_SHIFT
+        out.packed[row] = pack(board) | <uint64_t> moves.roll << ROLL_SHIFT
     else:
-        feature_bytes(&game.board, game.roll, out.features + row * FEATURES)
+        feature_bytes(board, moves.roll, out.features + row * FEATURES)
     for slot in range(MAX_MOVES):
         targets[slot] = 0
         legal[slot] = 0
     while rest:
-        total += exp((game.values[lowest(rest)] - game.best) / temperature)
+        total += exp((moves.values[lowest(rest)] - moves.best) / temperature)
         rest &= rest - 1
-    rest = game.sources
+    rest = moves.sources
     while rest:
         square = lowest(rest)
         rest &= rest - 1
-        slot = policy_slot(&game.board, square)
-        targets[slot] = <float> (exp((game.values[square] - game.best) / temperature) / total)
+        slot = policy_slot(board, square)
+        targets[slot] = <float> (exp((moves.values[square] - moves.best) / temperature) / total)
         legal[slot] = 1
 
 
-cdef void policy_rows(const Table* table, Game* games, int count, double exploration, double temperature,
+cdef void policy_rows(const Table* table, ExactGame* games, int count, double exploration, double temperature,
                       Py_ssize_t played, Py_ssize_t batch, const PolicyRows* out) noexcept nogil:
     """A batch of decisions with their roll for each of the games: the first `played` from play, the rest uniform."""
     cdef Drawer[TOGETHER] drawers
@@ -297,10 +265,9 @@ cdef void policy_rows(const Table* table, Game* games, int count, double explora
         drawers[i] = new_drawer(table)
     for row in range(played, batch):
         for i in range(count):
-            uniform_decision(&drawers[i], &games[i])
-            find_moves(table, &games[i])
+            uniform_decision(table, &drawers[i], &games[i])
         for i in range(count):
-            value_moves(table, &games[i])
+            value_moves(table, &games[i].moves)
             put_decision(out, i * batch + row, &games[i], temperature)
 
 
@@ -314,12 +281,13 @@ cdef int check_batches(Tablebase table, count, batches, play_share, exploration,
     return 0
 
 
-cdef int deal(Game* games, uint64_t seed, uint64_t number, Py_ssize_t batches, uint32_t stream) noexcept nogil:
-    """The dice of as many batches from `number` on as are made together; returns how many."""
+cdef int begin_batches(const Table* table, ExactGame* games, uint64_t seed, uint64_t number, Py_ssize_t batches,
+                       uint32_t stream) noexcept nogil:
+    """The games of the batches from `number` on that are made together, at the opening; returns how many they are."""
     cdef int i
     cdef int count = <int> min(batches, <Py_ssize_t> TOGETHER)
     for i in range(count):
-        games[i].dice = new_dice(seed, number + i, stream)
+        games[i].game = new_game(opening(table.pieces), new_dice(seed, number + i, stream))
     return count
 
 
@@ -327,9 +295,9 @@ def value_batch(Tablebase table not None, Py_ssize_t count, uint64_t seed, uint6
                 double play_share=0.0, double exploration=0.1):
     """Batch `number` of a stream of positions before their roll, with exact labels.
 
-    batches: made from `number` on and put one after the other, in less time than one by one. play_share: the share that
-    comes from optimal play, as any successor of its decisions; exploration: the share of the decisions there at which
-    any legal move is played. -> (features (batches * count, 150) uint8, to be multiplied by FEATURE_SCALES; targets
+    batches: how many, from `number` on, are made together, which takes less time than one by one. play_share: the share
+    of the rows that are successors of decisions of optimal play. exploration: the share of these decisions at which any
+    legal move is played. -> (features (batches * count, 150) uint8, to be multiplied by FEATURE_SCALES; targets
     (batches * count,) float32: 2 p - 1 for the side to move).
     """
     check_batches(table, count, batches, play_share, exploration, False)
@@ -344,7 +312,7 @@ def value_batch(Tablebase table not None, Py_ssize_t count, uint64_t seed, uint6
 
 def entry_batch(Tablebase table not None, Py_ssize_t count, uint64_t seed, uint64_t number, *, Py_ssize_t batches=1,
                 double play_share=0.0, double exploration=0.1):
-    """The positions of `value_batch` as places in the table, for a device that has it -> (batches * count,) uint32."""
+    """The positions of `value_batch` as entries of the table, for a GPU that holds it -> (batches * count,) uint32."""
     check_batches(table, count, batches, play_share, exploration, False)
     entries = np.empty(batches * count, dtype=np.uint32)
     cdef uint32_t[::1] out_entries = entries
@@ -354,15 +322,15 @@ def entry_batch(Tablebase table not None, Py_ssize_t count, uint64_t seed, uint6
 
 cdef int _value_rows(Tablebase table, Py_ssize_t count, uint64_t seed, uint64_t number, Py_ssize_t batches,
                      double play_share, double exploration, ValueRows out) except -1:
-    cdef Game[TOGETHER] games
+    cdef ExactGame[TOGETHER] games
     cdef Py_ssize_t played = <Py_ssize_t> (play_share * count + 0.5)
-    cdef Py_ssize_t done = 0
+    cdef Py_ssize_t made = 0
     cdef int together
     with nogil:
-        while done < batches:
-            together = deal(games, seed, number + done, batches - done, VALUE_STREAM)
+        while made < batches:
+            together = begin_batches(&table.table, games, seed, number + made, batches - made, VALUE_STREAM)
             value_rows(&table.table, games, together, exploration, played, count, &out)
-            done += together
+            made += together
             if out.entries != NULL:
                 out.entries += together * count
             else:
@@ -393,17 +361,17 @@ def policy_batch(Tablebase table not None, Py_ssize_t count, uint64_t seed, uint
     cdef float[:, ::1] out_targets = targets
     cdef uint8_t[:, ::1] out_legal = legal.view(np.uint8)
     cdef PolicyRows out
-    cdef Game[TOGETHER] games
+    cdef ExactGame[TOGETHER] games
     cdef Py_ssize_t played = <Py_ssize_t> (play_share * count + 0.5)
-    cdef Py_ssize_t done = 0
+    cdef Py_ssize_t made = 0
     cdef int together
     with nogil:
-        while done < batches:
-            together = deal(games, seed, number + done, batches - done, POLICY_STREAM)
-            out.features = NULL if packed else &out_features[done * count, 0]
-            out.packed = &out_words[done * count] if packed else NULL
-            out.targets = &out_targets[done * count, 0]
-            out.legal = &out_legal[done * count, 0]
+        while made < batches:
+            together = begin_batches(&table.table, games, seed, number + made, batches - made, POLICY_STREAM)
+            out.features = NULL if packed else &out_features[made * count, 0]
+            out.packed = &out_words[made * count] if packed else NULL
+            out.targets = &out_targets[made * count, 0]
+            out.legal = &out_legal[made * count, 0]
             policy_rows(&table.table, games, together, exploration, temperature, played, count, &out)
-            done += together
+            made += together
     return (words.view(np.uint32).reshape(total, 2) if packed else features), targets, legal

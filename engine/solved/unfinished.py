@@ -1,15 +1,14 @@
-"""The finished layers of a table that is being solved, in a file, so that a killed solve goes on from there.
+"""The file of an unfinished solve: its finished layers, from which a solve goes on after a kill.
 
 The values stand in the order of the table behind two headers, which are written in turn. Each says how many values are
-whole, and their CRC-32; a kill can spoil only the header, and the values, that were being written, and what the other
-header speaks of stays. A thread writes while the next layer is solved.
+whole, and their CRC-32. A kill can spoil only the header and the values that were being written; the other header and
+its values stay. A thread writes while the next layer is solved.
 """
 
 import fcntl
 import os
 import threading
 import time
-import zlib
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -17,7 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from engine.solved.tablebase import CHUNK, HEADER_BYTES, PARTIAL_MAGIC, pack_header, parse_header
+from engine.solved.table import CHUNK
+from engine.solved.table_file import HEADER_BYTES, Header, checksum_of, parse_header
+
+#: At the start of the file: it never opens as a table.
+MAGIC = b"UrPart\n\0"
 
 #: Seconds of solving that a kill may cost, besides the layer under way.
 SAVE_SECONDS = 5.0
@@ -25,60 +28,61 @@ SAVE_SECONDS = 5.0
 _SLOTS = (0, HEADER_BYTES // 2)
 
 
-class Layers:
-    """The file of one solve. It is made when there is something to write."""
+class UnfinishedSolve:
+    """The file of one solve. It is created when the first layers are written."""
 
     def __init__(self, path: Path, pieces: int, tolerance: float, say: Callable[[str], object] | None = None):
-        """say: called with one line for whatever a person should know."""
+        """say: called with each line that a person should read."""
         self.path, self._pieces, self._tolerance = path, pieces, tolerance
         self._say = say or (lambda text: None)
         self._descriptor: int | None = None
         self._slot = 0  # of the next header
         self._count = 0  # values that are whole
-        self._checksum = 0  # theirs
+        self._checksum = 0  # of these values
         self._last = time.monotonic()
         self._thread: threading.Thread | None = None
         self._broken = False  # nothing more is written
         self._foreign = False  # another solve is at work in the file
 
     def read(self, values: np.ndarray, ends: Sequence[int]) -> tuple[int, float]:
-        """Put the finished layers into `values` -> (how many, their residual); (0, 0.0) without a file of use.
+        """Put the finished layers into `values` -> (their number, their residual); (0, 0.0) without a usable file.
 
         ends: how many values the first 0, 1, 2 ... layers have.
         """
         try:
             with self.path.open("rb") as file:
                 heads = file.read(HEADER_BYTES)
-                found = sorted(self._headers(heads, ends), reverse=True)
-                for rank, (count, residual, checksum, slot) in enumerate(found):
+                headers = sorted(self._headers(heads, ends), reverse=True)
+                for rank, (count, residual, checksum, slot) in enumerate(headers):
                     file.seek(HEADER_BYTES)
                     part = values[:count].view(np.uint8)
-                    if file.readinto(part.data) == len(part) and _crc(values[:count]) == checksum:
-                        self._count, self._checksum, self._slot = count, checksum, 1 - slot
-                        done = ends.index(count)
-                        damaged = "the newest ones are damaged; " if rank else ""
-                        self._say(f"{damaged}going on from {done} of {len(ends) - 1} layers in {self.path}")
-                        return done, residual
-                if found:
+                    if file.readinto(part.data) < len(part) or checksum_of(values[:count]) != checksum:
+                        continue
+                    self._count, self._checksum, self._slot = count, checksum, 1 - slot
+                    layers = ends.index(count)
+                    damaged = "the newest ones are damaged; " if rank else ""
+                    self._say(f"{damaged}going on from {layers} of {len(ends) - 1} layers in {self.path}")
+                    return layers, residual
+                if headers:
                     self._say(f"{self.path} is damaged: solving afresh")
-        except OSError:  # none, or it can't be read
+        except OSError:  # no such file, or an unreadable one
             pass
         return 0, 0.0
 
     def _headers(self, heads: bytes, ends: Sequence[int]) -> list[tuple[int, float, int, int]]:
-        """The headers of this very solve -> (values, residual, checksum, slot) of each."""
-        found = []
+        """The headers of this very solve -> (number of values, residual, checksum, slot) of each."""
+        headers = []
         for slot, start in enumerate(_SLOTS):
             with suppress(ValueError):
-                pieces, _, count, tolerance, residual, checksum = parse_header(self.path, heads[start:], PARTIAL_MAGIC)
-                if (pieces, tolerance) == (self._pieces, self._tolerance) and count in ends:
-                    found.append((count, residual, checksum, slot))
-        return found
+                header = parse_header(self.path, heads[start:], MAGIC)
+                if (header.pieces, header.tolerance) == (self._pieces, self._tolerance) and header.length in ends:
+                    headers.append((header.length, header.residual, header.checksum, slot))
+        return headers
 
     def keep(self, values: np.ndarray, residual: float, *, now: bool = False) -> None:
-        """Write the finished layers, `values`, if that was last done long ago, or `now`. They may not change any more.
+        """Write the finished layers, `values`, if the last write is SAVE_SECONDS old, or `now`.
 
-        An error is said once, and nothing more is written: the solve itself goes on.
+        `values` may not change any more. An error is reported once, and nothing more is written: the solve goes on.
         """
         if self._broken or len(values) == self._count:
             return
@@ -93,17 +97,17 @@ class Layers:
             self._wait()
 
     def remove(self) -> None:
-        """Delete the file: the solve is done."""
+        """Delete the file: the game is solved."""
         self._wait()
         if not self._foreign:
-            with suppress(OSError):  # as where it is another solve's
+            with suppress(OSError):  # such as the lock of another solve
                 if self._descriptor is None and self.path.exists():
                     self._open()
                 self.path.unlink(missing_ok=True)
         self.close()
 
     def close(self) -> None:
-        """Wait for what is being written, and close the file."""
+        """Wait for the thread that writes, and close the file."""
         self._wait()
         if self._descriptor is not None:
             os.close(self._descriptor)
@@ -118,12 +122,12 @@ class Layers:
             if self._descriptor is None:
                 self._open()
             for first in range(self._count, len(values), CHUNK):
-                part = values[first : min(first + CHUNK, len(values))].view(np.uint8)
-                self._put(part.data, HEADER_BYTES + 8 * first)
-                self._checksum = zlib.crc32(part, self._checksum)
+                part = values[first : min(first + CHUNK, len(values))]
+                self._put(part.view(np.uint8).data, HEADER_BYTES + 8 * first)
+                self._checksum = checksum_of(part, self._checksum)
             os.fsync(self._file)
-            header = pack_header(PARTIAL_MAGIC, self._pieces, len(values), self._tolerance, residual, self._checksum)
-            self._put(memoryview(header), _SLOTS[self._slot])
+            header = Header(self._pieces, "float64", len(values), self._tolerance, residual, self._checksum)
+            self._put(memoryview(header.pack(MAGIC)), _SLOTS[self._slot])
             os.fsync(self._file)
             self._slot, self._count = 1 - self._slot, len(values)
         except BlockingIOError:
@@ -135,7 +139,7 @@ class Layers:
             self._cut()
 
     def _cut(self) -> None:
-        """Give back the room of what could not be written whole."""
+        """Free the room of the layers that could not be written whole."""
         with suppress(OSError):
             if self._count:
                 os.ftruncate(self._file, HEADER_BYTES + 8 * self._count)
@@ -158,10 +162,3 @@ class Layers:
         while len(data):
             written = os.pwrite(self._file, data, offset)
             data, offset = data[written:], offset + written
-
-
-def _crc(values: np.ndarray) -> int:
-    checksum = 0
-    for first in range(0, len(values), CHUNK):
-        checksum = zlib.crc32(values[first : first + CHUNK].view(np.uint8), checksum)
-    return checksum

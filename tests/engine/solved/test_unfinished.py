@@ -9,9 +9,10 @@ import sys
 import numpy as np
 import pytest
 
-from engine.solved import partial, tablebase
-from engine.solved.partial import Layers
-from engine.solved.tablebase import HEADER_BYTES, Tablebase
+from engine.solved import table_file, unfinished
+from engine.solved.table_file import HEADER_BYTES
+from engine.solved.tablebase import Tablebase
+from engine.solved.unfinished import UnfinishedSolve
 
 ENDS = [0, 10, 30, 60]
 VALUES = np.linspace(0, 1, 60)
@@ -19,11 +20,11 @@ VALUES = np.linspace(0, 1, 60)
 
 @pytest.fixture(autouse=True)
 def _at_once(monkeypatch):
-    monkeypatch.setattr(partial, "SAVE_SECONDS", 0.0)
+    monkeypatch.setattr(unfinished, "SAVE_SECONDS", 0.0)
 
 
 def layers(path, said=None):
-    return Layers(path, 3, 1e-12, (said if said is not None else []).append)
+    return UnfinishedSolve(path, 3, 1e-12, (said if said is not None else []).append)
 
 
 def keep(path, *counts):
@@ -90,8 +91,8 @@ def test_damage_costs_the_newest_layers_only(tmp_path, spoilt):
 def test_layers_of_another_solve_are_not_used(tmp_path):
     path = tmp_path / "solve.partial"
     keep(path, 10)
-    assert Layers(path, 3, 1e-9).read(np.zeros(60), ENDS) == (0, 0.0)
-    assert Layers(path, 4, 1e-12).read(np.zeros(60), ENDS) == (0, 0.0)
+    assert UnfinishedSolve(path, 3, 1e-9).read(np.zeros(60), ENDS) == (0, 0.0)
+    assert UnfinishedSolve(path, 4, 1e-12).read(np.zeros(60), ENDS) == (0, 0.0)
 
 
 def test_two_solves_at_once_do_not_mix(tmp_path):
@@ -151,7 +152,7 @@ def test_a_full_disk_keeps_the_layers_that_are_whole(tmp_path, monkeypatch):
 
 def test_the_layers_make_room_for_the_table(tmp_path, monkeypatch):
     checkpoint, tried = tmp_path / "solve.partial", []
-    atomic = tablebase.atomic_file
+    atomic = table_file.atomic_file
 
     def full_as_long_as_the_layers_are_there(path):
         tried.append(path)
@@ -159,7 +160,7 @@ def test_the_layers_make_room_for_the_table(tmp_path, monkeypatch):
             raise OSError(28, "No space left on device", str(path))
         return atomic(path)
 
-    monkeypatch.setattr(tablebase, "atomic_file", full_as_long_as_the_layers_are_there)
+    monkeypatch.setattr(table_file, "atomic_file", full_as_long_as_the_layers_are_there)
     Tablebase.solve(2, workers=1, checkpoint=checkpoint, output=tmp_path / "table")
     assert len(tried) == 2
     assert Tablebase.open(tmp_path / "table").pieces == 2
@@ -168,10 +169,9 @@ def test_the_layers_make_room_for_the_table(tmp_path, monkeypatch):
 
 KILLED = """
 import os, sys, signal
-from engine.solved import partial
-from engine.solved import tablebase
+from engine.solved import unfinished
 from engine.solved.tablebase import Tablebase
-partial.SAVE_SECONDS = 0.0
+unfinished.SAVE_SECONDS = 0.0
 path, layers = sys.argv[1], int(sys.argv[2])
 def progress(state):
     if state.layers_done == layers:

@@ -7,7 +7,7 @@ import pytest
 from batches import batch_arrays
 
 from engine import Position, Tablebase, extract_features_bytes, selfplay
-from engine.games.teacher import entry_batch, policy_batch, value_batch
+from engine.games.exact_rows import entry_batch, policy_batch, value_batch
 from mlx_train.config import resolve
 from mlx_train.data.exact import ExactSource
 from mlx_train.data.labels import Labels

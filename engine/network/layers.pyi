@@ -1,0 +1,2 @@
+MOST_LAYERS: int
+LARGEST_WIDTH: int

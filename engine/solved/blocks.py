@@ -1,0 +1,53 @@
+"""The blocks of a table as arrays, for kernels that run on a GPU."""
+
+import numpy as np
+
+from engine.solved.order import FAR_BITS, index_tables, layers_of
+from engine.solved.table import CHUNK, SolvedTable
+
+#: Pieces on the far squares (5 to 14), by far mask.
+PIECES_ON = np.array([squares.bit_count() for squares in range(1 << FAR_BITS)])
+
+
+def blocks_of(blocks: np.ndarray, leader: int, follower: int) -> np.ndarray:
+    """The blocks of `index_tables` that `leader` and `follower` pieces can occupy."""
+    return blocks[(PIECES_ON[blocks & 0xFFFF] <= leader) & (PIECES_ON[blocks >> 16] <= follower)]
+
+
+def _turns(pieces: int) -> list[tuple[int, int, int]]:
+    """(leader, follower, whether the follower is to move) of each part of a table, in its order."""
+    return [(p, q, turn) for p, q in layers_of(pieces) for turn in range(1 + (p < q))]
+
+
+def block_table(pieces: int) -> tuple[np.ndarray, np.ndarray]:
+    """Each block of a table, in its order -> two arrays of uint32.
+
+    Where the block begins; and what it is, in bits: the far masks of the leader (10) and of the follower (10), pieces
+    left of the leader (3) and of the follower (3), whether the follower is to move (1).
+    """
+    index = index_tables()
+    starts, blocks = [], []
+    for p, q, turn in _turns(pieces):
+        both = blocks_of(index["blocks"], p, q)
+        leader, follower = both & 0xFFFF, both >> 16
+        key = index["leader_key"][leader % len(index["leader_key"])] + index["follower_key"][follower]
+        first = index["start"][p, q] + turn * index["size"][p, q] + index["slab"][p, q][leader]
+        starts.append(first + index["prefix"][p - PIECES_ON[leader]] * index["block"][q][key].astype(np.int64))
+        blocks.append(leader | follower << FAR_BITS | (p | q << 3 | turn << 6) << 2 * FAR_BITS)
+    return np.concatenate(starts).astype(np.uint32), np.concatenate(blocks).astype(np.uint32)
+
+
+def labels(table: SolvedTable) -> np.ndarray:
+    """2 p - 1 of every position of a table, in its order: float32, p being the win probability of the side to move."""
+    index = index_tables()
+    labels = np.empty(table.count, dtype=np.float32)
+    for p, q, turn in _turns(table.pieces):
+        begin = int(index["start"][p, q] + turn * index["size"][p, q])
+        end = begin + int(index["size"][p, q])
+        for first in range(begin, end, CHUNK):
+            part = slice(first, min(first + CHUNK, end))
+            values = table.array[part].astype(np.float64)
+            if table.dtype == "uint16":
+                values /= 65535.0
+            labels[part] = 2 * (1 - values if turn else values) - 1
+    return labels

@@ -1,0 +1,144 @@
+# A table of the solved game in memory, and the look-up that every kernel shares.
+
+from libc.stdint cimport int64_t, uint16_t
+
+from engine.core.position cimport (
+    BORNE_OFF,
+    NO_MOVE,
+    PIECES,
+    Board,
+    grants_roll,
+    is_over,
+    legal_sources,
+    lowest,
+    successor,
+)
+from engine.solved.order cimport Index, entry_of
+
+
+cdef enum:
+    FLOAT64 = 0                 # of 8 >> dtype bytes
+    FLOAT32 = 1
+    UINT16 = 2                  # round(65535 * probability)
+
+
+ctypedef struct Table:
+    const void* values
+    int dtype                   # FLOAT64, FLOAT32 or UINT16
+    int pieces                  # neither side may have more left than this
+    const Index* index
+
+
+cdef extern from *:
+    """
+    #define ur_prefetch(at) __builtin_prefetch(at)
+    """
+    void prefetch "ur_prefetch"(const void* at) noexcept nogil
+
+
+cdef inline void fetch_entry(const Table* table, int64_t entry) noexcept nogil:
+    """Asks memory for a value that `read_entry` will read."""
+    prefetch(<const char*> table.values + (entry << (3 - table.dtype)))
+
+
+cdef inline double read_entry(const Table* table, int64_t entry, bint flipped) noexcept nogil:
+    cdef double value
+    if table.dtype == FLOAT64:
+        value = (<const double*> table.values)[entry]
+    elif table.dtype == FLOAT32:
+        value = (<const float*> table.values)[entry]
+    else:
+        value = (<const uint16_t*> table.values)[entry] / 65535.0
+    return 1.0 - value if flipped else value
+
+
+cdef inline double lookup(const Table* table, const Board* board) noexcept nogil:
+    """The probability that the side to move wins, before it rolls. The table must hold the position."""
+    cdef bint flipped
+    cdef int64_t entry
+    if board.own_off == PIECES:
+        return 1.0
+    if board.opp_off == PIECES:
+        return 0.0
+    entry = entry_of(table.index, board, &flipped)
+    return read_entry(table, entry, flipped)
+
+
+cdef inline bint holds(const Table* table, const Board* board) noexcept nogil:
+    """Whether the table has the position: neither side has more pieces left than it knows."""
+    return board.own_off + table.pieces >= PIECES and board.opp_off + table.pieces >= PIECES
+
+
+# The legal moves of a roll with their values, both by square moved from.
+ctypedef struct ExactMoves:
+    unsigned int sources        # of the legal moves, as a mask
+    int roll
+    int64_t[16] entries         # of the position after the move
+    bint[16] flipped            # whether its value there is the opponent's
+    double[16] values           # the mover's win probability after the move
+    double best                 # the highest of them
+
+
+cdef inline void find_moves(const Table* table, const Board* board, ExactMoves* moves) noexcept nogil:
+    """Finds the entries of the moves, none of which may end the game, and asks memory for their values."""
+    cdef unsigned int rest = moves.sources
+    cdef int square
+    cdef Board after
+    while rest:
+        square = lowest(rest)
+        rest &= rest - 1
+        after = successor(board[0], square, moves.roll)
+        moves.entries[square] = entry_of(table.index, &after, &moves.flipped[square])
+        fetch_entry(table, moves.entries[square])
+
+
+cdef inline void value_moves(const Table* table, ExactMoves* moves) noexcept nogil:
+    """Reads the values of the moves that `find_moves` found."""
+    cdef unsigned int rest = moves.sources
+    cdef int square
+    cdef double value
+    moves.best = -1.0
+    while rest:
+        square = lowest(rest)
+        rest &= rest - 1
+        value = read_entry(table, moves.entries[square], moves.flipped[square])
+        if not grants_roll(square + moves.roll):
+            value = 1.0 - value
+        moves.values[square] = value
+        if value > moves.best:
+            moves.best = value
+
+
+cdef inline int best_move(const ExactMoves* moves) noexcept nogil:
+    """The square of the best move, the lowest among equals; there must be a legal move."""
+    cdef unsigned int sources = moves.sources
+    while moves.values[lowest(sources)] != moves.best:
+        sources &= sources - 1
+    return lowest(sources)
+
+
+cdef inline void exact_moves(const Table* table, const Board* board, int roll, ExactMoves* moves) noexcept nogil:
+    """The legal moves of a roll, none if the game is over, with their values; `best` is -1 if there is none."""
+    moves.roll = roll
+    moves.sources = 0 if is_over(board) else legal_sources(board, roll)
+    if board.own_off == PIECES - 1 and moves.sources >> (BORNE_OFF - roll) & 1:     # the last piece, so no other move
+        moves.values[BORNE_OFF - roll] = moves.best = 1.0
+        return
+    find_moves(table, board, moves)
+    value_moves(table, moves)
+
+
+cdef inline int best_source(const Table* table, const Board* board, int roll) noexcept nogil:
+    """The square of the best move, the lowest among equals; NO_MOVE when the turn passes."""
+    cdef ExactMoves moves
+    exact_moves(table, board, roll, &moves)
+    return best_move(&moves) if moves.sources else NO_MOVE
+
+
+cdef class SolvedTable:
+    cdef Table table
+    cdef readonly object array              # the values in the table's order; `table` points into it
+    cdef readonly double tolerance          # the tolerance of the solve; 0 for the floor of float64, NaN if unknown
+    cdef readonly double residual           # the largest change of a win probability in a layer's last sweep
+
+    cdef int check(self, const Board* board) except -1

@@ -1,0 +1,155 @@
+"""The exact solution of the game: every position's win probability under optimal play."""
+
+import math
+import os
+import sys
+from collections.abc import Callable
+from os import PathLike
+from pathlib import Path
+from typing import Any, Literal
+
+from numpy.typing import NDArray
+
+from engine.machine.cores import worker_count
+from engine.solved import rgu, solving, statistics, table_file, verification
+from engine.solved.solving import Progress, check_pieces, check_tolerance
+from engine.solved.table import DTYPES, ROUNDING, SolvedTable
+from engine.solved.verification import Verification
+
+
+def default_path(pieces: int = 7) -> Path:
+    """Where the table of so many pieces is kept: in `UR_CACHE`, or the user's cache folder."""
+    check_pieces(pieces)
+    if os.environ.get("UR_CACHE"):
+        folder = Path(os.environ["UR_CACHE"])
+    elif sys.platform == "darwin":
+        folder = Path.home() / "Library/Caches/mlx-ur"
+    else:
+        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mlx-ur"
+    return folder / f"finkel-{pieces}.table"
+
+
+class Tablebase(SolvedTable):
+    """The win probability of every position with at most `pieces` pieces left a side.
+
+    Made by `solve`, `open` or `from_rgu`. Look-ups are safe from any number of threads.
+    """
+
+    __slots__ = ()
+
+    @classmethod
+    def solve(
+        cls,
+        pieces: int = 7,
+        tolerance: float | Literal["floor"] = 1e-12,
+        workers: int | None = None,
+        progress: Callable[[Progress], object] | None = None,
+        checkpoint: str | PathLike[str] | None = None,
+        output: str | PathLike[str] | None = None,
+        say: Callable[[str], object] | None = None,
+        guess: NDArray[Any] | None = None,
+    ) -> "Tablebase":
+        """Solve the game with so many pieces a side.
+
+        Args:
+            pieces: 1 to 7.
+            tolerance: between 0 and 1. A layer is finished when no win probability changes by more in a sweep, or
+                when float64 goes no further; "floor" always goes on until then.
+            workers: threads; by default one for each performance core. The result does not depend on it.
+            progress: called with a `Progress` after each layer.
+            checkpoint: the file that keeps the finished layers, written every few seconds and on Ctrl-C, from
+                which the next call with the same arguments goes on; by default beside `default_path(pieces)`.
+            output: where to save the table before the checkpoint is deleted.
+            say: called with one line where a solve goes on from a checkpoint, or where a checkpoint is unusable.
+            guess: one probability for each position in the table's order, as first values. The better they are, the
+                fewer sweeps; the result differs from the result without them by about the tolerance.
+
+        Raises:
+            ValueError: pieces, tolerance or workers out of range; a guess of another size, or of no probabilities.
+            KeyboardInterrupt: after the finished layers have been written.
+        """
+        check_pieces(pieces)
+        limit = check_tolerance(tolerance)
+        workers = worker_count(workers)
+        if checkpoint is None:
+            default = default_path(pieces)
+            checkpoint = default.with_name(f"{default.stem}-{tolerance}.partial")
+        saved = None if output is None else Path(output)
+        values, residual = solving.solve(pieces, limit, workers, Path(checkpoint), progress, saved, say, guess)
+        return cls.wrap(values, pieces, limit, residual)
+
+    @classmethod
+    def open(cls, path: str | PathLike[str], check: bool = True) -> "Tablebase":
+        """The table in a file, mapped into memory.
+
+        The header and the size are always checked. `check=False` leaves out the checksum of the values, which
+        reads the whole file once.
+
+        Raises:
+            ValueError: not a table, or one that is damaged, truncated, or of another version or rule set.
+            OSError: the file can't be read.
+        """
+        header, values = table_file.read(Path(path), check)
+        return cls.wrap(values, header.pieces, header.tolerance, header.residual)
+
+    def save(self, path: str | PathLike[str], dtype: str = "float64") -> None:
+        """Write the table as float64, float32 or uint16 (round(65535 * probability)).
+
+        The file appears under its name only when it is complete. Values that were coarser than `dtype` stay so: the
+        error of their rounding goes into the file's tolerance.
+
+        Raises:
+            ValueError: another dtype.
+            OSError: the file can't be written; nothing is left behind.
+        """
+        if dtype not in DTYPES:
+            raise ValueError(f"dtype must be one of {', '.join(DTYPES)}, not {dtype!r}")
+        tolerance = self.tolerance
+        if ROUNDING[self.dtype] > ROUNDING[dtype]:
+            tolerance = self.bellman_limit()
+        header = table_file.Header(self.pieces, dtype, self.count, tolerance, self.residual, 0)
+        table_file.write(Path(path), header, self.array)
+
+    def to_rgu(self, path: str | PathLike[str], value_type: str = "percent16") -> None:
+        """Write the published format: "percent16", "f32" or "f64" percentages.
+
+        Raises:
+            ValueError: another value type.
+            OSError: the file can't be written; nothing is left behind.
+        """
+        rgu.write(self, path, value_type)
+
+    @classmethod
+    def from_rgu(cls, path: str | PathLike[str]) -> "Tablebase":
+        """The table of a published map, in the dtype that the map has; its tolerance is unknown (NaN).
+
+        Raises:
+            ValueError: no map, or one that is damaged, truncated, or of another version or rule set.
+            OSError: the file can't be read.
+        """
+        values, pieces, residual = rgu.read(path)
+        return cls.wrap(values, pieces, math.nan, residual)
+
+    def verify(
+        self,
+        workers: int | None = None,
+        limit: float | None = None,
+        progress: Callable[[int, int], object] | None = None,
+    ) -> Verification:
+        """Apply the Bellman equation to every position -> `Verification`.
+
+        Independent of the solver. `limit` is the residual up to which the table passes: by default the tolerance of
+        its solve, and the rounding of its dtype. `progress` is called now and then with the number of positions
+        checked, and of all.
+        """
+        return verification.verify(self, workers, limit, progress)
+
+    def statistics(
+        self, workers: int | None = None, progress: Callable[[int, int], object] | None = None
+    ) -> dict[str, Any]:
+        """The solved game in figures -> a dict that JSON can hold; docs/tablebase.md defines them.
+
+        Every position is read twice; `progress` is called now and then with how many were read, and the number of all
+        readings.
+        """
+        return statistics.statistics(self, workers, progress)
