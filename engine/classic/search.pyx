@@ -6,13 +6,11 @@ mover's squares, on whether it has a piece in hand, and on the opponent's pieces
 the same moves and the same values, bit for bit.
 """
 
-from array import array
-
 from engine.core.dice cimport ways
 from engine.classic.evaluation cimport evaluate, load_weights, move_gain
 from engine.core.position cimport *
 from engine.classic.search cimport *
-
+from array import array
 from engine.classic.evaluation import PRESETS
 
 

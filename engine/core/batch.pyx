@@ -1,11 +1,8 @@
 """Legal moves of many positions at once: their successors and policy slots."""
 
-import numpy as np
-
 from libc.stdint cimport uint8_t, uint64_t
-
 from engine.core.position cimport *
-
+import numpy as np
 from engine.core.features import check_rows
 
 

@@ -6,13 +6,10 @@
 make were it its turn now; probabilities are over the sixteen outcomes of the dice.
 """
 
-import numpy as np
-
 from engine.core.features cimport *
 from engine.core.position cimport *
-
 from libc.stdint cimport uint64_t
-
+import numpy as np
 from engine.core.position import SAFE, SHARED
 
 #: Version of the table below: networks trained on one feature set refuse to play on another.

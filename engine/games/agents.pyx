@@ -13,10 +13,6 @@
     perfect:FILE        the best move by another table
 """
 
-import difflib
-import os
-from pathlib import Path
-
 from engine.games.agents cimport *
 from engine.core.dice cimport CHOICES, new_dice, next_below
 from engine.network.layers cimport policy_moves
@@ -25,7 +21,9 @@ from engine.network.network cimport Network
 from engine.core.position cimport *
 from engine.classic.search cimport Moves, Search, Searcher, best_index, search_moves
 from engine.solved.table cimport SolvedTable as Tablebase, Table, best_source
-
+import difflib
+import os
+from pathlib import Path
 from engine.network.shipped import MANIFEST, is_weights_path, shipped_models, weights_files
 from engine.solved.tablebase import default_path
 

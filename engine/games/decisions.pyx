@@ -1,16 +1,13 @@
 """Games of a search or of perfect play against itself, with a record of every decision."""
 
-import numpy as np
-
 from libc.math cimport NAN
 from libc.stdint cimport int8_t, int64_t, uint8_t, uint32_t, uint64_t
-
 from engine.classic.search cimport Moves, Search, Searcher, best_index, search_moves
 from engine.core.dice cimport CHOICES, PLAYOUTS, ROLLS, Dice, new_dice, next_unit
 from engine.core.game cimport STOP, Game, first_move, new_game, play
 from engine.core.position cimport *
 from engine.solved.table cimport ExactMoves, SolvedTable as Tablebase, Table, exact_moves
-
+import numpy as np
 from engine.games.chunks import Interrupted, check_games, in_chunks
 
 cdef enum:

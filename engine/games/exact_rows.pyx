@@ -4,11 +4,8 @@ A batch is a function of (seed, its number) alone. A share of its positions come
 exploration, the rest is drawn uniformly from all positions that are not over.
 """
 
-import numpy as np
-
 from libc.math cimport exp
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
-
 from engine.core.dice cimport Dice, new_dice, next_below, next_unit, next_word
 from engine.core.features cimport FEATURES, NO_ROLL, feature_bytes
 from engine.core.game cimport Game, first_move, new_game, roll_dice, take_turn
@@ -17,6 +14,7 @@ from engine.solved.order cimport Cursor, Index, count_of, cursor_at, packed_at
 from engine.solved.table cimport (
     ExactMoves, SolvedTable as Tablebase, Table, best_move, find_moves, read_entry, value_moves,
 )
+import numpy as np
 
 cdef enum:
     VALUE_STREAM = 3

@@ -1,16 +1,12 @@
 """Games of one agent against another."""
 
-from typing import NamedTuple
-
-import numpy as np
-
 from libc.stdint cimport uint64_t
-
 from engine.core.dice cimport CHOICES, ROLLS, Dice, new_dice
 from engine.core.game cimport Game, new_game, play
 from engine.core.position cimport NO_MOVE, PIECES, Board, opening
 from engine.games.agents cimport Agent, Chooser, choose
-
+from typing import NamedTuple
+import numpy as np
 from engine.games.chunks import Interrupted, check_games, in_chunks
 
 

@@ -1,13 +1,10 @@
 """Random games."""
 
-from typing import NamedTuple
-
 from libc.stdint cimport int64_t, uint64_t
-
 from engine.core.dice cimport ROLLS, new_dice
 from engine.core.game cimport Game, new_game, play
 from engine.core.position cimport NO_MOVE, PIECES, nth_source, opening, popcount
-
+from typing import NamedTuple
 from engine.games.chunks import Interrupted, check_games, in_chunks
 
 _CHUNK = 4096                   # games that a worker takes at a time

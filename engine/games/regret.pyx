@@ -1,18 +1,14 @@
 """The choices of an agent, and how much win probability they give away by the exact solution."""
 
-import time
-from typing import NamedTuple
-
-import numpy as np
-
 from libc.stdint cimport int8_t, uint8_t, uint64_t
-
 from engine.core.dice cimport CHOICES, ROLLS, Dice, new_dice
 from engine.core.game cimport Game, first_move, new_game, play
 from engine.core.position cimport *
 from engine.games.agents cimport Agent, Chooser, choose
 from engine.solved.table cimport ExactMoves, SolvedTable as Tablebase, Table, best_source, exact_moves, holds
-
+import time
+from typing import NamedTuple
+import numpy as np
 from engine.games.chunks import Interrupted, check_games, in_chunks
 
 _CHUNK = 128                    # decisions that a worker takes at a time

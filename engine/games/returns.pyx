@@ -14,16 +14,14 @@ A move played for exploration that is not the best cuts the trace (Watkins, 1989
 A game is a function of the network, the seed and its number.
 """
 
-import numpy as np
-
 from libc.stdint cimport uint64_t
-
 from engine.core.dice cimport CHOICES, OUTCOMES, ROLLS, Dice, new_dice, next_below, next_unit, ways
 from engine.core.game cimport STOP, Game, new_game, play
 from engine.network.layers cimport Net
 from engine.network.lookahead cimport MAX_LOOKAHEAD, chance_value, network_moves
 from engine.network.network cimport Network
 from engine.core.position cimport *
+import numpy as np
 
 cdef enum:
     MAX_TURNS = 2000            # a longer game is stopped; a game of two good players takes 210

@@ -1,14 +1,11 @@
 """Decisions drawn from the games of an agent against itself."""
 
-import numpy as np
-
 from libc.stdint cimport uint8_t, uint64_t
-
 from engine.core.dice cimport CHOICES, ROLLS, Dice, new_dice
 from engine.core.game cimport STOP, Game, first_move, new_game, play
 from engine.core.position cimport PIECES, Board, is_choice, opening, pack
 from engine.games.agents cimport Agent, Chooser, choose
-
+import numpy as np
 from engine.games.chunks import check_games
 
 

@@ -51,10 +51,10 @@ def run_parallel(
 ) -> list[T]:
     """Run `task(0)` to `task(workers - 1)` in threads on the performance cores; results in order.
 
-    The tasks release the GIL for their work; the caller's own placement is left alone. On Ctrl-C, or when a
-    task has failed, `on_interrupt` is called once: it sets whatever flag makes the tasks end early. They are
-    waited for in either case, and then KeyboardInterrupt or the first failure is raised. A second Ctrl-C
-    stops the waiting. `on_poll` is called every POLL_SECONDS, in the caller's thread.
+    The tasks release the GIL for their work; the caller's own placement stays as it is. On Ctrl-C, or when a task has
+    failed, `on_interrupt` is called once: it sets the flag that makes the tasks end early. The caller then waits for
+    the tasks, and KeyboardInterrupt or the first failure is raised. A second Ctrl-C stops the waiting. `on_poll` is
+    called every POLL_SECONDS, in the caller's thread.
     """
     workers = worker_count(workers)
     cores = detect() if cores is None else cores
@@ -63,9 +63,8 @@ def run_parallel(
     begun: list[int] = []
     ended: list[int] = []
     stopping = False
-    # Ctrl-C may come between any two steps of the main thread. A SimpleQueue bears that and serves as a bell.
-    # Locks held in Python code do not (Condition, futures), nor does Thread.join: until Python 3.12, one that
-    # is interrupted takes the thread for ended.
+    # Ctrl-C may come between any two steps of the main thread. A SimpleQueue survives it. Locks of Python code
+    # (Condition, futures) do not, nor does Thread.join: before 3.12 an interrupted join takes a thread for ended.
     bell: SimpleQueue[None] = SimpleQueue()
 
     def work(index: int) -> None:

@@ -2,7 +2,6 @@
 
 from libc.math cimport exp, expf, tanh
 from libc.stdint cimport uint8_t
-
 from engine.core.features cimport FEATURES, NO_ROLL, feature_bytes, feature_floats
 from engine.core.position cimport PIECES, is_over, legal_sources, lowest, policy_slot
 from engine.network.layers cimport *

@@ -7,7 +7,6 @@ filter leaves moves out of the deeper search that look clearly worse.
 
 from libc.stdint cimport uint64_t
 from libc.string cimport memset
-
 from engine.core.dice cimport ways
 from engine.core.position cimport *
 from engine.network.layers cimport win_probabilities, win_probability

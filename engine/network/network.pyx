@@ -1,15 +1,12 @@
 """The networks of a weights file, ready to play."""
 
-import numpy as np
-
 from libc.stdint cimport uint8_t, uint64_t
-
 from engine.core.features cimport FEATURES, feature_scales
 from engine.core.position cimport *
 from engine.network.layers cimport LANES, RELU, SILU, Net, lay_out, policy_moves, storage_size, win_probability
 from engine.network.lookahead cimport MAX_LOOKAHEAD, chance_value, network_moves
 from engine.network.quantized_layers cimport QuantizedLayers
-
+import numpy as np
 from engine.core.features import FEATURE_SET, check_rows
 from engine.network import quantized
 from engine.network.document import POLICY_OUTPUTS, VALUE_SCALE, read_document

@@ -1,9 +1,7 @@
 """The layers of a quantised network, padded as the forward pass in quantized.h reads them."""
 
-import numpy as np
-
 from libc.stdint cimport int8_t, int32_t
-
+import numpy as np
 from engine.core.features import FEATURE_SCALES
 from engine.network.quantized import padded
 

@@ -1,15 +1,12 @@
 """The positions that occur when both sides play the best moves."""
 
-import numpy as np
-
 from libc.stdint cimport int64_t, uint8_t, uint64_t
-
 from engine.core.position cimport *
 from engine.machine.atomics cimport add, get, replace
 from engine.solved.order cimport INDEX, Cursor, cursor_at, end_of_layer, entry_of, packed_at
 from engine.solved.sweeps cimport Tickets
 from engine.solved.table cimport SolvedTable, Table, best_source
-
+import numpy as np
 from engine.machine.cores import run_parallel
 
 

@@ -4,20 +4,16 @@ A key describes a position with light to move: dark's private squares, the rank 
 dark's hand, light's hand, from the low bits up. The values are percentages, in the order of the keys.
 """
 
+from libc.math cimport floor
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from engine.core.position cimport *
+from engine.solved.order cimport LANE_START, count_of, entry_of, lane_of
+from engine.solved.table cimport FLOAT32, FLOAT64, SolvedTable, Table
 import json
 import math
 import struct
 from pathlib import Path
-
 import numpy as np
-
-from libc.math cimport floor
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-
-from engine.core.position cimport *
-from engine.solved.order cimport LANE_START, count_of, entry_of, lane_of
-from engine.solved.table cimport FLOAT32, FLOAT64, SolvedTable, Table
-
 from engine.machine.files import atomic_file
 
 VALUE_TYPES = {"percent16": ">u2", "f32": ">f4", "f64": ">f8"}

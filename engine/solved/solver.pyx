@@ -1,9 +1,6 @@
 """Solves the game, layer by layer: what a sweep does in a slab."""
 
-import numpy as np
-
 from libc.stdint cimport int64_t, uint16_t, uint32_t
-
 from engine.core.position cimport (
     BORNE_OFF,
     LANE_MASK,
@@ -29,6 +26,7 @@ from engine.solved.order cimport (
     rank_of,
 )
 from engine.solved.sweeps cimport SlabSweeps, schedule_slabs
+import numpy as np
 
 
 cdef extern from "solved/sweep.h" nogil:

@@ -2,11 +2,9 @@
 
 from libc.math cimport INFINITY
 from libc.string cimport memset
-
 from engine.core.position cimport popcount
 from engine.machine.atomics cimport add, get, put
 from engine.solved.order cimport FAR_MASKS, SLABS, progress_of
-
 from engine.machine.cores import run_parallel
 
 

@@ -1,17 +1,13 @@
 """A table of the solved game in memory: look-ups, the best moves, and samples of positions. See table.pxd."""
 
-import math
-from typing import NamedTuple
-
-import numpy as np
-
 from libc.stdint cimport int64_t, uint8_t, uint64_t
-
 from engine.core.dice cimport ROLLS, Dice, new_dice, next_roll, next_word
 from engine.core.position cimport BORNE_OFF, Position, check_roll, is_packed, opening, pack, swap_sides, unpack
 from engine.solved.order cimport INDEX, Cursor, advance, count_of, cursor_at, packed_at
 from engine.solved.table cimport *
-
+import math
+from typing import NamedTuple
+import numpy as np
 from engine.machine.cores import run_parallel, worker_count
 
 DTYPES = ("float64", "float32", "uint16")       # by code: FLOAT64, FLOAT32, UINT16

@@ -4,11 +4,8 @@ A turn is a roll. Here every layer has both turns, also where the leader's mirro
 then have the solver's order.
 """
 
-import numpy as np
-
 from libc.math cimport fabs
 from libc.stdint cimport int64_t, uint32_t
-
 from engine.core.dice cimport ways
 from engine.core.position cimport *
 from engine.solved.order cimport (
@@ -26,7 +23,7 @@ from engine.solved.order cimport (
 )
 from engine.solved.sweeps cimport SlabSweeps, schedule_slabs
 from engine.solved.table cimport ExactMoves, SolvedTable, Table, exact_moves, lookup
-
+import numpy as np
 from engine.solved.order import layers_of
 
 

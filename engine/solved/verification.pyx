@@ -4,17 +4,14 @@ Independent of the solver and of its order: it enumerates the placements by itse
 and reads a value by `lookup` alone.
 """
 
-from typing import NamedTuple
-
 from libc.math cimport INFINITY, fabs
 from libc.stdint cimport int64_t, uint64_t
-
 from engine.core.dice cimport ways
 from engine.core.position cimport *
 from engine.machine.atomics cimport add, count, get
 from engine.solved.sweeps cimport Tickets
 from engine.solved.table cimport SolvedTable, Table, lookup
-
+from typing import NamedTuple
 from engine.machine.cores import run_parallel, worker_count
 
 

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from mlx_train.device.backend import mx, optim
+from mlx_train.device.blas import numpy_on_one_thread
 
 #: Steps between the beginning of new eigenvectors and their use.
 DELAY = 25
@@ -83,6 +84,7 @@ class Soap(optim.Optimizer):
         first, second = self.betas
         turned = "left" in state
         if turned:
+            gradient = mx.contiguous(gradient)  # the order in memory decides the last bits of a product
             if self.gathering:
                 state["left"] = self.decay * state["left"] + (1 - self.decay) * (gradient @ gradient.T)
                 state["right"] = self.decay * state["right"] + (1 - self.decay) * (gradient.T @ gradient)
@@ -93,23 +95,28 @@ class Soap(optim.Optimizer):
         scale = mx.rsqrt(1 - second**self.step).astype(gradient.dtype)
         change = rate * mean / (mx.sqrt(square) * scale + self.eps)
         if turned:
-            change = state["left_basis"] @ change @ state["right_basis"].T
+            return mx.addmm(parameter, state["left_basis"] @ change, state["right_basis"].T, alpha=-1.0)
         return parameter - change
 
     def renew(self, step: int) -> None:
-        """Begin new eigenvectors after the step of this number, or use those that were begun `DELAY` steps ago."""
+        """Begin new eigenvectors after the step of this number, or use those that were begun `DELAY` steps ago.
+
+        The first ones are used at once: in another basis the second moments of the steps before would be far too small
+        for the directions in which the gradient is large.
+        """
         if renews(step):
             for state in self._matrices():
                 state |= {f"{side}_begun": state[side] for side in _SIDES}
             self._coming = _thread().submit(_eigenvectors, self._begun(), first=step == 1)
-        elif renews(step - DELAY):
-            first = step - DELAY == 1
-            coming = self._coming.result() if self._coming else _eigenvectors(self._begun(), first=first)  # resumed
+        if step == 1 or (step > 1 + DELAY and renews(step - DELAY)):
+            coming = self._coming.result() if self._coming else _eigenvectors(self._begun(), first=False)  # resumed
             for state, bases in zip(self._matrices(), coming, strict=True):
                 former = [state[f"{side}_basis"] for side in _SIDES]
                 state |= {f"{side}_basis": mx.array(basis) for side, basis in zip(_SIDES, bases, strict=True)}
                 left, right = (state[f"{side}_basis"].T @ old for side, old in zip(_SIDES, former, strict=True))
                 state["mean"] = left @ state["mean"] @ right.T
+                if step == 1:
+                    state["square"] = (1 - self.betas[1]) * mx.square(state["mean"] / (1 - self.betas[0]))
             self._coming = None
 
     def _begun(self) -> list[_Sides]:
@@ -133,6 +140,7 @@ class Soap(optim.Optimizer):
 @cache
 def _thread() -> ThreadPoolExecutor:
     """The thread on which eigenvectors are computed, one optimizer's after another's."""
+    numpy_on_one_thread()
     return ThreadPoolExecutor(1, thread_name_prefix="eigenvectors")
 
 

@@ -223,6 +223,15 @@ def test_processes_train_the_networks_of_one(alone, tmp_path, size):
 
 
 @pytest.mark.slow
+def test_two_processes_renew_the_same_eigenvectors_as_one(tmp_path):
+    settings = ["run", *SETTINGS, "--optimizer", "soap"]
+    call(*settings, "--output", tmp_path / "one")
+    for code, _, errors in finish(start(2, [*settings, "--output", tmp_path / "two"], tmp_path)):
+        assert code == 0, errors
+    assert largest_difference(tmp_path / "one", tmp_path / "two") == 0
+
+
+@pytest.mark.slow
 def test_a_process_that_dies_ends_the_others_and_any_number_goes_on(tmp_path):
     folder = tmp_path / "run"
     settings = [*SETTINGS, "--epochs", "4", "--checkpoint-seconds", "0.1"]
