@@ -142,7 +142,7 @@ def config_options(
 
 
 def settings_of(kind: type[Settings], group: Group) -> list[Field]:
-    """The settings of a group; those that every training has come last."""
+    """The settings of a group; the settings that every training has come last."""
     fields = [field for field in dataclasses.fields(kind) if field.metadata["group"] == group]
     return sorted(fields, key=lambda field: field.name in Settings.__dataclass_fields__)
 

@@ -28,7 +28,7 @@ def find_chromium() -> str | None:
 
 
 def missing() -> str | None:
-    """The reason to skip a test in a browser: what it lacks here. None where nothing is missing."""
+    """The name of the package or program that a browser's test needs and that is missing here; None if nothing is."""
     if find_spec("playwright") is None:
         return "no Playwright: pip install playwright"
     return None if find_chromium() else "no Chromium: apt install chromium"

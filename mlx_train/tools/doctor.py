@@ -67,7 +67,7 @@ def training_speed(device: str, batch_size: int = Config.batch_size) -> float:
 
 
 def table(result: dict[str, Any]) -> str:
-    """The table of what `examine` found, with what is missing and why."""
+    """The result of `examine` as a Markdown table, with the reasons for what is missing."""
     fast_blas, cores = result["blas"], result["cores"]
     rows = [(name, version or "not installed") for name, version in result["versions"].items()]
     rows += [

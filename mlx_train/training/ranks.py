@@ -38,7 +38,7 @@ class Ranks:
     Attributes:
         share: this process's part of the work: its rank, and how many processes there are.
         local_size: how many of the processes run on this machine.
-        local_rank: which of those it is.
+        local_rank: the number of this process among them, from 0.
     """
 
     share: Share = ALL
