@@ -76,9 +76,7 @@ JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON instead of a 
 OutputFolder = Annotated[
     Path | None,
     typer.Option(
-        metavar="FOLDER",
-        help="Run folder to make; by default a dated one below runs/.",
-        rich_help_panel=RUN_FOLDER,
+        metavar="FOLDER", help="Run folder to make; by default a dated one below runs/.", rich_help_panel=RUN_FOLDER
     ),
 ]
 ResumeFolder = Annotated[

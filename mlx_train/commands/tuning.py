@@ -4,15 +4,7 @@ from typing import Annotated
 
 import typer
 
-from mlx_train.commands.options import (
-    Files,
-    OutputFolder,
-    ResumeFolder,
-    TableFile,
-    config_options,
-    one_of,
-    usage,
-)
+from mlx_train.commands.options import Files, OutputFolder, ResumeFolder, TableFile, config_options, one_of, usage
 from mlx_train.config import Config
 
 #: What a search can minimise, the default first; `mlx_train.runs.tuning_study` names them.

@@ -86,9 +86,7 @@ def take_pictures(folder: Path) -> list[Path]:
     with Server(locate(), 0).background() as address, chromium() as browser:
         for name, (width, height, scheme) in _PICTURES.items():
             with browser.new_context(
-                viewport={"width": width, "height": height},
-                color_scheme=scheme,
-                reduced_motion="reduce",
+                viewport={"width": width, "height": height}, color_scheme=scheme, reduced_motion="reduce"
             ) as context:
                 page = context.new_page()
                 page.add_init_script(_SEEDED)

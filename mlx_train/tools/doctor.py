@@ -74,10 +74,7 @@ def table(result: dict[str, Any]) -> str:
         ("system", f"{result['system']} ({result['machine']})"),
         ("feature set", result["feature_set"]),
         ("source", result["source_revision"] or "no git checkout"),
-        (
-            "C compiler",
-            result["compiler"] or "none: the engine can't be built, and MLX's CPU kernels stay unfused",
-        ),
+        ("C compiler", result["compiler"] or "none: the engine can't be built, and MLX's CPU kernels stay unfused"),
         ("fast BLAS", f"{'yes' if fast_blas['fast'] else 'no'}: {fast_blas['reason']}"),
         ("cores", f"{cores['performance']} of {cores['total']} used ({cores['reason']})"),
     ]
