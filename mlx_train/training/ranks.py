@@ -19,10 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from mlx.utils import tree_map
 
 from engine.core.features import FEATURE_SET
 from mlx_train.data.batches import ALL, Share
-from mlx_train.device.backend import mx, tree_map
+from mlx_train.device.backend import mx
 from mlx_train.system import progress
 from mlx_train.training.liveness import Watch
 
