@@ -124,13 +124,7 @@ def test_commands_run(name, tmp_path):
         else:
             command = [sys.executable, *snippet.words[1:]]
         result = subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            cwd=tmp_path,
-            env=environment,
-            timeout=60,
-            stdin=subprocess.DEVNULL,
+            command, capture_output=True, text=True, cwd=tmp_path, env=environment, timeout=60, stdin=subprocess.DEVNULL
         )
         if result.returncode:
             failures.append(f"{snippet.where}: {snippet.text}\n{result.stderr[-800:]}")

@@ -7,9 +7,5 @@ class Playouts(NamedTuple):
     first_wins: int
 
 def playouts(
-    games: int,
-    seed: int = 0,
-    *,
-    workers: int | None = None,
-    progress: Callable[[int], object] | None = None,
+    games: int, seed: int = 0, *, workers: int | None = None, progress: Callable[[int], object] | None = None
 ) -> Playouts: ...

@@ -21,7 +21,7 @@ def figures(
         ),
     ] = None,
     games: Annotated[
-        int, typer.Option(help="Games of each match, and those whose squares are counted; at least 1.")
+        int, typer.Option(help="Games of each match, and games whose squares are counted; at least 1.")
     ] = 1000,
     run: Annotated[
         Path | None,

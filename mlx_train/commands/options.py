@@ -76,9 +76,7 @@ JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON instead of a 
 OutputFolder = Annotated[
     Path | None,
     typer.Option(
-        metavar="FOLDER",
-        help="Run folder to make; by default a dated one below runs/.",
-        rich_help_panel=RUN_FOLDER,
+        metavar="FOLDER", help="Run folder to make; by default a dated one below runs/.", rich_help_panel=RUN_FOLDER
     ),
 ]
 ResumeFolder = Annotated[
@@ -142,7 +140,7 @@ def config_options(
 
 
 def settings_of(kind: type[Settings], group: Group) -> list[Field]:
-    """The settings of a group; those that every training has come last."""
+    """The settings of a group; the settings that every training has come last."""
     fields = [field for field in dataclasses.fields(kind) if field.metadata["group"] == group]
     return sorted(fields, key=lambda field: field.name in Settings.__dataclass_fields__)
 

@@ -20,12 +20,10 @@ class Side(StrEnum):
 _LARGEST_SEED = 2**53 - 1  # a whole number in every reader of JSON
 
 DiceSeed = Annotated[
-    int | None,
-    typer.Option(min=0, max=_LARGEST_SEED, help="Seed of the dice.", show_default="a new one"),
+    int | None, typer.Option(min=0, max=_LARGEST_SEED, help="Seed of the dice.", show_default="a new one")
 ]
 Start = Annotated[
-    str | None,
-    typer.Option(metavar="POSITION", help="First position, seen by who begins.", show_default="the opening"),
+    str | None, typer.Option(metavar="POSITION", help="First position, seen by who begins.", show_default="the opening")
 ]
 RecordFile = Annotated[
     Path | None,
@@ -49,8 +47,7 @@ def play(
         ),
     ] = None,
     side: Annotated[
-        Side | None,
-        typer.Option(help="Whether you move first, as blue, or second, as orange.", show_default="first"),
+        Side | None, typer.Option(help="Whether you move first, as blue, or second, as orange.", show_default="first")
     ] = None,
     hints: Annotated[bool, typer.Option("--hints", help="Always show what the moves are worth.")] = False,
     seed: DiceSeed = None,

@@ -26,8 +26,7 @@ def compress(
     ] = Path("runs/compress"),
     table: TableFile = None,
     seed: Annotated[
-        int,
-        typer.Option(help="Seed of the positions of the rounding and of the training.", min=0, max=MAX_SEED),
+        int, typer.Option(help="Seed of the positions of the rounding and of the training.", min=0, max=MAX_SEED)
     ] = 0,
     workers: Workers = None,
     as_json: JsonFlag = False,

@@ -4,21 +4,13 @@ from typing import Annotated
 
 import typer
 
-from mlx_train.commands.options import (
-    Files,
-    OutputFolder,
-    ResumeFolder,
-    TableFile,
-    config_options,
-    one_of,
-    usage,
-)
+from mlx_train.commands.options import Files, OutputFolder, ResumeFolder, TableFile, config_options, one_of, usage
 from mlx_train.config import Config
 
 #: What a search can minimise, the default first; `mlx_train.runs.tuning_study` names them.
 MEASURES = ("validation_loss", "regret", "value_error")
 
-#: Settings without an option here: those that the search chooses, and those of a single run.
+#: Settings without an option here: the search chooses them, or they belong to a single run.
 _WITHOUT = (
     "learning_rate", "hidden_sizes", "dropout", "init", "checkpoint_seconds", "memory_limit", "evaluation_games",
 )  # fmt: skip

@@ -20,9 +20,8 @@ if sys.platform == "linux":
 import mlx.core as mx  # noqa: E402
 import mlx.nn as nn  # noqa: E402
 import mlx.optimizers as optim  # noqa: E402
-from mlx.utils import tree_flatten, tree_map  # noqa: E402
 
-__all__ = ["available_devices", "mx", "nn", "optim", "peak_memory", "tree_flatten", "tree_map", "use_device"]
+__all__ = ["available_devices", "mx", "nn", "optim", "peak_memory", "use_device"]
 
 
 def available_devices() -> list[str]:

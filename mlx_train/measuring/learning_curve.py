@@ -1,6 +1,5 @@
 """How well a network played while it learned: its snapshots, measured against the exact solution afterwards."""
 
-import dataclasses
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -31,10 +30,6 @@ class LearningPoint:
     win_rate: float  # percent against perfect play, the low-noise estimate
     interval: tuple[float, float]
     value_error: float  # mean over positions drawn uniformly
-
-    def to_dict(self) -> dict[str, Any]:
-        """As plain JSON values."""
-        return dataclasses.asdict(self)
 
 
 def measure(

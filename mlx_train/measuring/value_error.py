@@ -92,9 +92,7 @@ def gives_win_probabilities(agent: Agent) -> bool:
 
 
 def _in_order(
-    work: Callable[[NDArray[np.uint64]], NDArray[np.float64]],
-    parts: list[NDArray[np.uint64]],
-    workers: int | None,
+    work: Callable[[NDArray[np.uint64]], NDArray[np.float64]], parts: list[NDArray[np.uint64]], workers: int | None
 ) -> Iterable[NDArray[np.float64]]:
     """`work(part)` for every part, on threads; the results in the order of the parts."""
     count = min(worker_count(workers), len(parts))

@@ -7,9 +7,11 @@ Policy: 150 features of a position with its roll -> 7 logits, one for each polic
 import itertools
 from collections.abc import Sequence
 
+from mlx.utils import tree_flatten
+
 from engine.core.features import FEATURE_NAMES, FEATURE_SCALES
 from engine.network.document import POLICY_OUTPUTS
-from mlx_train.device.backend import mx, nn, tree_flatten
+from mlx_train.device.backend import mx, nn
 
 _ACTIVATIONS = {"relu": nn.relu, "silu": nn.silu}
 

@@ -107,10 +107,7 @@ def feature_correlations(features: NDArray[np.float32]) -> "Figure":
 
 def importance_chart(result: Importance) -> "Figure":
     """What shuffling each group costs, the groups of both sides in one line, the most costly on top."""
-    names = sorted(
-        dict.fromkeys(map(without_side, result.groups)),
-        key=lambda name: max(_costs(result, name).values()),
-    )
+    names = sorted(dict.fromkeys(map(without_side, result.groups)), key=lambda name: max(_costs(result, name).values()))
     figure = new_figure(8.5, 0.8 + 0.34 * len(names))
     axes = figure.subplots()
     floor = 10.0 ** np.floor(np.log10(max(1e-4, result.regret / 10)))

@@ -97,10 +97,7 @@ def _by_size(
     # The rings are smaller than the squares and drawn over them, so that both are seen where they overlap.
     ring: dict[str, Any] = {"marker": "o", "markersize": 5, "markerfacecolor": "white", "zorder": 3, "color": ORANGE}
     square: dict[str, Any] = {"marker": "s", "markersize": 7, "linestyle": "none", "color": BLUE}
-    for points, style in (
-        (PUBLISHED, ring | {"label": "published"}),
-        (ours, square | {"label": "this project"}),
-    ):
+    for points, style in ((PUBLISHED, ring | {"label": "published"}), (ours, square | {"label": "this project"})):
         axes.plot([point.parameters for point in points], [loss(point) for point in points], **style)
     axes.set(xscale="log", yscale="log", xlabel="parameters")
     axes.margins(x=0.15, y=0.1)

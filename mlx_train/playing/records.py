@@ -74,10 +74,6 @@ class GameRecord:
         for number, ((position, _), turn) in enumerate(zip(self._before, self.turns, strict=True), 1):
             yield Step(number, position, turn)
 
-    def last_step(self) -> Step:
-        """The last turn with the position before it. Raises IndexError if there is none."""
-        return Step(len(self.turns), self._before[-1][0], self.turns[-1])
-
     def text(self) -> str:
         """The record as the lines of its file."""
         header = (FORMAT, VERSION, RULES, self.players, self.seed, str(self.start))

@@ -25,7 +25,7 @@ YOU = "you"
 OPPONENT = "emm:3"
 
 #: The network that judges a game where it is not solved.
-JUDGE = "net:weights/small.json"
+JUDGE = "net:weights/ur-29k.json"
 
 #: Where records are kept unless a file is named.
 GAMES = Path("runs/games")

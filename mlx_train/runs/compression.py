@@ -1,5 +1,6 @@
 """`compress`: smaller files of trained networks, with weights of few bits (the format: engine/network/quantized.py)."""
 
+import itertools
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -99,24 +100,23 @@ def compress(
     measured = partial(measure_networks, table=table, positions=positions, decisions=decisions, workers=workers)
     batches = {head: _batches(table, head, steps, seed, workers) for head in heads} if steps else {}
     results = measured(model, heads, _float_content(document, heads), 32, 0.0)
-    for share in prune:
-        for count in bits:
-            file = output / f"{name}-int{count}{f'-pruned{100 * share:.0f}' if share else ''}.json"
-            say(f"{file.name}: rounding")
-            origin = {
-                "bits": count, "pruned": share, "positions": calibration, "steps": steps, "seed": seed,
-                "source": model.name,
-            }  # fmt: skip
-            layers = {head: quantize(source[head], inputs[head], count, share) for head in heads}
-            if steps:
-                say(f"{file.name}: {steps:,} steps of {BATCH_SIZE:,} positions")
-                with explained(device, "--steps 0 does without training"):
-                    for head in heads:
-                        layers[head] = finetune(source[head], layers[head], batches[head], head, share > 0)
-            quantized = _document(document, layers, origin)
-            for path in (file, file.with_name(f"{file.name}.gz")):
-                save_document(path, quantized)
-            results += measured(file, heads, document_content(quantized), count, share)
+    for share, count in itertools.product(prune, bits):
+        file = output / f"{name}-int{count}{f'-pruned{100 * share:.0f}' if share else ''}.json"
+        say(f"{file.name}: rounding")
+        origin = {
+            "bits": count, "pruned": share, "positions": calibration, "steps": steps, "seed": seed,
+            "source": model.name,
+        }  # fmt: skip
+        layers = {head: quantize(source[head], inputs[head], count, share) for head in heads}
+        if steps:
+            say(f"{file.name}: {steps:,} steps of {BATCH_SIZE:,} positions")
+            with explained(device, "--steps 0 does without training"):
+                for head in heads:
+                    layers[head] = finetune(source[head], layers[head], batches[head], head, share > 0)
+        quantized = _document(document, layers, origin)
+        for path in (file, file.with_name(f"{file.name}.gz")):
+            save_document(path, quantized)
+        results += measured(file, heads, document_content(quantized), count, share)
     return results
 
 

@@ -3,8 +3,10 @@
 from pathlib import Path
 from typing import Any
 
+from mlx.utils import tree_flatten
+
 from engine.machine.files import atomic_file
-from mlx_train.device.backend import mx, tree_flatten
+from mlx_train.device.backend import mx
 from mlx_train.networks.weights import flattened, load_networks, save_document, to_document
 from mlx_train.training.checkpoint import load_model
 

@@ -186,7 +186,7 @@ def _play_share(
 ) -> np.ndarray:
     """The records of this process's share of some games; fewer where it was interrupted.
 
-    on_games: called with the games and the number of those that are finished.
+    on_games: called with the games and the number of finished games.
     """
     share = games[ranks.share.of(len(games))]
     if not share:
@@ -207,7 +207,7 @@ def _play_share(
 
 
 def _whole_games(records: np.ndarray, first: int, count: int) -> tuple[np.ndarray, int]:
-    """The records of the games from `first` on up to the first one that is missing -> (those records, its number).
+    """The records of the games from `first` on up to the first missing game -> (records, the missing game's number).
 
     An interrupted block has gaps where games were not finished.
     """

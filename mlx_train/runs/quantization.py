@@ -64,8 +64,8 @@ class RoundedLinear(nn.Module):
     def __init__(self, layer: Layer, source: nn.Linear, pruned: bool):
         """Start from a rounded layer. source: the layer before the rounding; pruned: whether levels of zero stay zero.
 
-        The weights to learn start at the source's, as far as they round to the same levels: those near a border are
-        the first to change their level.
+        The weights to learn start at the source's, as far as they round to the same levels: weights near a border
+        are the first to change their level.
         """
         super().__init__()
         levels = mx.array(layer.levels.T.astype(np.float32))

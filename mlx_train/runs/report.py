@@ -10,13 +10,7 @@ from mlx_train.measuring.exactness import SolvedGame
 from mlx_train.measuring.regret import RegretShares, regret_shares
 from mlx_train.measuring.value_error import gives_win_probabilities
 from mlx_train.networks.manifest import read_manifest
-from mlx_train.pictures.models import (
-    SizePoint,
-    calibration_plot,
-    rate_distortion,
-    regret_map,
-    size_table,
-)
+from mlx_train.pictures.models import SizePoint, calibration_plot, rate_distortion, regret_map, size_table
 from mlx_train.pictures.style import save_figure
 from mlx_train.runs.run_record import RunRecord, find_run, read_record
 from mlx_train.runs.run_views import run_losses

@@ -144,7 +144,7 @@ def _dated_folder(name: str) -> Path:
 
 
 def resumed_config(folder: Path, made_by: str, given: dict[str, Any], kind: type[S]) -> S:
-    """The settings with which a run goes on: the folder's, with those of CHANGEABLE that are given.
+    """The settings with which a run goes on: the folder's, with the given settings of CHANGEABLE in their place.
 
     given: the settings of the command line. Raises ValueError for one that differs and is not in CHANGEABLE, or for a
     folder of another command than `made_by`.

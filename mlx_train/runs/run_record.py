@@ -63,7 +63,7 @@ class RunRecord:
         return mean_over_time(rows, "samples_per_second") if rows else None
 
     def figures(self) -> dict[str, float | None]:
-        """The run's results by name: losses, speed, win rates in percent; of self-play, those of its last weights."""
+        """The run's results by name: losses, speed, win rates in percent; for self-play, of its last weights."""
         if self.teacher == "selfplay":
             last, measured = (rows[-1] if rows else {} for rows in (self.epochs, self.learning))
             return {

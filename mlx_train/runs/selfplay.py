@@ -5,6 +5,7 @@ Beside the metrics and the checkpoints it leaves snapshots of the averaged weigh
 
 import math
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -176,7 +177,7 @@ def _measure(run: Run, snapshots: dict[int, Path], table: Path | None, workers: 
         return
     with progress("snapshots", len(snapshots), "snapshots") as update:
         points = measure(read_metrics(run.metrics), snapshots, open_table(table), workers=workers, progress=update)
-    write_json(run.learning, [point.to_dict() for point in points])
+    write_json(run.learning, [asdict(point) for point in points])
     save_figure(learning_curve(points), run.learning_curve)
     header = ("round", "games", "minutes", "core minutes", "value error", "regret, points", "win % against perfect")
     rows = [

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 MISSING = "Optuna is not installed here: pip install 'mlx-ur[tune]'"
 
-#: What a search can minimise, and its name in tables. The losses are those of the networks that are trained; the other
+#: What a search can minimise, and its name in tables. The losses are of the trained networks; the other
 #: measures are the value network's (the policy network's regret where it alone is trained).
 MEASURES = {
     "validation_loss": "validation loss",

@@ -118,7 +118,7 @@ def run_trials(
 ) -> None:
     """Run trials one after the other until `trials` are finished or running in other processes.
 
-    worker: the number of this process among those of the search. turn: as for `next_trial`. report: called after each.
+    worker: the number of this process in the search. turn: as for `next_trial`. report: called after each.
     """
     prepare(search.config)
     # A seed for each process and each call: with the same seed, the sampler would suggest the same settings again.

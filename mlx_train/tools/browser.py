@@ -28,7 +28,7 @@ def find_chromium() -> str | None:
 
 
 def missing() -> str | None:
-    """The reason to skip a test in a browser: what it lacks here. None where nothing is missing."""
+    """The name of the package or program that a browser's test needs and that is missing here; None if nothing is."""
     if find_spec("playwright") is None:
         return "no Playwright: pip install playwright"
     return None if find_chromium() else "no Chromium: apt install chromium"
@@ -86,9 +86,7 @@ def take_pictures(folder: Path) -> list[Path]:
     with Server(locate(), 0).background() as address, chromium() as browser:
         for name, (width, height, scheme) in _PICTURES.items():
             with browser.new_context(
-                viewport={"width": width, "height": height},
-                color_scheme=scheme,
-                reduced_motion="reduce",
+                viewport={"width": width, "height": height}, color_scheme=scheme, reduced_motion="reduce"
             ) as context:
                 page = context.new_page()
                 page.add_init_script(_SEEDED)

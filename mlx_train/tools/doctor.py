@@ -67,17 +67,14 @@ def training_speed(device: str, batch_size: int = Config.batch_size) -> float:
 
 
 def table(result: dict[str, Any]) -> str:
-    """The table of what `examine` found, with what is missing and why."""
+    """The result of `examine` as a Markdown table, with the reasons for what is missing."""
     fast_blas, cores = result["blas"], result["cores"]
     rows = [(name, version or "not installed") for name, version in result["versions"].items()]
     rows += [
         ("system", f"{result['system']} ({result['machine']})"),
         ("feature set", result["feature_set"]),
         ("source", result["source_revision"] or "no git checkout"),
-        (
-            "C compiler",
-            result["compiler"] or "none: the engine can't be built, and MLX's CPU kernels stay unfused",
-        ),
+        ("C compiler", result["compiler"] or "none: the engine can't be built, and MLX's CPU kernels stay unfused"),
         ("fast BLAS", f"{'yes' if fast_blas['fast'] else 'no'}: {fast_blas['reason']}"),
         ("cores", f"{cores['performance']} of {cores['total']} used ({cores['reason']})"),
     ]

@@ -45,7 +45,7 @@ _KINDS: dict[str, type[Config] | type[SelfplayConfig]] = {kind.__name__: kind fo
 
 
 class Damaged(ValueError):
-    """A checkpoint whose bytes are not those that were written."""
+    """A checkpoint whose bytes have changed since it was written."""
 
 
 class Checkpoint(NamedTuple):

@@ -19,10 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from mlx.utils import tree_map
 
 from engine.core.features import FEATURE_SET
 from mlx_train.data.batches import ALL, Share
-from mlx_train.device.backend import mx, tree_map
+from mlx_train.device.backend import mx
 from mlx_train.system import progress
 from mlx_train.training.liveness import Watch
 
@@ -38,7 +39,7 @@ class Ranks:
     Attributes:
         share: this process's part of the work: its rank, and how many processes there are.
         local_size: how many of the processes run on this machine.
-        local_rank: which of those it is.
+        local_rank: the number of this process among them, from 0.
     """
 
     share: Share = ALL

@@ -217,7 +217,7 @@ class Trainer:
     def _over_all_ranks(
         self, losses: list[mx.array], slopes: list[Any], stop: mx.array
     ) -> tuple[list[mx.array], list[Any]]:
-        """Losses and gradients of the whole batch from those of the shares -> ([*losses, stops], gradients).
+        """Sum the losses and the gradients of the shares to the whole batch's -> ([*losses, stops], gradients).
 
         One sum over the processes for all of it: two at a time might meet in another order elsewhere.
         """

@@ -137,12 +137,7 @@ class TestSvg:
         assert "<style>" not in light + dark
 
     @pytest.mark.parametrize(
-        ("arguments", "message"),
-        [
-            ({"theme": "pink"}, "theme"),
-            ({"seat": 2}, "seat"),
-            ({"roll": 5}, "roll"),
-        ],
+        ("arguments", "message"), [({"theme": "pink"}, "theme"), ({"seat": 2}, "seat"), ({"roll": 5}, "roll")]
     )
     def test_refusals(self, arguments, message):
         with pytest.raises(ValueError, match=message):

@@ -90,14 +90,7 @@ def test_phases_one_by_one(finished, tmp_path):
     assert "error: these games have labels of the teacher search: say --teacher search" in mislabelled.stderr
     assert not (tmp_path / "no").exists()
     trained = call(
-        "train",
-        tmp_path / "games/games.npz",
-        "--epochs",
-        1,
-        "--hidden-sizes",
-        "4",
-        "--output",
-        tmp_path / "model",
+        "train", tmp_path / "games/games.npz", "--epochs", 1, "--hidden-sizes", "4", "--output", tmp_path / "model"
     )
     assert trained.returncode == 0, trained.stderr
     assert (tmp_path / "model/weights.json").exists()
@@ -109,15 +102,7 @@ def test_phases_one_by_one(finished, tmp_path):
 def test_evaluate(finished):
     folder, _ = finished
     result = call(
-        "evaluate",
-        f"net:{folder}/weights.json",
-        "--against",
-        "random",
-        "--against",
-        "emm:1",
-        "--games",
-        30,
-        "--json",
+        "evaluate", f"net:{folder}/weights.json", "--against", "random", "--against", "emm:1", "--games", 30, "--json"
     )
     assert result.returncode == 0, result.stderr
     matches = json.loads(result.stdout)
@@ -131,10 +116,7 @@ def test_analyze():
     result = call("analyze", notation, "--roll", 3, "--agent", "emm:1", "--json")
     moves = json.loads(result.stdout)["rolls"][0]["moves"]
     assert [(move["from"], move["captures"]) for move in moves] == [(0, False), (4, True)]
-    assert [move["best"] for move in moves] == [
-        True,
-        False,
-    ]  # leaving the rosette costs more than the capture gains
+    assert [move["best"] for move in moves] == [True, False]  # leaving the rosette costs more than the capture gains
     table = call("analyze", notation).stdout
     assert "no legal move" in table
     assert "4 -> 7" in table

@@ -6,7 +6,7 @@ import pytest
 
 from engine.classic import evaluation
 from engine.machine import cores
-from engine.network import network
+from engine.network import document
 from mlx_train.config import MAX_WORKERS, Config, Group, SelfplayConfig, resolve, resolve_as
 
 
@@ -72,7 +72,7 @@ def test_a_removed_setting_is_dropped_where_it_changes_nothing_and_refused_elsew
 def test_the_choices_are_the_engines():
     choices = {field.name: field.metadata["choices"] for field in dataclasses.fields(Config)}
     assert choices["weights"] == tuple(evaluation.PRESETS)
-    assert choices["activation"] == network.ACTIVATIONS
+    assert choices["activation"] == document.ACTIVATIONS
 
 
 @pytest.mark.parametrize("kind", [Config, SelfplayConfig])

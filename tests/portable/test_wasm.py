@@ -139,8 +139,7 @@ def weights_files():
             policy_weights=good["policy_weights"][8:],
         ),
         "outputs": changed(
-            network_config={**config, "value_output_size": 2},
-            value_weights=[*good["value_weights"], *[0.0] * 6],
+            network_config={**config, "value_output_size": 2}, value_weights=[*good["value_weights"], *[0.0] * 6]
         ),
     }
 

@@ -52,9 +52,5 @@ def rows() -> list[Row]:
             f"{1e6 * move:.2f} microseconds",
             "Agent.best_move, Python's call included",
         ),
-        Row(
-            "a loaded pair of networks",
-            f"{int(memory) / 2**20:.2f} MiB resident",
-            "growth of VmRSS in Network.load",
-        ),
+        Row("a loaded pair of networks", f"{int(memory) / 2**20:.2f} MiB resident", "growth of VmRSS in Network.load"),
     ]

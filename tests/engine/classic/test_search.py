@@ -26,10 +26,7 @@ def decisions(seed, games, opening=OPENING, depth=None, preset="default"):
     else:
         search = Search(depth, preset)
         turns = referee.game_decisions(
-            seed,
-            games,
-            opening=opening,
-            choose=lambda state, roll, squares: search.best_move(position_of(state), roll),
+            seed, games, opening=opening, choose=lambda state, roll, squares: search.best_move(position_of(state), roll)
         )
     return [(state, roll) for state, roll in dict.fromkeys(turns) if referee.legal_moves(state, roll)]
 
@@ -76,10 +73,7 @@ class TestFace:
     def test_a_pass_has_no_moves(self):
         for tables in (False, True):
             search = Search(3, tables=tables)
-            for notation, roll in [
-                ("..............:0|..............:0", 0),
-                (".............x:6|..............:0", 2),
-            ]:
+            for notation, roll in [("..............:0|..............:0", 0), (".............x:6|..............:0", 2)]:
                 position = Position.from_notation(notation)
                 assert search.raw_values(position, roll) == search.moves(position, roll) == []
                 assert search.best_move(position, roll) is None
@@ -146,10 +140,7 @@ class TestByHand:
                 "default",
                 "............x.:5|..............:6",
                 1,
-                {
-                    0: 14 * 1.5 + 2 * 35 + 10 + 5 * 1035 - 6 * 1035,
-                    13: 14 * 1.5 + 35 + 65 + 10 + 5 * 1035 - 6 * 1035,
-                },
+                {0: 14 * 1.5 + 2 * 35 + 10 + 5 * 1035 - 6 * 1035, 13: 14 * 1.5 + 35 + 65 + 10 + 5 * 1035 - 6 * 1035},
             ),
             # A win is the win alone.
             ("default", ".............x:6|xxx...........:0", 1, {14: 10000}),

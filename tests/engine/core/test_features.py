@@ -170,13 +170,7 @@ class TestDefinitions:
     def test_the_opening(self):
         row = dict(zip(FEATURE_NAMES, extract_features(Position.initial()).tolist(), strict=True))
         for side in ("own", "opponent"):
-            assert [row[f"board.{side}.reach.{s}"] for s in range(1, 6)] == [
-                4 / 16,
-                6 / 16,
-                4 / 16,
-                1 / 16,
-                0,
-            ]
+            assert [row[f"board.{side}.reach.{s}"] for s in range(1, 6)] == [4 / 16, 6 / 16, 4 / 16, 1 / 16, 0]
             assert row[f"state.{side}.mobility.forced"] == 15 / 16
             assert row[f"state.{side}.chance.rosette"] == 1 / 16
 
@@ -292,10 +286,7 @@ class TestForms:
 
         def test_refusals(self, extract, dtype):
             packed = packed_of([OPENING, OPENING])
-            for bad, reason in [
-                (np.array([0, 1], dtype=np.uint64), "entry 1"),
-                (packed.reshape(1, 2), "dimension"),
-            ]:
+            for bad, reason in [(np.array([0, 1], dtype=np.uint64), "entry 1"), (packed.reshape(1, 2), "dimension")]:
                 with pytest.raises(ValueError, match=reason):
                     extract(bad)
             for rolls in ([1], [1, 5], [-1, 1], [[1, 2]], 3, [1, 300]):

@@ -81,14 +81,8 @@ class TestNotation:
             ("..............:00|..............:0", "own side: borne off must be 0 to 7"),
             ("..............:\N{SUPERSCRIPT TWO}|..............:0", "own side: borne off must be 0 to 7"),
             ("..............:0|..............:0:0", "opponent: borne off must be 0 to 7"),
-            (
-                "xxxxxxxx......:0|..............:0",
-                "own side: 8 pieces on the path and 0 borne off, more than 7",
-            ),
-            (
-                "..............:0|x.............:7",
-                "opponent: 1 pieces on the path and 7 borne off, more than 7",
-            ),
+            ("xxxxxxxx......:0|..............:0", "own side: 8 pieces on the path and 0 borne off, more than 7"),
+            ("..............:0|x.............:7", "opponent: 1 pieces on the path and 7 borne off, more than 7"),
             ("....x.........:0|....x.........:0", "both sides stand on shared square 5"),
             (".......x......:0|.......x......:0", "both sides stand on shared square 8"),
             ("...........x..:0|...........x..:0", "both sides stand on shared square 12"),
@@ -247,14 +241,8 @@ class TestMoves:
         assert position.legal_moves(2) == [0, 3]
 
     def test_passing_over_pieces_is_free(self):
-        assert plays("x.............:0|.....x........:0", 4, 1) == (
-            ".....x........:0|....x.........:0",
-            False,
-        )
-        assert plays("....x.........:0|.....xx.......:0", 4, 5) == (
-            ".....xx.......:0|........x.....:0",
-            False,
-        )
+        assert plays("x.............:0|.....x........:0", 4, 1) == (".....x........:0|....x.........:0", False)
+        assert plays("....x.........:0|.....xx.......:0", 4, 5) == (".....xx.......:0|........x.....:0", False)
 
     @pytest.mark.parametrize("square", [5, 6, 7, 9, 10, 11, 12])
     def test_capture_on_shared_squares(self, square):
@@ -287,10 +275,7 @@ class TestMoves:
         assert (successor if same_player else successor.swapped).own_squares == [square] * (square < 15)
 
     def test_a_capture_grants_no_roll(self):
-        assert plays("........x.....:0|..........x...:0", 2, 9) == (
-            "..............:0|..........x...:0",
-            False,
-        )
+        assert plays("........x.....:0|..........x...:0", 2, 9) == ("..............:0|..........x...:0", False)
 
     @pytest.mark.parametrize("square", [11, 12, 13, 14])
     def test_bearing_off_is_exact(self, square):

@@ -71,11 +71,7 @@ def test_mac_with_a_useless_recording_takes_all(text):
 
 
 def test_hybrid_intel_keeps_the_performance_cores_and_their_siblings(linux):
-    files = {
-        "devices/cpu_core/cpus": "0-15",
-        "devices/cpu_atom/cpus": "16-23",
-        "devices/system/cpu/online": "0-23",
-    }
+    files = {"devices/cpu_core/cpus": "0-15", "devices/cpu_atom/cpus": "16-23", "devices/system/cpu/online": "0-23"}
     found = linux(files, range(24))
     assert found.logical == tuple(range(16))
     assert (found.count, found.total) == (16, 24)
@@ -83,11 +79,7 @@ def test_hybrid_intel_keeps_the_performance_cores_and_their_siblings(linux):
 
 
 def test_hybrid_intel_confined_to_efficiency_cores_uses_them(linux):
-    files = {
-        "devices/cpu_core/cpus": "0-7",
-        "devices/cpu_atom/cpus": "8-11",
-        "devices/system/cpu/online": "0-11",
-    }
+    files = {"devices/cpu_core/cpus": "0-7", "devices/cpu_atom/cpus": "8-11", "devices/system/cpu/online": "0-11"}
     found = linux(files, [8, 9])
     assert found.logical == (8, 9)
     assert "none of them allowed" in found.reason

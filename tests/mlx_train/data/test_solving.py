@@ -17,6 +17,7 @@ from mlx_train.cli import main
 from mlx_train.data import solving
 from mlx_train.data.solving import parse_tolerance, solve_game
 from mlx_train.device.backend import available_devices
+from mlx_train.tools import solution
 from mlx_train.tools.solution import facts_text
 
 
@@ -182,7 +183,7 @@ def test_too_little_memory_is_one_line(capsys, monkeypatch):
     def full(*_, **__):
         raise MemoryError("unable to allocate 438 MiB")
 
-    monkeypatch.setattr(solving, "solve_game", full)
+    monkeypatch.setattr(solution, "solve_game", full)
     monkeypatch.setattr(sys, "argv", ["mlx_train", "solve", "--pieces", "1"])
     with pytest.raises(SystemExit) as stop:
         main()

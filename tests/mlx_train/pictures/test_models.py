@@ -5,12 +5,7 @@ from pathlib import Path
 from engine import Agent
 from mlx_train.measuring.regret import regret_shares
 from mlx_train.networks.manifest import read_manifest
-from mlx_train.pictures.models import (
-    BytesPoint,
-    rate_distortion,
-    regret_by_bytes,
-    regret_map,
-)
+from mlx_train.pictures.models import BytesPoint, rate_distortion, regret_by_bytes, regret_map
 from mlx_train.pictures.style import save_figure
 from mlx_train.runs.shipped import size_point
 

@@ -193,8 +193,7 @@ def test_checks(tmp_path, table, make, change, message):
 
 
 @pytest.mark.parametrize(
-    ("limit", "value", "message"),
-    [("PARITY", 0.0, "differs by .* between engine and MLX"), ("MAX_BYTES", 10, "bytes")],
+    ("limit", "value", "message"), [("PARITY", 0.0, "differs by .* between engine and MLX"), ("MAX_BYTES", 10, "bytes")]
 )
 def test_checks_of_parity_and_size(tmp_path, table, ranked, monkeypatch, limit, value, message):
     monkeypatch.setattr(promotion, limit, value)

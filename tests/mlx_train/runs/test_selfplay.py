@@ -292,7 +292,7 @@ def test_snapshots_are_measured_and_drawn(interrupted, table, tmp_path):
     for point in points:
         assert 0 < point.regret < 100
         assert point.interval[0] < point.win_rate < point.interval[1] < 50
-        assert point.to_dict()["value_error"] > 0
+        assert point.value_error > 0
     save_figure(learning_curve(points), tmp_path / "curve.png")
     assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
 
