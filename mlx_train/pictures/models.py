@@ -61,12 +61,6 @@ class BytesPoint:
     regret: float
 
 
-#: The published regrets of the exact table with every position's value in so many bits, and the table's bytes.
-PUBLISHED_TABLES = (
-    BytesPoint(name="6 bits", bytes=103_402_573, regret=0.0842),
-    BytesPoint(name="8 bits", bytes=137_870_097, regret=0.0076),
-)
-
 
 # Size
 
@@ -126,14 +120,10 @@ def regret_by_bytes(model: str, files: Mapping[str, Sequence[BytesPoint]], table
         (f"{model}'s {name} network", points, {"marker": "s", "color": colour, "linestyle": "none"})
         for (name, points), colour in zip(files.items(), (BLUE, GREEN), strict=False)
     ]
-    series += [
-        ("exact table, rounded", table, {"marker": "o", "color": GREY}),
-        ("the same, published", PUBLISHED_TABLES, {"marker": "o", "color": ORANGE, "markerfacecolor": "white",
-                                                   "linestyle": "none"}),
-    ]  # fmt: skip
+    series.append(("exact table, rounded", table, {"marker": "o", "color": GREY}))
     for label, points, style in series:
         axes.plot([point.bytes for point in points], [point.regret for point in points], label=label, **style)
-        for point in points if points is not PUBLISHED_TABLES else ():
+        for point in points:
             axes.annotate(
                 point.name, (point.bytes, point.regret), xytext=(7, 3), textcoords="offset points",
                 color=style["color"], fontsize=8,
@@ -149,9 +139,8 @@ def regret_by_bytes(model: str, files: Mapping[str, Sequence[BytesPoint]], table
 
 def bytes_table(table: Sequence[BytesPoint]) -> str:
     """The exact table in fewer bits, as a Markdown table."""
-    published = {point.name: f"{point.regret:.4f}" for point in PUBLISHED_TABLES}
-    rows = [(p.name, f"{p.bytes:,}", f"{p.regret:.4f}", published.get(p.name, "")) for p in table]
-    return markdown_table(("exact table", "bytes", "regret, points", "published"), rows)
+    rows = [(point.name, f"{point.bytes:,}", f"{point.regret:.4f}") for point in table]
+    return markdown_table(("exact table", "bytes", "regret, points"), rows)
 
 
 # Exactness

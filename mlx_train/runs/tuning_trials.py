@@ -1,12 +1,11 @@
 """The trials of a search for settings: which one is next, its training, and its measure."""
 
-import tempfile
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.games.agents import Agent, open_table
+from engine.network.network import Network
 from mlx_train.config import Config
 from mlx_train.data.games import Decisions
 from mlx_train.data.source import Source
@@ -14,7 +13,7 @@ from mlx_train.device.backend import use_device
 from mlx_train.device.memory import explained, prepare
 from mlx_train.measuring.regret import policy_regret
 from mlx_train.measuring.value_error import value_error
-from mlx_train.networks.weights import save_document, to_document
+from mlx_train.networks.weights import to_document
 from mlx_train.runs.training import exact_data, search_data
 from mlx_train.runs.tuning_study import Search, SearchFolder, require
 from mlx_train.system.errors import EXPECTED
@@ -69,12 +68,10 @@ class Objective:
         if self.table is None:
             return loss
         config = self.search.config
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "trial.json"
-            save_document(path, to_document(trainer.model, {}, config.networks))
-            agent = Agent.parse(f"net:{path}" + (":policy" if config.networks == "policy" else ""))
-            measure = policy_regret if self.search.measure == "regret" else value_error
-            return measure(agent, self.table, _MEASURED, workers=config.workers).mean
+        network = Network.from_document(to_document(trainer.model, {}, config.networks))
+        agent = Agent.from_network(network, policy=config.networks == "policy")
+        measure = policy_regret if self.search.measure == "regret" else value_error
+        return measure(agent, self.table, _MEASURED, workers=config.workers).mean
 
 
 def retry_interrupted(study: "optuna.Study") -> None:
