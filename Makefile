@@ -128,6 +128,8 @@ $(BUILDER): $(VENV)/.created pyproject.toml
 $(INSTALLED): $(BUILDER) $(ENGINE_SOURCES) $(SHIM_SOURCE)
 	@command -v $${CC:-cc} >/dev/null || { echo 'No C compiler: install one (xcode-select --install, or gcc)' >&2; exit 1; }
 	@echo 'Compiling the engine and installing into $(VENV): a minute or two'
+	@# A module that became Python, or moved, leaves its library behind, which Python would import first.
+	@for built in engine/*.so engine/*/*.so; do [ -f "$${built%%.*}.pyx" ] || rm -f "$$built"; done
 	@$(if $(filter $(BUILDER) setup.py,$?),\
 	  $(PIP) install -qq --no-build-isolation -e '.[$(EXTRA)]',\
 	  $(PY) setup.py -q build_ext --inplace)
