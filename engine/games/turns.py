@@ -1,6 +1,6 @@
 """The Python loop that plays a game turn by turn, for games that a person watches, plays, or takes apart.
 
-Matches, records and training rows come from the loop in C (`engine.games.arena`).
+Matches, records and training rows come from the loop in C (`engine/core/game.pxd`).
 """
 
 from collections.abc import Iterator, Sequence
@@ -55,7 +55,7 @@ def dice(seed: int, game: int = 0, first: int = 0) -> Iterator[int]:
 
 
 def next_turn(position: Position, turn: Turn) -> tuple[Position, int]:
-    """Play a legal turn -> (the position after it, the player who rolls next, who sees it)."""
+    """Play a legal turn -> (the position after it, the player who rolls next); the position is seen by that player."""
     if turn.move is None:
         return position.swapped, 1 - turn.player
     after, same_player = position.play(turn.roll, turn.move)
@@ -74,8 +74,8 @@ def play_turns(
     """Play a game to its end -> each step as it is played.
 
     players: players 0 and 1. start: the position before the first step, by default the opening, seen by `player`, who
-    rolls first. seed, game: of the dice (`engine.core.dice.rolls`). played: turns of the game before `start`, whose
-    rolls are left out.
+    rolls first. seed, game: which dice are rolled (`engine.core.dice.rolls`). played: the number of turns before
+    `start`; the dice of these turns are skipped.
     """
     position = opening() if start is None else start
     for number, roll in enumerate(dice(seed, game, played), played + 1):

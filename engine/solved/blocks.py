@@ -20,10 +20,11 @@ def _turns(pieces: int) -> list[tuple[int, int, int]]:
 
 
 def block_table(pieces: int) -> tuple[np.ndarray, np.ndarray]:
-    """Each block of a table, in its order -> two arrays of uint32.
+    """The blocks of a table, in its order -> (starts, descriptions), two arrays of uint32.
 
-    Where the block begins; and what it is, in bits: the far masks of the leader (10) and of the follower (10), pieces
-    left of the leader (3) and of the follower (3), whether the follower is to move (1).
+    A start is the index of the block's first position. A description has, from its lowest bit: the leader's far mask
+    (10 bits), the follower's far mask (10), the leader's pieces left (3), the follower's pieces left (3), and whether
+    the follower is to move (1).
     """
     index = index_tables()
     starts, blocks = [], []

@@ -53,7 +53,7 @@ def check_tolerance(tolerance: Any) -> float:
     """The tolerance as a number, 0 for the floor of float64. Raises ValueError."""
     if tolerance == "floor":
         return 0.0
-    if isinstance(tolerance, (str, bool)) or not 0 < tolerance < 1:  # nor is a NaN
+    if isinstance(tolerance, (str, bool)) or not 0 < tolerance < 1:  # also false for NaN
         raise ValueError(f"tolerance must be between 0 and 1, or 'floor', not {tolerance!r}")
     return float(tolerance)
 
@@ -61,7 +61,7 @@ def check_tolerance(tolerance: Any) -> float:
 def _check_guess(guess: Any, pieces: int, total: int) -> None:
     if np.shape(guess) != (total,):
         raise ValueError(f"a guess for {pieces} pieces has {total} values, not {np.shape(guess)}")
-    if not (np.min(guess) >= 0 and np.max(guess) <= 1):  # nor is there a NaN
+    if not (np.min(guess) >= 0 and np.max(guess) <= 1):  # also false for NaN
         raise ValueError("a guess consists of probabilities, from 0 to 1")
 
 
@@ -115,7 +115,7 @@ def solve(
 
 
 def _save(values: NDArray[np.float64], header: Header, path: Path, unfinished: UnfinishedSolve) -> None:
-    """Save a solved table. Where the disk is too full for both files, the layers of the solve make room."""
+    """Save a solved table. If the disk is too full for it, delete the file of the unfinished solve and write again."""
     try:
         write(path, header, values)
     except OSError as error:

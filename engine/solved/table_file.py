@@ -29,10 +29,10 @@ class Header(NamedTuple):
     """What the header of a file says about its values.
 
     Attributes:
-        pieces: of the game, a side.
+        pieces: the number of pieces a side.
         dtype: "float64", "float32" or "uint16".
         length: the number of values.
-        tolerance: of the solve; 0 for the floor of float64, NaN if unknown.
+        tolerance: the tolerance of the solve; 0 for the floor of float64, NaN if unknown.
         residual: the largest change of a value in a layer's last sweep.
         checksum: CRC-32 of the values' bytes.
     """

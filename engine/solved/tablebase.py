@@ -65,7 +65,8 @@ class Tablebase(SolvedTable):
                 fewer sweeps; the result differs from the result without them by about the tolerance.
 
         Raises:
-            ValueError: pieces, tolerance or workers out of range; a guess of another size, or of no probabilities.
+            ValueError: pieces, tolerance or workers out of range; a guess of another size, or with values that are no
+                probabilities.
             KeyboardInterrupt: after the finished layers have been written.
         """
         check_pieces(pieces)
@@ -95,8 +96,8 @@ class Tablebase(SolvedTable):
     def save(self, path: str | PathLike[str], dtype: str = "float64") -> None:
         """Write the table as float64, float32 or uint16 (round(65535 * probability)).
 
-        The file appears under its name only when it is complete. Values that were coarser than `dtype` stay so: the
-        error of their rounding goes into the file's tolerance.
+        The file appears under its name only when it is complete. Values that are already rounded more
+        coarsely than `dtype` are written as they are; the file's tolerance then includes the error of that rounding.
 
         Raises:
             ValueError: another dtype.
@@ -124,7 +125,7 @@ class Tablebase(SolvedTable):
         """The table of a published map, in the dtype that the map has; its tolerance is unknown (NaN).
 
         Raises:
-            ValueError: no map, or one that is damaged, truncated, or of another version or rule set.
+            ValueError: not a map, or one that is damaged, truncated, or of another version or rule set.
             OSError: the file can't be read.
         """
         values, pieces, residual = rgu.read(path)
@@ -138,9 +139,9 @@ class Tablebase(SolvedTable):
     ) -> Verification:
         """Apply the Bellman equation to every position -> `Verification`.
 
-        Independent of the solver. `limit` is the residual up to which the table passes: by default the tolerance of
-        its solve, and the rounding of its dtype. `progress` is called now and then with the number of positions
-        checked, and of all.
+        Independent of the solver. `limit` is the largest residual with which the table passes: by default the tolerance
+        of its solve plus the rounding of its dtype. `progress` is called now and then with (positions checked,
+        positions in all).
         """
         return verification.verify(self, workers, limit, progress)
 
@@ -149,7 +150,7 @@ class Tablebase(SolvedTable):
     ) -> dict[str, Any]:
         """The solved game in figures -> a dict that JSON can hold; docs/tablebase.md defines them.
 
-        Every position is read twice; `progress` is called now and then with how many were read, and the number of all
-        readings.
+        Every position is read twice. `progress` is called now and then with (positions read so far, twice the number of
+        positions).
         """
         return statistics.statistics(self, workers, progress)

@@ -1,8 +1,8 @@
 """The file of an unfinished solve: its finished layers, from which a solve goes on after a kill.
 
-The values stand in the order of the table behind two headers, which are written in turn. Each says how many values are
-whole, and their CRC-32. A kill can spoil only the header and the values that were being written; the other header and
-its values stay. A thread writes while the next layer is solved.
+The values stand in the order of the table behind two headers, which are written in turn. Each has the number of
+values that are completely written, and their CRC-32. A kill can damage only the header and the values that were being
+written; the other header and its values stay. A thread writes while the next layer is solved.
 """
 
 import fcntl
@@ -22,7 +22,7 @@ from engine.solved.table_file import HEADER_BYTES, Header, checksum_of, parse_he
 #: At the start of the file: it never opens as a table.
 MAGIC = b"UrPart\n\0"
 
-#: Seconds of solving that a kill may cost, besides the layer under way.
+#: Seconds between two writes. A kill loses the layers finished since the last write, and the layer under way.
 SAVE_SECONDS = 5.0
 
 _SLOTS = (0, HEADER_BYTES // 2)
@@ -32,13 +32,13 @@ class UnfinishedSolve:
     """The file of one solve. It is created when the first layers are written."""
 
     def __init__(self, path: Path, pieces: int, tolerance: float, say: Callable[[str], object] | None = None):
-        """say: called with each line that a person should read."""
+        """say: called with each message for the user."""
         self.path, self._pieces, self._tolerance = path, pieces, tolerance
         self._say = say or (lambda text: None)
         self._descriptor: int | None = None
-        self._slot = 0  # of the next header
-        self._count = 0  # values that are whole
-        self._checksum = 0  # of these values
+        self._slot = 0  # the slot of the next header
+        self._count = 0  # values that are completely written
+        self._checksum = 0  # the CRC-32 of these values
         self._last = time.monotonic()
         self._thread: threading.Thread | None = None
         self._broken = False  # nothing more is written
@@ -70,7 +70,7 @@ class UnfinishedSolve:
         return 0, 0.0
 
     def _headers(self, heads: bytes, ends: Sequence[int]) -> list[tuple[int, float, int, int]]:
-        """The headers of this very solve -> (number of values, residual, checksum, slot) of each."""
+        """The headers of a solve with these arguments -> (number of values, residual, checksum, slot) of each."""
         headers = []
         for slot, start in enumerate(_SLOTS):
             with suppress(ValueError):
@@ -80,7 +80,7 @@ class UnfinishedSolve:
         return headers
 
     def keep(self, values: np.ndarray, residual: float, *, now: bool = False) -> None:
-        """Write the finished layers, `values`, if the last write is SAVE_SECONDS old, or `now`.
+        """Write the finished layers, `values`, if the last write is SAVE_SECONDS old or `now` is true.
 
         `values` may not change any more. An error is reported once, and nothing more is written: the solve goes on.
         """
@@ -100,7 +100,7 @@ class UnfinishedSolve:
         """Delete the file: the game is solved."""
         self._wait()
         if not self._foreign:
-            with suppress(OSError):  # such as the lock of another solve
+            with suppress(OSError):  # for example because another solve has locked the file
                 if self._descriptor is None and self.path.exists():
                     self._open()
                 self.path.unlink(missing_ok=True)
@@ -132,14 +132,14 @@ class UnfinishedSolve:
             self._slot, self._count = 1 - self._slot, len(values)
         except BlockingIOError:
             self._broken = self._foreign = True
-            self._say(f"another solve keeps its layers in {self.path}; those of this one are not kept")
+            self._say(f"another solve keeps its layers in {self.path}; the layers of this solve are not kept")
         except OSError as error:
             self._broken = True
             self._say(f"the finished layers can't be kept in {self.path}: {error.strerror}")
             self._cut()
 
     def _cut(self) -> None:
-        """Free the room of the layers that could not be written whole."""
+        """Free the disk space of the layers that were written only in part."""
         with suppress(OSError):
             if self._count:
                 os.ftruncate(self._file, HEADER_BYTES + 8 * self._count)

@@ -36,5 +36,5 @@ def tune(
     from mlx_train.runs import tuning
 
     with usage():
-        search = tuning.check_request(config, trials, measure, parallel, output, resume, table)
-    return tuning.search_into(search, trials, measure, parallel, output, resume)
+        request = tuning.check_request(config, trials, measure, parallel, output, resume, table)
+    return tuning.search_into(request, trials, measure, parallel, output, resume)

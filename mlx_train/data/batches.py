@@ -1,4 +1,4 @@
-"""What a batch is made of: rows whose type says what their inputs are, and the share of them that a process makes."""
+"""Batches: rows whose class names the kind of their inputs, and the share of the rows that a process makes."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,13 +8,16 @@ import numpy as np
 
 
 class Share(NamedTuple):
-    """Which part of the work is this process's: the `rank`th of `size`, counted from 0."""
+    """The part of the work that this process does: part `rank`, counted from 0, of `size` equal parts."""
 
     rank: int = 0
     size: int = 1
 
     def of(self, count: int) -> slice:
-        """Which of `count` things; every rank's part together is all of them, in order."""
+        """The slice of `count` items that this process handles.
+
+        The slices of all ranks cover every item once, in order.
+        """
         return slice(self.rank * count // self.size, (self.rank + 1) * count // self.size)
 
 

@@ -47,7 +47,7 @@ class ExactSource(Source):
         self._threads = worker_count(config.workers)
         self._on_device = kernels.available()
         ahead, rows = _BATCHES_AHEAD * self._threads, -(-config.batch_size // share.size)
-        self.together = max(1, min(_CROSSING // rows, ahead // 2)) if self._on_device else 1
+        self.batches_per_transfer = max(1, min(_CROSSING // rows, ahead // 2)) if self._on_device else 1
 
     @cached_property
     def device_table(self) -> DeviceTable | None:

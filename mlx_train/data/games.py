@@ -1,4 +1,4 @@
-"""The file of decisions: what self-play games bring, 46 bytes a decision, packed positions and their labels."""
+"""The file of the decisions of self-play games: packed positions and their labels, 46 bytes a decision."""
 
 import json
 import zlib
@@ -20,7 +20,7 @@ class Decisions:
     """Decisions of self-play games.
 
     Attributes:
-        records: (n,) of `engine.games.arena.DECISION_DTYPE`.
+        records: (n,) `engine.games.decisions.DECISION_DTYPE`.
         info: how the games were played, as JSON values; `unit` is the unit of the records' values.
     """
 
@@ -49,7 +49,7 @@ class Decisions:
         return self.records[~chosen], self.records[chosen]
 
     def summary(self) -> dict[str, Any]:
-        """Counts for a person, and `info`."""
+        """The number of games, decisions and distinct positions, and other counts; then `info`."""
         records = self.records
         return {
             "games": self.games,
@@ -65,9 +65,9 @@ class Decisions:
         return f"{zlib.crc32(self.records.tobytes()):08x}"
 
     def save(self, path: str | Path, *, compress: bool = True) -> None:
-        """Write an .npz file atomically. Compressed it has a third of the bytes, and takes most of the time.
+        """Write an .npz file atomically.
 
-        Raises OSError.
+        compress: a compressed file has a third of the bytes, but takes far longer to write. Raises OSError.
         """
         meta = json.dumps({"version": DATASET_VERSION, **self.info})
         with atomic_file(path) as file:
@@ -77,13 +77,13 @@ class Decisions:
     def load(cls, path: str | Path) -> "Decisions":
         """Read a file that `save` has written. Raises ValueError for any other file, OSError where it can't be read."""
         try:
-            # Opened here: numpy leaves a file that it can't read open.
+            # Opened here, since numpy does not close a file that it can't read.
             with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 records, meta = arrays["records"], json.loads(str(arrays["meta"]))
             version = meta.pop("version", None)
         except OSError:
             raise
-        except Exception as error:  # zipfile, zlib, numpy and json each raise their own
+        except Exception as error:  # zipfile, zlib, numpy and json raise different exceptions
             raise ValueError(f"{path}: not a dataset: {error}") from None
         if version != DATASET_VERSION:
             raise ValueError(f"{path}: dataset of version {version}, this is version {DATASET_VERSION}")

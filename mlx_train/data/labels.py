@@ -25,7 +25,7 @@ class Labels:
     """
 
     def __init__(self, records: np.ndarray, config: Config, unit: str = "points"):
-        """unit: of the records' values, "points" of a search or "2p-1" of the solved game."""
+        """unit: the unit of the records' values, "points" of a search or "2p-1" of the solved game."""
         self.records = records
         values = records["values"]
         legal = np.arange(values.shape[1]) < records["moves"][:, None]

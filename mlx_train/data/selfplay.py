@@ -23,10 +23,10 @@ from mlx_train.data.source import Player, Source
 #: Games that a thread plays at a time; no result depends on it.
 _GAMES_AT_A_TIME = 8
 
-#: Seconds between two looks at whether to stop while games are waited for.
+#: Seconds between two calls of `stop_requested` while the source waits for games.
 _POLL_SECONDS = 0.1
 
-#: The counts of a source, as a checkpoint has them.
+#: The attributes that a checkpoint stores as JSON values.
 _COUNTS = ("rounds", "games", "positions", "turns")
 
 #: Packed positions, their returns (2 p - 1 for the side to move), and the turns that were played.
@@ -45,11 +45,11 @@ class SelfPlaySource(Source):
     """
 
     def __init__(self, config: SelfplayConfig, stop_requested: Callable[[], bool] = lambda: False):
-        """stop_requested: asked while games are waited for; the round is then left unfinished."""
+        """stop_requested: called while the source waits for games; if it returns true, the round stays unfinished."""
         self.config = config
         self.batch_size = config.batch_size
         self.steps_per_epoch = config.steps
-        self.total_steps = max(1, config.steps * (config.rounds - 1))  # the first round has nothing to learn from
+        self.total_steps = max(1, config.steps * (config.rounds - 1))  # in round 1 there are no games to train on yet
         self.rounds = self.games = self.positions = self.turns = 0
         self.window: deque[tuple[NDArray[np.uint64], NDArray[np.float32]]] = deque(maxlen=config.window)
         self._stop_requested = stop_requested
@@ -64,9 +64,9 @@ class SelfPlaySource(Source):
     def epoch(self, number: int, first: int = 0, player: Player | None = None) -> Generator[Batch, None, None]:
         """The batches of a round; once they are trained on, its games go into the window. No batches in round 1.
 
-        player: gives the network that plays the round's games; asked at once.
+        player: returns the network that plays the round's games; called before the first batch.
         """
-        if self.rounds >= number:  # saved after its games, before its end
+        if self.rounds >= number:  # the checkpoint was saved after the round's games, before its end
             return
         if player is None:
             raise ValueError("self-play needs a network that plays")
@@ -126,7 +126,7 @@ class SelfPlaySource(Source):
         return {"window": window}, {name: getattr(self, name) for name in _COUNTS}
 
     def restore(self, arrays: dict[str, Any], values: dict[str, Any]) -> None:
-        """Take over what `state` gave."""
+        """Restore the result of `state`."""
         self.window.extend((part["packed"], part["returns"]) for part in arrays.get("window", []))
         for name in _COUNTS:
             setattr(self, name, values[name])

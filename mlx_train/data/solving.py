@@ -23,7 +23,7 @@ def parse_tolerance(text: str) -> float | Literal["floor"]:
 
 
 def check_outputs(pieces: int, tolerance: float | Literal["floor"], output: Path | None, rgu: Path | None) -> None:
-    """Raises ValueError for a wrong number of pieces, and for files that can't, or should not, be written.
+    """Raises ValueError for a wrong number of pieces, and for an output that can't or should not be written.
 
     Without `output` a solve does not replace a finer table at the usual place, which `perfect` and all measures read.
     """
@@ -38,12 +38,12 @@ def check_outputs(pieces: int, tolerance: float | Literal["floor"], output: Path
         finer = _finer_tolerance(places[0], tolerance)
         if finer is not None:
             raise ValueError(
-                f"the table in {places[0]} was solved to {finer or 'the floor'}: say --output FILE for a coarser one"
+                f"{places[0]} was solved to {finer or 'the floor'}: give another file with --output for a coarser table"
             )
 
 
 def choose_device(device: str) -> str:
-    """Make a device MLX's default -> "cpu" or "gpu". Raises ValueError for one that is unknown or not there."""
+    """Make a device MLX's default -> "cpu" or "gpu". Raises ValueError for an unknown or a missing device."""
     if device == "cpu":
         return device  # without MLX
     from mlx_train.device.backend import use_device
@@ -54,7 +54,7 @@ def choose_device(device: str) -> str:
 def _finer_tolerance(path: Path, tolerance: float) -> float | None:
     """The tolerance of the table in a file, 0 for the floor of float64, if it is finer than `tolerance`; else None.
 
-    None also for a damaged table or none.
+    None also if the file does not exist or is damaged.
     """
     with suppress(OSError, ValueError):
         if Tablebase.open(path, check=False).tolerance < tolerance:
@@ -79,9 +79,9 @@ def solve_game(
 ) -> dict[str, Any]:
     """Solve, save, verify and describe the game -> plain JSON values.
 
-    device: "gpu" (`choose_device`) begins there, in float32, and leaves the rest to the engine. A call that is
-    interrupted or killed leaves its finished layers to the next one. Raises RuntimeError if the verification fails,
-    ValueError and OSError otherwise.
+    device: "cpu", or "gpu" (`choose_device`): the GPU computes first values in float32, from which the engine solves.
+    After a call that was interrupted or killed, the next call goes on from the finished layers. Raises RuntimeError if
+    the verification fails, ValueError for wrong arguments, OSError if a file can't be written.
     """
     output = default_path(pieces) if output is None else output
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -101,12 +101,12 @@ def solve_game(
 def _solved(
     pieces: int, tolerance: float | Literal["floor"], workers: int | None, output: Path, device: str
 ) -> tuple[Tablebase, dict[str, Any]]:
-    """Solve into a file -> (the table, the first values of the result). Its seconds are without the writing."""
+    """Solve into a file -> (the table, the first entries of `solve_game`'s result). `seconds` excludes the writing."""
     start = time.perf_counter()
     guess = _first_values(pieces) if device == "gpu" else None
     first_seconds = time.perf_counter() - start
     seconds = 0.0
-    resumed = None  # positions that a call before has solved
+    resumed = None  # positions that an earlier call has solved
     with progress(f"solving {pieces} pieces", 0, "positions") as update:
 
         def on_layer(state: Progress) -> None:

@@ -1,4 +1,4 @@
-"""What the trainer asks of every teacher: a source of batches."""
+"""The interface between the trainer and the teachers: a source of batches."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator
@@ -10,7 +10,7 @@ from mlx_train.data.batches import ALL, Batch, Share
 if TYPE_CHECKING:
     from mlx_train.device.table_kernel import DeviceTable
 
-#: Gives the network that plays during an epoch; only a source that plays calls it.
+#: Returns the network that plays during an epoch; only a source that plays games calls it.
 Player = Callable[[], Network]
 
 
@@ -24,14 +24,14 @@ class Source(ABC):
         steps_per_epoch: batches of an epoch.
         total_steps: batches of all epochs, over which the learning rate falls.
         share: this process's share of the rows.
-        together: how many batches cross to the device at once.
+        batches_per_transfer: how many batches are copied to the device at once.
     """
 
     batch_size: int
     steps_per_epoch: int
     total_steps: int
     share: Share = ALL
-    together: int = 1
+    batches_per_transfer: int = 1
 
     @property
     def device_table(self) -> "DeviceTable | None":
@@ -50,10 +50,10 @@ class Source(ABC):
         return iter(())
 
     def state(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """-> (a tree of arrays, JSON values by name): what a checkpoint must hold for `restore`. By default nothing."""
+        """-> (a tree of arrays, JSON values by name), which a checkpoint keeps for `restore`. By default empty."""
         return {}, {}
 
     def restore(self, arrays: dict[str, Any], values: dict[str, Any]) -> None:
-        """Take over what `state` gave, before the first epoch. By default there must be nothing."""
+        """Restore the result of `state`, before the first epoch. By default both arguments must be empty."""
         if arrays or values:
             raise ValueError(f"{type(self).__name__} has no state")

@@ -25,13 +25,13 @@ def to_mlx(batch: Batch, network: str, table: "DeviceTable | None" = None) -> li
     return as_features(batch.of(network).each(mx.array), table)
 
 
-def crossing(batches: Iterable[Batch], networks: Sequence[str], together: int) -> Iterator[list[Rows]]:
-    """For each batch the rows of each of the networks, in MLX's arrays; of the kind that the source has made.
+def crossing(batches: Iterable[Batch], networks: Sequence[str], batches_per_transfer: int) -> Iterator[list[Rows]]:
+    """For each batch, the rows of each of the networks as MLX arrays, of the same `Rows` class as in the batch.
 
-    together: how many batches cross to the device at once; each crossing to a GPU has its own cost.
+    batches_per_transfer: how many batches are copied to the device at once; each copy to a GPU takes time by itself.
     """
     rest = iter(batches)
-    while group := list(itertools.islice(rest, together)):
+    while group := list(itertools.islice(rest, batches_per_transfer)):
         crossed = [Rows.joined([batch.of(network) for batch in group]).each(mx.array) for network in networks]
         ends = itertools.accumulate((len(batch.of(networks[0])) for batch in group), initial=0)
         for start, end in itertools.pairwise(ends):

@@ -102,7 +102,7 @@ def compare(
 ) -> Comparison:
     """Play every pair of agents, seats alternated and dice paired; with a table, measure their regret too.
 
-    games: of each pair. decisions: decisions of optimal play over which the regret is a mean.
+    games: the number of games of each pair. decisions: decisions of optimal play over which the regret is a mean.
 
     Raises ValueError for fewer than two agents or the same one twice.
     """

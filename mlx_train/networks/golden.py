@@ -1,6 +1,6 @@
 """Golden vectors: inputs and outputs of a weights file, for readers of the format in other languages.
 
-Needs the engine and numpy alone. `tests/golden_check.mjs` is such a reader, in JavaScript.
+Needs the engine and numpy alone. `tests/support/golden_check.mjs` is such a reader, in JavaScript.
 """
 
 import json

@@ -61,7 +61,6 @@ class BytesPoint:
     regret: float
 
 
-
 # Size
 
 

@@ -1,7 +1,7 @@
-"""The one style of all pictures: colours, figures, axes, heat maps, and the PNG file.
+"""The colours of the pictures, and functions for figures, axes, ticks, legends, heat maps and PNG files.
 
-Okabe and Ito's colours, cividis and purple to orange: colour-blind readers can distinguish them, and no picture says by
-colour alone what matters.
+The colours are Okabe and Ito's; the colour maps are cividis and purple to orange. Colour-blind readers can distinguish
+them.
 """
 
 from collections.abc import Sequence
@@ -84,7 +84,7 @@ def heat_map(
 
     text: format of the numbers on the cells, which are black on light cells and white on dark ones; None for no
     numbers. low, high: the values at the ends of the colour map, by default the least and the largest of `values`.
-    least: smaller values have no number. size: of the numbers, in points of type.
+    least: smaller values have no number. size: font size of the numbers, in points.
     """
     smoothing = "nearest" if text is None else None
     image: Any = axes.imshow(values, cmap=colours, vmin=low, vmax=high, interpolation=smoothing)

@@ -34,8 +34,8 @@ GAMES = Path("runs/games")
 def new_record(first: str, second: str, seed: int | None, start: str | None) -> GameRecord:
     """The record of a new game of two agents by their spellings, or of an agent and `YOU`.
 
-    seed: of the dice, None for a new one. start: the notation of the first position, by default the opening. Raises
-    ValueError for a wrong spelling or notation, and for a finished game.
+    seed: the seed of the dice, None for a new one. start: the notation of the first position, by default the opening.
+    Raises ValueError for a wrong spelling or notation, and for a finished game.
     """
     for name in {first, second} - {YOU}:
         Agent.parse(name)

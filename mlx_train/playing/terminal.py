@@ -38,7 +38,7 @@ def _verdict(table: Tablebase | None, step: Step) -> Verdict | None:
 
 
 def _turn_line(step: Step, names: Sequence[str], verdict: Verdict | None) -> Text:
-    """A turn in one line: player, roll, move, verdict. names: of both players."""
+    """A turn in one line: player, roll, move, verdict. names: the players' names."""
     turn = step.turn
     line = Text()
     line.append(f"{step.number:>4}  ", style="dim")
@@ -81,7 +81,7 @@ class _Person(NamedTuple):
 class Game:
     """A game of a person against an agent, turn by turn.
 
-    record: a new or an unfinished one, with a seed. side: the person's player, 0 or 1. file: of the record, written
+    record: a new or an unfinished one, with a seed. side: the person's player, 0 or 1. file: the record's file, written
     after every turn. hints: whether the moves' values are always shown. table: the solved game, of seven or fewer
     pieces a side; it gives verdicts and hints for the positions that it holds.
     """

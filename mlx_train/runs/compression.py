@@ -86,9 +86,9 @@ def compress(
 ) -> list[CompressedNetwork]:
     """Write a model's networks at each number of bits and share of pruned weights, as JSON and as its gzip.
 
-    calibration: positions for the rounding. networks: both, value or policy. steps: of training with exact labels after
-    the rounding. Returns the measures: of the model itself first, then of every file, the value network's before the
-    policy network's. Raises ValueError, OSError.
+    calibration: positions for the rounding. networks: both, value or policy. steps: the number of training steps
+    with exact labels after the rounding. Returns the measures of the model itself, then those of every file; the value
+    network comes before the policy network. Raises ValueError, OSError.
     """
     document = read_document(model)
     heads = _heads(model, document, networks)
@@ -110,7 +110,7 @@ def compress(
         layers = {head: quantize(source[head], inputs[head], count, share) for head in heads}
         if steps:
             say(f"{file.name}: {steps:,} steps of {BATCH_SIZE:,} positions")
-            with explained(device, "--steps 0 does without training"):
+            with explained(device, "use --steps 0 to leave the training out"):
                 for head in heads:
                     layers[head] = finetune(source[head], layers[head], batches[head], head, share > 0)
         quantized = _document(document, layers, origin)

@@ -23,7 +23,7 @@ OPPONENTS = ("random", "greedy", "emm:1", "emm:2", "emm:3", "emm:4")
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """How well a run's network plays: matches, and measures against the solved game, None where it is not solved."""
+    """How well a run's network plays: matches, and measures against the solved game (None if it is not solved)."""
 
     matches: list[WinRate]
     exact: Exactness | None
@@ -38,7 +38,7 @@ class Evaluation:
         }
 
     def metadata(self) -> dict[str, Any]:
-        """What the weights' file says of it: win rates as shares, errors as in `exactness`."""
+        """The evaluation's entries in the metadata of the weights: win rates as shares, errors as in `exactness`."""
         figures: dict[str, Any] = {match.opponent: round(match.rate, 4) for match in self.matches}
         if self.exact is not None:
             error, regret = self.exact.value_error, self.exact.regret
@@ -64,17 +64,17 @@ def evaluate(config: Config, run: Run) -> Evaluation:
     evaluation = Evaluation(matches=results, exact=exact, microseconds_per_move=speed)
     _add_metadata(run, {"evaluation": evaluation.metadata()})
     moment("weights measured")
-    write_json(run.evaluation, evaluation.to_dict())  # last: it says that the run is finished
+    write_json(run.evaluation, evaluation.to_dict())  # last: this file marks the run as finished
     return evaluation
 
 
 def _solution() -> Tablebase | None:
-    """The solved game at its usual place; None where there is none of use, with a line about it."""
+    """The solved game at its usual place. If it is missing or damaged, prints a message and returns None."""
     try:
         return open_table()
     except MissingTable:
         say("not measured against perfect play: the game is not solved here (`python -m mlx_train solve`)")
-    except ValueError as error:  # a run at its end should not fail for this
+    except ValueError as error:  # a finished training should not fail for a damaged table
         say(f"not measured against perfect play: {error}")
     return None
 
@@ -86,7 +86,10 @@ def _add_metadata(run: Run, values: dict[str, Any]) -> None:
 
 
 def summary(evaluation: Evaluation, trained: dict[str, Any], seconds: float, resumed: bool = False) -> str:
-    """What a person reads at the end of a run, as Markdown. seconds: of this call; resumed: it was not the first."""
+    """The text printed at the end of a run, as Markdown.
+
+    trained: the summary of `training.train`. seconds: the duration of this call. resumed: whether the run was resumed.
+    """
     tables = [win_rate_table(evaluation.matches)]
     if evaluation.exact is not None:
         tables.append(exactness_table([evaluation.exact]))

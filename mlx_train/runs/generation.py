@@ -77,8 +77,8 @@ def generate_only(config: Config, output: Path | None, resume: Path | None) -> d
 def generate(config: Config, run: Run, ranks: Ranks = ALONE) -> Decisions | None:
     """Play the games and write the dataset -> the dataset; None in all processes but the first.
 
-    The games are played in blocks, each written when it is done, and every process plays its share of a block. Games
-    that the run has already are not played again. On Ctrl-C or SIGTERM the finished games are written, then
+    The games are played in blocks. Every process plays its share of a block, and each finished block is written. Games
+    that the run already has are not played again. On Ctrl-C or SIGTERM the finished games are written, then
     KeyboardInterrupt.
     """
     data = _read_dataset(run.games) if ranks.leads else None
@@ -110,13 +110,13 @@ def solved_table(config: Config, ranks: Ranks = ALONE) -> Tablebase:
 
 
 def require_table(config: Config, resume: Path | None, ranks: Ranks) -> None:
-    """Have the solved game where a new run needs it, before the run has a folder."""
+    """Solve the game before a new run has a folder, if the run needs the solved game and it is missing."""
     if config.teacher == "exact" and resume is None:
         solved_table(config, ranks)
 
 
 def process_workers(config: Config, ranks: Ranks) -> int:
-    """The threads of this process: without a number in the settings, the processes of a machine divide its cores."""
+    """The number of threads of this process; by default the processes of a machine share its cores equally."""
     return max(1, worker_count(config.workers) // (ranks.local_size if config.workers is None else 1))
 
 
@@ -125,7 +125,7 @@ def _player(config: Config, ranks: Ranks) -> tuple[Search | Tablebase, dict[str,
     about = {"requested_games": config.games, "exploration": config.exploration, "seed": config.seed}
     if config.teacher == "exact":
         return solved_table(config, ranks), {"unit": VALUE_SCALE, "playouts": 0, **about}
-    playouts = config.playouts if config.teacher == "search" else 0
+    playouts = {"search": config.playouts, "outcome": 0}[config.teacher]
     search = {"unit": "points", "depth": config.depth, "weights": config.weights, "playouts": playouts}
     return Search(config.depth, config.weights), {**search, **about}
 
@@ -142,7 +142,7 @@ def _play_rest(
     cores = CoreUse()
     smallest = block = _FIRST_BLOCK * workers * ranks.share.size
     try:
-        # Held back, so that no process leaves the others alone in the middle of an exchange.
+        # Signals are held back: a process that ended in the middle of an exchange would leave the others waiting.
         with held_back() as stop_requested, progress("games", config.games, "games", played) as update:
 
             def on_games(games: range, count: int) -> None:
@@ -184,7 +184,7 @@ def _play_share(
     ranks: Ranks,
     on_games: Callable[[range, int], None],
 ) -> np.ndarray:
-    """The records of this process's share of some games; fewer where it was interrupted.
+    """The records of this process's share of some games; fewer if the call was interrupted.
 
     on_games: called with the games and the number of finished games.
     """
@@ -218,7 +218,7 @@ def _whole_games(records: np.ndarray, first: int, count: int) -> tuple[np.ndarra
 
 
 def _read_dataset(path: Path) -> Decisions | None:
-    """A file of decisions; None where there is none, or a damaged one, with a line about it."""
+    """The decisions in a file; None if the file does not exist, or is damaged, for which it prints a message."""
     if not path.exists():
         return None
     try:
@@ -229,7 +229,7 @@ def _read_dataset(path: Path) -> Decisions | None:
 
 
 def _read_parts(folder: Path) -> list[Decisions]:
-    """The blocks of games in a folder, in order, up to the first that is missing or damaged."""
+    """The blocks of games in a folder, in order, up to the first block that is missing or damaged."""
     parts: list[Decisions] = []
     for path in sorted(folder.glob("*.npz")):
         part = _read_dataset(path)

@@ -42,10 +42,7 @@ def run_all(
         say(f"{run.folder}: this run is finished")
         ranks.leave()
         return run.files()
-    if config.teacher == "exact":
-        source, about = training.exact_data(config, ranks)
-    else:
-        source, about = training.search_data(config, generate(config, run, ranks), ranks)
+    source, about = training.training_data(config, lambda: generate(config, run, ranks), ranks)
     trained = training.train(config, source, run, about, ranks, tensorboard=tensorboard)
     ranks.leave()
     if ranks.leads:

@@ -37,7 +37,7 @@ from mlx_train.networks.mlp import log_policies, values
 from mlx_train.networks.weights import document_content, from_document
 from mlx_train.runs.shipped import TOLERANCES, measure, model_table
 
-#: The amounts of a new model's measures.
+#: The settings with which a new model is measured.
 SETTINGS = MeasureSettings(positions=POSITIONS, decisions=DECISIONS, games=GAMES, seed=0, pieces=PIECES)
 
 #: A shipped JSON file is smaller than this.
@@ -46,7 +46,7 @@ MAX_BYTES = 15_000_000
 #: Largest difference of a probability between the engine's forward pass and MLX's.
 PARITY = 1e-5
 
-#: The same of a quantised network: the engine rounds its layers' inputs to 16 bits and MLX does not.
+#: The largest difference for a quantised network: the engine rounds its layers' inputs to 16 bits and MLX does not.
 QUANTIZED_PARITY = 1e-3
 _PARITY_DECISIONS = 5000
 
@@ -78,11 +78,12 @@ def promote(
 ) -> ModelEntry:
     """Add a weights file to the models of a folder under a name, or replace the model of that name -> its entry.
 
-    what, command: of the entry; by default the replaced model's `what`, and the command of the run folder that the file
-    lies in. by: the measure, of `MEASURES`, that has to be better than the replaced model's by more than rounding
-    makes; none of that model's networks may be missing or worse. settings: by default the replaced model's. Raises
-    ValueError, in one line, at the first check that fails; then nothing was written. The manifest is written last: a
-    kill between leaves a file that `file_problem` reports, until the same call is made again.
+    what: the entry's description; by default the replaced model's. command: the command that trained the model; by
+    default the command of the file's run folder. by: the name of the measure, in `MEASURES`, by which the new model's
+    playing network has to be better than the replaced model's, by more than the tolerance in `TOLERANCES`. The new
+    model must have all networks of the replaced model, and none may be worse. settings: by default the replaced
+    model's. Raises ValueError, in one line, at the first check that fails; then nothing was written. The manifest is
+    written last. After a kill between the two writes `file_problem` reports the file, until the same call is repeated.
     """
     check_choice("measure", by, MEASURES)
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", name):

@@ -19,8 +19,10 @@ from mlx_train.training.losses import policy_loss, value_loss
 #: The first layer's inputs are multiples of this: features are at most 1.
 FIRST_STEP = 2.0**-14
 
-#: Training after the rounding: Adam's rate for weights of no bits, which a cosine takes to zero, and positions a step.
+#: Training after the rounding: Adam's rate, before it is halved once for each bit; a cosine lowers it to zero.
 LEARNING_RATE = 2e-3
+
+#: Training after the rounding: the number of positions in a step.
 BATCH_SIZE = 4096
 
 # The largest distance of a weight from its level, in levels, when the training starts.
@@ -92,17 +94,18 @@ class RoundedLinear(nn.Module):
 
 
 def finetune(network: MLP, layers: Sequence[Layer], source: ExactSource, head: str, pruned: bool) -> list[Layer]:
-    """Train rounded layers on with exact labels; the scales stay, and zeros where weights were pruned.
+    """Train rounded layers further with exact labels -> the trained layers, with the same scales.
 
-    network: the unrounded one. Each step takes the gradient at the rounded weights and applies it to unrounded weights
-    beside them (the straight-through estimator of Bengio and others, 2013).
+    network: the network before the rounding. pruned: whether weights of zero stay zero. Each step computes the gradient
+    at the rounded weights and applies it to a copy of the weights that is not rounded (the straight-through estimator
+    of Bengio and others, 2013).
     """
     model = _copy(network)
     model.update_modules(
         {"layers": [RoundedLinear(*pair, pruned) for pair in zip(layers, network.layers, strict=True)]}
     )
     loss = partial(value_loss, model, kind="absolute") if head == "value" else partial(policy_loss, model)
-    # A level is worth half as much with each further bit, and so is a step towards the next one.
+    # Each further bit halves the distance between two levels, so the learning rate is halved as well.
     rate = LEARNING_RATE / 2 ** max(layer.bits for layer in layers)
     optimizer = optim.Adam(learning_rate=optim.cosine_decay(rate, source.steps_per_epoch), bias_correction=True)
     optimizer.init(model.trainable_parameters())

@@ -16,12 +16,12 @@ _HEADROOM = 1.25
 # Shares of a row's largest weight that its largest level may stand for; the best one is taken.
 _CLIPS = (1.0, 0.9, 0.8, 0.7)
 
-# What is added to the diagonals of Gram matrices, as a share of their mean: for the inverse, and for the fit.
+# Added to the diagonals of Gram matrices, as a share of their mean: before the inverse, and before the fit.
 _DAMPING = 0.001
 _RIDGE = 0.01
 _FLOOR = 1e-12  # for a layer whose inputs are all zero
 
-# Outputs stand for sums up to this, well inside 32 bits.
+# The largest integer sum of a layer, well inside 32 bits.
 _MAX_SUM = 2**29
 
 
@@ -39,10 +39,11 @@ def round_layer(
     x: NDArray[np.float32], outputs: NDArray[np.float32], weights: NDArray[np.float32], step: float, bits: int,
     prune: float,
 ) -> Layer:  # fmt: skip
-    """Round one layer, so that it gives `outputs` from `x` as nearly as it can.
+    """Round one layer, so that its outputs for `x` are as near to `outputs` as possible.
 
-    x: (n, inputs), given by the rounded layers below. outputs: (n, outputs), of the unrounded network. weights:
-    (inputs, outputs), unrounded. step: of the integer inputs. prune: the share of the weights that become zero.
+    x: (n, inputs), the outputs of the rounded layers below. outputs: (n, outputs), this layer's outputs in the
+    unrounded network. weights: (inputs, outputs), unrounded. step: the step of the integer inputs. prune: the share of
+    the weights that become zero.
     """
     x = x.astype(np.float64)
     gram = x.T @ x / len(x) + _FLOOR * np.eye(x.shape[1])
@@ -64,7 +65,11 @@ def _round_rows(
     weights: NDArray[np.float64], gram: NDArray[np.float64], step: float, bits: int, prune: float,
     least: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:  # fmt: skip
-    """-> (levels (inputs, outputs), scales (outputs,)): the inputs by falling power, the errors passed on.
+    """Round the weights of one input after the other -> (levels (inputs, outputs), scales (outputs,)).
+
+    The input with the largest mean square is rounded first. The weights of the inputs that are not rounded yet
+    compensate for each error.
+
 
     gram: (inputs, inputs), the mean products of the inputs. least: the smallest scale of each output, so that its bias
     stays an integer of 32 bits.

@@ -24,7 +24,7 @@ class RunRecord:
         matches: the matches of evaluation.json.
         learning: the points of learning.json, which only self-play has.
         exact: the measures of evaluation.json against the solved game; empty if there was no solved game.
-        microseconds: of a move of the value network, None if it was not measured.
+        microseconds: the time of a move of the value network; None if it was not measured.
     """
 
     name: str

@@ -96,7 +96,7 @@ def run_page(record: RunRecord) -> str:
 
 
 def difference_table(first: str, second: str, rows: Sequence[dict[str, Any]]) -> str:
-    """The rows of `run_folder.difference` as a Markdown table; of figures, also second less first."""
+    """The rows of `run_record.difference` as a Markdown table; of figures, also second less first."""
     cells = []
     for row in rows:
         values = (row["first"], row["second"])

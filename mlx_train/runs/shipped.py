@@ -104,7 +104,7 @@ def size_point(entry: ModelEntry) -> SizePoint:
 
 
 def model_table(entries: Sequence[ModelEntry], states: Sequence[str]) -> str:
-    """The models as a Markdown table. states: for each, "ok" or "damaged", as its file is."""
+    """The models as a Markdown table. states: the state of each model's file, "ok" or "damaged"."""
     header = (
         "model", "parameters", "mean error", "regret, points", "win % against perfect", "microseconds a move",
         "bytes", "file", "what",

@@ -43,10 +43,10 @@ from mlx_train.training.trainer import train as train_networks
 
 
 def with_init(config: Config, resume: Path | None, ranks: Ranks = ALONE) -> Config:
-    """The settings with `init` by its whole path, so that a run goes on from any folder. Only rank 0 reads the file.
+    """The settings with the absolute path of `init`, so that a run can be resumed in any folder.
 
-    A run that has checkpoints needs the file no more. Raises ValueError, OSError for a file without weights of these
-    sizes.
+    Only rank 0 reads the file. A run that has a checkpoint does not need the file any more. Raises ValueError for a
+    file that has no weights of these sizes, OSError for a file that can't be read.
     """
 
     def whole_path() -> str:
@@ -59,10 +59,11 @@ def with_init(config: Config, resume: Path | None, ranks: Ranks = ALONE) -> Conf
 
 
 def read_games(path: Path | None, resume: Path | None, ranks: Ranks = ALONE) -> tuple[Decisions | None, dict[str, Any]]:
-    """-> (a dataset, its path and its checksum). A run that goes on needs the same dataset again.
+    """-> (a dataset, its path and its checksum). A resumed run needs the dataset with which it began.
 
-    Only the first process reads the file; the others get None.
-    path: None for the file that the run began with. Raises ValueError for another dataset, or for no dataset.
+    Only the first process reads the file; the other processes get None as the dataset.
+    path: the file; None for the file with which the run began. Raises ValueError if the file is no dataset, or not the
+    dataset with which the run began.
     """
 
     def origin() -> dict[str, Any]:
@@ -97,7 +98,31 @@ def exact_data(config: Config, ranks: Ranks = ALONE) -> tuple[Source, dict[str, 
     """-> (batches of the solved game, what the weights' metadata says of them)."""
     workers = dataclasses.replace(config, workers=process_workers(config, ranks))
     source = ExactSource(workers, solved_table(config, ranks), ranks.share)
-    return source, {"num_games": 0, "num_training_samples": None, "depth": None}  # drawn as long as it trains
+    return source, {"num_games": 0, "num_training_samples": None, "depth": None}
+
+
+#: Gives the games that a dataset holds; None in all processes but the first.
+Games = Callable[[], Decisions | None]
+
+
+def _labelled_games(config: Config, games: Games, ranks: Ranks) -> tuple[Source, dict[str, Any]]:
+    return search_data(config, games(), ranks)
+
+
+def _solved_game(config: Config, games: Games, ranks: Ranks) -> tuple[Source, dict[str, Any]]:
+    return exact_data(config, ranks)
+
+
+#: The function that builds the batches of each teacher.
+SOURCES = {"search": _labelled_games, "outcome": _labelled_games, "exact": _solved_game}
+
+
+def training_data(config: Config, games: Games, ranks: Ranks = ALONE) -> tuple[Source, dict[str, Any]]:
+    """-> (the batches of the configuration's teacher, what the weights' metadata says of them).
+
+    games: called only for a teacher that learns from games.
+    """
+    return SOURCES[config.teacher](config, games, ranks)
 
 
 # The trainer and its checkpoints
@@ -115,9 +140,10 @@ class Session:
         *,
         chunks: int | None = None,
     ):
-        """With the run's newest checkpoint in the trainer and the source, where it has one. chunks: as of `Trainer`.
+        """Make the trainer. If the run has a checkpoint, restore the trainer and the source from the newest one.
 
-        Raises ValueError for a device that is not there, or a checkpoint of another configuration.
+        chunks: as for `Trainer`. Raises ValueError for a device that does not exist, or for a checkpoint of another
+        configuration.
         """
         self.config, self.source, self.run, self.ranks = config, source, run, ranks
         self.device = use_device(config.device)
@@ -235,7 +261,7 @@ def _summary(state: TrainingState, metadata: dict[str, Any]) -> dict[str, Any]:
 
 
 def _note(history: Sequence[EpochMetrics], config: Config) -> str:
-    """The number of the epoch, and the last one's loss and speed, in a few words."""
+    """The number of the epoch, and the loss and the speed of the last finished epoch."""
     if not history:
         return f"epoch 1/{config.epochs}"
     last = history[-1]
@@ -266,7 +292,7 @@ def weights_metadata(config: Config | SelfplayConfig, state: TrainingState, devi
 def _metadata(config: Config, state: TrainingState, about: dict[str, Any], device: str) -> dict[str, Any]:
     """What the weights file says of the training."""
     best = best_epochs(state.history)
-    if config.teacher == "exact":
+    if about["num_training_samples"] is None:  # the batches are drawn as long as the training runs
         about = about | {"num_training_samples": state.updates * config.batch_size}
     return {
         **weights_metadata(config, state, device),

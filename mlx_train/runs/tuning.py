@@ -1,7 +1,7 @@
 """`tune`: a search for good settings by many short trainings; the pruner stops the trials that fall behind.
 
 The search has a run folder, with config.json (the settings that all trials share, and the measure), games.npz where the
-teacher plays games, and the files of `SearchFolder`. A search that has ended, however it ended, goes on in its folder.
+teacher plays games, and the files of `TuningFolder`. A finished, interrupted or killed search can be resumed there.
 """
 
 from contextlib import nullcontext
@@ -15,8 +15,8 @@ from mlx_train.runs.run_folder import Run, refuse_output
 from mlx_train.runs.tuning_results import best_so_far, write_results
 from mlx_train.runs.tuning_study import (
     MEASURES,
-    Search,
-    SearchFolder,
+    TuningFolder,
+    TuningRequest,
     check_database,
     complete_trials,
     finished_trials,
@@ -36,8 +36,8 @@ MAX_PARALLEL = 64
 def check_request(
     config: Config, trials: int, measure: str | None, parallel: int, output: Path | None, resume: Path | None,
     table: Path | None,
-) -> Search:  # fmt: skip
-    """Choose device and memory limits -> the search, by default for the first of `MEASURES`.
+) -> TuningRequest:  # fmt: skip
+    """Choose device and memory limits -> the request. measure: by default the first of `MEASURES`.
 
     Raises ValueError for a wrong setting, RuntimeError where Optuna is missing.
     """
@@ -47,34 +47,34 @@ def check_request(
     if trials < 1 or not 1 <= parallel <= MAX_PARALLEL:
         raise ValueError(f"trials must be at least 1 and parallel 1 to {MAX_PARALLEL}, got {trials} and {parallel}")
     refuse_output(output, resume, "search")
-    return Search(config=prepare(config), measure=measure or next(iter(MEASURES)), table=table)
+    return TuningRequest(config=prepare(config), measure=measure or next(iter(MEASURES)), table=table)
 
 
 def search_into(
-    search: Search, trials: int, measure: str | None, parallel: int, output: Path | None, resumed: Path | None
+    request: TuningRequest, trials: int, measure: str | None, parallel: int, output: Path | None, resumed: Path | None
 ) -> dict[str, Path]:
     """`tune`: search in a new folder or in that of an earlier search, and print its results -> its files."""
     if resumed is None:
-        folder = begin(search, output)
+        folder = begin(request, output)
     else:
-        folder, search = resume(resumed, search.table, search.config, measure)
+        folder, request = resume(resumed, request.table, request.config, measure)
     try:
-        tune(folder, search, trials, parallel)
+        tune(folder, request, trials, parallel)
     finally:
         if folder.summary.exists():
             print(folder.summary.read_text().rpartition("\n\n!")[0])
     return folder.files()
 
 
-def begin(search: Search, output: Path | None) -> SearchFolder:
+def begin(request: TuningRequest, output: Path | None) -> TuningFolder:
     """A new folder for a search. Raises ValueError, OSError."""
-    return SearchFolder(Run.create(search.config, "tune", output, made_by="tune", measure=search.measure))
+    return TuningFolder(Run.create(request.config, "tune", output, made_by="tune", measure=request.measure))
 
 
 def resume(
     place: Path, table: Path | None = None, config: Config | None = None, measure: str | None = None
-) -> tuple[SearchFolder, Search]:
-    """The folder of an earlier search, and its search.
+) -> tuple[TuningFolder, TuningRequest]:
+    """The folder of an earlier search -> (its files, its request).
 
     config: the search's settings, with another device or other workers. Raises ValueError for a folder of another
     command or in use, and for another measure than the search has.
@@ -86,40 +86,40 @@ def resume(
     if measure not in (None, origin["measure"]):
         raise ValueError(f"measure is {origin['measure']} in {place}, and stays so")
     say(f"going on in {run.folder}")
-    return SearchFolder(run), Search(config=config or origin["config"], measure=origin["measure"], table=table)
+    return TuningFolder(run), TuningRequest(config=config or origin["config"], measure=origin["measure"], table=table)
 
 
-def tune(folder: SearchFolder, search: Search, trials: int, parallel: int = 1) -> "optuna.Study":
+def tune(folder: TuningFolder, request: TuningRequest, trials: int, parallel: int = 1) -> "optuna.Study":
     """Run trials until `trials` are complete or stopped by the pruner, then write the results -> the study.
 
-    Trials that an earlier process left unfinished are tried again first. After Ctrl-C the results so far are written.
+    Trials that an earlier process left unfinished are run again first. After Ctrl-C the results so far are written.
     parallel: processes, each with a trial of its own. Raises ValueError, RuntimeError, OSError.
     """
     check_database(folder.database)
     with folder.usable_database():
         study = folder.study(0)  # suggests nothing
         retry_interrupted(study)
-        _prepare(folder, search)
+        _prepare(folder, request)
         try:
             with progress("trials", trials, "trials", len(finished_trials(study))) as update:
 
                 def report() -> None:
-                    update(len(finished_trials(study)), best_so_far(study, search.measure))
+                    update(len(finished_trials(study)), best_so_far(study, request.measure))
 
                 report()
                 if parallel == 1:
-                    run_trials(folder, search, trials, 0, nullcontext(), report)
+                    run_trials(folder, request, trials, 0, nullcontext(), report)
                 else:
-                    run_in_processes(folder, search, trials, parallel, report)
+                    run_in_processes(folder, request, trials, parallel, report)
         finally:
             if complete_trials(study):
-                write_results(folder, search, study)
+                write_results(folder, request, study)
     return study
 
 
-def _prepare(folder: SearchFolder, search: Search) -> None:
+def _prepare(folder: TuningFolder, request: TuningRequest) -> None:
     """Play the games, or solve the game, once: before several processes need them."""
-    if search.config.teacher == "exact":
-        solved_table(search.config)
+    if request.config.teacher == "exact":
+        solved_table(request.config)
     else:
-        generate(search.config, folder.run)
+        generate(request.config, folder.run)

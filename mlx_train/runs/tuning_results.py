@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from mlx_train.config import Config
 from mlx_train.pictures.style import save_figure
 from mlx_train.pictures.training import search_plot
-from mlx_train.runs.tuning_study import MEASURES, Search, SearchFolder, complete_trials, finished_trials, require
+from mlx_train.runs.tuning_study import MEASURES, TuningFolder, TuningRequest, complete_trials, finished_trials, require
 from mlx_train.system.files import write_json, write_text
 from mlx_train.system.peak_memory import peak_text
 from mlx_train.system.text import markdown_table
@@ -20,23 +20,23 @@ _ENOUGH = 8
 _BEST = 10
 
 
-def write_results(folder: SearchFolder, search: Search, study: "optuna.Study") -> None:
+def write_results(folder: TuningFolder, request: TuningRequest, study: "optuna.Study") -> None:
     """Write best.json, tune.md and tune.png. The study has a complete trial. Raises OSError."""
     best = {
-        "measure": search.measure,
+        "measure": request.measure,
         "value": study.best_value,
         "trial": study.best_trial.number,
-        "config": best_config(search, study).to_dict(),
+        "config": best_config(request, study).to_dict(),
     }
     write_json(folder.best, best)
     shares = importances(study)
-    save_figure(search_plot(values_by_trial(study), shares, MEASURES[search.measure]), folder.picture)
-    write_text(folder.summary, f"{summary(folder, search, study, shares)}\n\n![Trials and importances](tune.png)\n")
+    save_figure(search_plot(values_by_trial(study), shares, MEASURES[request.measure]), folder.picture)
+    write_text(folder.summary, f"{summary(folder, request, study, shares)}\n\n![Trials and importances](tune.png)\n")
 
 
-def best_config(search: Search, study: "optuna.Study") -> Config:
+def best_config(request: TuningRequest, study: "optuna.Study") -> Config:
     """The settings of the best trial."""
-    return search.suggest(require().trial.FixedTrial(study.best_params))
+    return request.suggest(require().trial.FixedTrial(study.best_params))
 
 
 def best_so_far(study: "optuna.Study", measure: str) -> str:
@@ -69,7 +69,7 @@ def values_by_trial(study: "optuna.Study") -> list[tuple[int, float, bool]]:
     return rows
 
 
-def summary(folder: SearchFolder, search: Search, study: "optuna.Study", shares: dict[str, float]) -> str:
+def summary(folder: TuningFolder, request: TuningRequest, study: "optuna.Study", shares: dict[str, float]) -> str:
     """The best trials, the importances (`shares`) and the memory, as Markdown."""
     trials = finished_trials(study)
     complete = sorted(complete_trials(study), key=lambda trial: trial.values[0])
@@ -80,7 +80,7 @@ def summary(folder: SearchFolder, search: Search, study: "optuna.Study", shares:
     ]
     parts = [
         f"{len(trials)} trials, {len(trials) - len(complete)} of them broken off",
-        markdown_table(("trial", MEASURES[search.measure], *names), rows),
+        markdown_table(("trial", MEASURES[request.measure], *names), rows),
     ]
     if shares:
         parts.append(markdown_table(("setting", "importance"), [(k, f"{v:.2f}") for k, v in shares.items()]))

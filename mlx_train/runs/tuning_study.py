@@ -1,4 +1,4 @@
-"""A search for settings with Optuna: what it looks for, its folder, and its study in an SQLite database.
+"""A search for settings with Optuna: its request, its folder, and its study in an SQLite database.
 
 Everything here can be used without MLX. Optuna is imported when it is first needed.
 """
@@ -38,11 +38,11 @@ NARROWEST = 8
 # The pruner stops no trial before this many have finished: medians of fewer mean little.
 _STARTUP_TRIALS = 5
 
-_DATABASE_SECONDS = 30.0  # that a process waits for another one's transaction
+_DATABASE_SECONDS = 30.0  # how long a process waits for another one's transaction
 
 
 @dataclass(frozen=True, kw_only=True)
-class Search:
+class TuningRequest:
     """The settings that all trials of a search share, and its measure."""
 
     config: Config
@@ -55,10 +55,10 @@ class Search:
 
     @property
     def blend(self) -> str | None:
-        """The setting that blends the targets, or the positions they are of; None where it is not varied.
+        """The setting that blends the targets or the positions; None if it is not varied.
 
-        The validation loss is taken against the blended targets: it would tell which targets are easy to learn, not
-        which are good. The teacher `outcome` blends nothing.
+        The validation loss compares with the blended targets. It would show which targets are easy to learn, not
+        which targets train good networks. The teacher `outcome` blends nothing.
         """
         if self.measure == "validation_loss":
             return None
@@ -83,7 +83,7 @@ class Search:
         return replace(config, **changes)
 
 
-class SearchFolder:
+class TuningFolder:
     """The files of a search, beside those of a run folder.
 
     study.db   Optuna's database: every trial
@@ -99,7 +99,7 @@ class SearchFolder:
         self.picture = run.folder / "tune.png"
 
     def study(self, seed: int) -> "optuna.Study":
-        """The study, a new one where the database has none. seed: of the suggestions from now on."""
+        """The study; a new one if the database has none. seed: the seed of the suggestions from now on."""
         optuna = require()
         options = {"connect_args": {"timeout": _DATABASE_SECONDS}}
         storage = optuna.storages.RDBStorage(f"sqlite:///{self.database}", engine_kwargs=options)

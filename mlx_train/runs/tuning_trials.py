@@ -2,20 +2,19 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from functools import cache
 from typing import TYPE_CHECKING
 
 from engine.games.agents import Agent, open_table
 from engine.network.network import Network
-from mlx_train.config import Config
 from mlx_train.data.games import Decisions
-from mlx_train.data.source import Source
 from mlx_train.device.backend import use_device
 from mlx_train.device.memory import explained, prepare
 from mlx_train.measuring.regret import policy_regret
 from mlx_train.measuring.value_error import value_error
 from mlx_train.networks.weights import to_document
-from mlx_train.runs.training import exact_data, search_data
-from mlx_train.runs.tuning_study import Search, SearchFolder, require
+from mlx_train.runs.training import training_data
+from mlx_train.runs.tuning_study import TuningFolder, TuningRequest, require
 from mlx_train.system.errors import EXPECTED
 from mlx_train.system.peak_memory import peaks
 from mlx_train.training.state import EpochMetrics, best_epochs
@@ -31,26 +30,22 @@ _MEASURED = 10_000
 class Objective:
     """One trial: a training with the suggested settings -> its measure."""
 
-    def __init__(self, folder: SearchFolder, search: Search):
-        self.search = search
-        self.device = use_device(search.config.device)
-        self.table = None if search.measure == "validation_loss" else open_table(search.table)
-        self.games = None if search.config.teacher == "exact" else Decisions.load(folder.run.games)
-
-    def source(self, config: Config) -> Source:
-        """The batches of a trial."""
-        return (exact_data(config) if self.games is None else search_data(config, self.games))[0]
+    def __init__(self, folder: TuningFolder, request: TuningRequest):
+        self.request = request
+        self.device = use_device(request.config.device)
+        self.table = None if request.measure == "validation_loss" else open_table(request.table)
+        self.games = cache(lambda: Decisions.load(folder.run.games))  # read once, for all trials
 
     def __call__(self, trial: "optuna.Trial") -> float:
         """Raises optuna.TrialPruned for a trial that the pruner stops, or whose loss is no longer a number."""
         optuna = require()
-        config = self.search.suggest(trial)
-        source = self.source(config)
+        config = self.request.suggest(trial)
+        source, _ = training_data(config, self.games)
         trainer = Trainer(config, source.total_steps)
 
         def on_epoch(metrics: EpochMetrics) -> None:
             trial.set_user_attr("peak_memory_bytes", peaks(trainer.state.peak_memory_bytes))
-            assert metrics.validation_loss is not None  # both teachers validate
+            assert metrics.validation_loss is not None  # every teacher's source has validation batches
             trial.report(self.measured(trainer, metrics.validation_loss), metrics.epoch)
             if trial.should_prune():
                 raise optuna.TrialPruned
@@ -67,10 +62,10 @@ class Objective:
         """The measure of the networks as they are; `loss` where the validation loss is the measure."""
         if self.table is None:
             return loss
-        config = self.search.config
+        config = self.request.config
         network = Network.from_document(to_document(trainer.model, {}, config.networks))
         agent = Agent.from_network(network, policy=config.networks == "policy")
-        measure = policy_regret if self.search.measure == "regret" else value_error
+        measure = policy_regret if self.request.measure == "regret" else value_error
         return measure(agent, self.table, _MEASURED, workers=config.workers).mean
 
 
@@ -106,8 +101,8 @@ def run_trial(study: "optuna.Study", trial: "optuna.Trial", objective: "Callable
 
 
 def run_trials(
-    folder: SearchFolder,
-    search: Search,
+    folder: TuningFolder,
+    request: TuningRequest,
     trials: int,
     worker: int,
     turn: AbstractContextManager[object],
@@ -117,11 +112,11 @@ def run_trials(
 
     worker: the number of this process in the search. turn: as for `next_trial`. report: called after each.
     """
-    prepare(search.config)
+    prepare(request.config)
     # A seed for each process and each call: with the same seed, the sampler would suggest the same settings again.
     earlier = len(folder.study(0).trials)
-    study = folder.study((search.config.seed + 1_000_003 * earlier + worker) % 2**32)
-    objective = Objective(folder, search)
+    study = folder.study((request.config.seed + 1_000_003 * earlier + worker) % 2**32)
+    objective = Objective(folder, request)
     while (trial := next_trial(study, trials, turn)) is not None:
         run_trial(study, trial, objective)
         report()

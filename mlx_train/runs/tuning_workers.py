@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
-from mlx_train.runs.tuning_study import Search, SearchFolder
+from mlx_train.runs.tuning_study import TuningFolder, TuningRequest
 from mlx_train.runs.tuning_trials import run_trials
 from mlx_train.system.errors import EXPECTED, tell
 
@@ -16,10 +16,10 @@ _POLL_SECONDS = 0.5
 
 
 def run_in_processes(
-    folder: SearchFolder, search: Search, trials: int, parallel: int, report: Callable[[], None]
+    folder: TuningFolder, request: TuningRequest, trials: int, parallel: int, report: Callable[[], None]
 ) -> None:
     """Run trials in `parallel` processes. Raises RuntimeError as soon as one of them fails."""
-    with _processes(folder, search, trials, parallel) as processes:
+    with _processes(folder, request, trials, parallel) as processes:
         while any(process.is_alive() for process in processes):
             time.sleep(_POLL_SECONDS)
             report()
@@ -29,13 +29,13 @@ def run_in_processes(
 
 @contextmanager
 def _processes(
-    folder: SearchFolder, search: Search, trials: int, parallel: int
+    folder: TuningFolder, request: TuningRequest, trials: int, parallel: int
 ) -> Iterator[list[multiprocessing.process.BaseProcess]]:
     """Processes that run trials; all have ended when the block ends."""
     context = multiprocessing.get_context("spawn")  # MLX and the engine's threads do not survive a fork
     turn = context.Lock()
     processes: list[multiprocessing.process.BaseProcess] = [
-        context.Process(target=_run, args=(folder, search, trials, number, turn), daemon=True)
+        context.Process(target=_run, args=(folder, request, trials, number, turn), daemon=True)
         for number in range(1, parallel + 1)
     ]
     try:
@@ -55,12 +55,14 @@ def _processes(
                 process.join()
 
 
-def _run(folder: SearchFolder, search: Search, trials: int, worker: int, turn: AbstractContextManager[object]) -> None:
+def _run(
+    folder: TuningFolder, request: TuningRequest, trials: int, worker: int, turn: AbstractContextManager[object]
+) -> None:
     """`run_trials` in a process of its own: an expected failure is one line, as in the command itself."""
     _end_with_parent()
     try:
         with folder.usable_database():
-            run_trials(folder, search, trials, worker, turn)
+            run_trials(folder, request, trials, worker, turn)
     except EXPECTED as error:
         tell(error)
         raise SystemExit(1) from None

@@ -1,15 +1,15 @@
-"""What a training needs to go on: networks, optimizers, best and averaged weights, its state, the state of its source.
+"""Checkpoints: networks, optimizers, best and averaged weights, the training's state, the state of its source.
 
-A checkpoint is one safetensors file, `<number>-<CRC-32 of its bytes>.safetensors` in a folder of checkpoints: it
-appears by one rename, and its bytes can be checked against its name. The two newest are kept, so that there is one
-left when the disk has lost a part of the other.
+A checkpoint is one safetensors file in a folder of checkpoints, `<number>-<CRC-32 of its bytes>.safetensors`. The file
+is written under another name and renamed when it is complete. The CRC-32 in the name shows whether the bytes have
+changed. The two newest checkpoints are kept: if one is damaged, the other is left.
 
     model.*  optimizer.NETWORK.*  best.NETWORK.*  average.NETWORK.*  player.NETWORK.*  source.*     arrays
     metadata: version, kind, config, position, source, run                                          JSON texts
 
-`kind` is the class of the configuration (without it Config), `position` the training's state, `source` the values of
-the source's state, and `run` the metadata of the weights, once the training is over. Of the five groups that follow
-`model` a training has those that it uses.
+`kind` is the name of the configuration's class; a file without `kind` has a Config. `position` is the training's state
+and `source` the JSON values of the source's state. `run` is the metadata of the weights, empty until the training is
+over. The arrays of `model` are in every file; the other five groups are present if the training uses them.
 """
 
 import io
@@ -63,8 +63,8 @@ def save_checkpoint(
 ) -> Path:
     """Write a checkpoint of a trainer and delete all but the newest; returns its path.
 
-    run: the weights' metadata, plain JSON. source: where the trainer's batches come from; needed of one that has a
-    state. Raises OSError, with the former checkpoints left as they were.
+    run: the weights' metadata, plain JSON. source: the source of the trainer's batches; required if the source has a
+    state. Raises OSError; the earlier checkpoints then stay as they were.
     """
     trainer.settle()
     source_arrays, source_values = ({}, {}) if source is None else source.state()
@@ -116,7 +116,7 @@ def checkpoints(folder: str | Path) -> list[Path]:
 
 
 def read_bytes(path: Path) -> bytes:
-    """A checkpoint's bytes. Raises Damaged if the checksum in its name is another, ValueError, OSError."""
+    """A checkpoint's bytes. Raises Damaged if they do not have the checksum in the file's name, ValueError, OSError."""
     name = _NAME.fullmatch(path.name)
     if name is None:
         raise ValueError(f"{path}: not a checkpoint: its name has no checksum")
@@ -129,7 +129,7 @@ def read_bytes(path: Path) -> bytes:
 def newest(folder: str | Path) -> tuple[Path, bytes] | None:
     """The newest whole checkpoint of a folder, and its bytes; None where there is none.
 
-    Each damaged one is passed over, with a line about it.
+    Skips each damaged checkpoint and prints a message.
     """
     for path in reversed(checkpoints(folder)):
         try:
@@ -140,19 +140,22 @@ def newest(folder: str | Path) -> tuple[Path, bytes] | None:
 
 
 def resume_from(folder: str | Path) -> tuple[Path, bytes] | None:
-    """`newest` for a training that goes on: deletes the damaged ones after it, and says if no whole one is left."""
+    """The checkpoint from which a training is resumed, as `newest` returns it.
+
+    Deletes the damaged checkpoints that are newer. Prints a message if all checkpoints are damaged.
+    """
     whole, paths = newest(folder), checkpoints(folder)
     if whole is None:
         if paths:
             say(f"{folder}: no whole checkpoint is left: the training begins again")
         return None
     for damaged in paths[paths.index(whole[0]) + 1 :]:
-        damaged.unlink()  # it would be kept in a whole one's place
+        damaged.unlink()  # otherwise it would count as one of the two that are kept
     return whole
 
 
 def parse(data: bytes, name: object) -> Checkpoint:
-    """What a checkpoint's bytes hold. Raises ValueError, which names it, for another version or no checkpoint."""
+    """The contents of a checkpoint's bytes. Raises ValueError for another version and for bytes of another format."""
     flat: Any
     metadata: Any
     try:
@@ -190,7 +193,7 @@ def load_model(source: str | Path) -> tuple[Networks, Config | SelfplayConfig, d
 
 
 def restore(trainer: Trainer, data: bytes, name: object = "checkpoint", source: Source | None = None) -> dict[str, Any]:
-    """Put a checkpoint into a trainer that has not made a step, and into its source -> the `run` saved beside it.
+    """Restore a trainer that has not made a step, and its source, from a checkpoint -> the checkpoint's `run`.
 
     Raises ValueError for a checkpoint of another version, architecture or configuration.
     """

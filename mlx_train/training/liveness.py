@@ -1,8 +1,8 @@
-"""Noticing that another process of the group has died, whatever MLX's backend does then.
+"""Each process of a group notices when another one has died, whichever backend MLX uses.
 
-The ring raises an error, other backends wait for ever. So each process holds a connection of its own to rank 0, over
-which it sends nothing but a goodbye at its end: a process whose connection closes without the goodbye has died. Rank 0
-tells the others.
+When a process dies, MLX's ring raises an error, but the other backends wait for ever. So each process keeps a TCP
+connection to rank 0. A process that ends in good order sends a goodbye first; a process whose connection closes without
+a goodbye has died. Rank 0 then tells the other processes.
 """
 
 import contextlib
@@ -16,15 +16,15 @@ from typing import Any
 
 from mlx_train.system.progress import say
 
-#: A message's first byte: the process ends in good order; another one has died.
+#: A message's first byte: its sender ends in good order; another process has died.
 _GOODBYE, _LOST = b".", b"!"
 
-#: Seconds that the main thread has to end by itself once a process is lost.
+#: Seconds for the main thread to end by itself after a process has died; then the whole process is ended.
 _GRACE = 3.0
 
 
 class Watch:
-    """The connections of one process: rank 0's to all others, another's to rank 0. A thread listens on them."""
+    """The connections of one process: rank 0's to each other process, another's to rank 0. A thread listens."""
 
     def __init__(self, rank: int, peers: dict[int, socket.socket], hosts: list[str]):
         self._rank, self._peers, self._hosts = rank, peers, hosts
@@ -37,10 +37,12 @@ class Watch:
     def start(
         cls, rank: int, gather: Callable[[Any], list[Any]], hosts: list[str], address: str | None
     ) -> "Watch | None":
-        """Connect every process with rank 0; None, and a line about it, where one of them does not reach rank 0.
+        """Connect every process with rank 0 -> the watch; None for a process without a connection.
 
-        rank: of this process. gather: a JSON value of every process, in order of the ranks. hosts: the name of each
-        rank's machine. address: of rank 0, None where it is not known.
+        Prints a message if a process does not reach rank 0.
+
+        rank: this process's rank. gather: a function that returns a JSON value of every process, in order of the ranks.
+        hosts: the name of each rank's machine. address: rank 0's address, None if it is unknown.
         """
         if rank == 0:
             with socket.create_server(("", 0), backlog=len(hosts)) as server:
@@ -82,7 +84,7 @@ class Watch:
                 return
 
     def _end(self, lost: int) -> None:
-        """Tell the person and the other processes who has died, and end this one if it does not by itself."""
+        """Report the dead process in a message and to the other processes; end this process after `_GRACE`."""
         if self._rank == 0:
             text = f"rank {lost} on {self._hosts[lost]} has died; the others end too. Go on with --resume"
             print(f"error: {text}", file=sys.stderr, flush=True)
@@ -96,7 +98,7 @@ class Watch:
         os._exit(1)
 
     def lost(self) -> bool:
-        """Whether a process has died. Waits a little: the backend may know it before the connection does."""
+        """Whether a process has died. Waits up to `_GRACE`: MLX may raise its error before the connection closes."""
         return self._lost.wait(_GRACE)
 
     def leave(self) -> None:

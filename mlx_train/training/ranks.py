@@ -1,8 +1,8 @@
 """Several processes that train one model: their ranks, what they send each other, and what happens when one dies.
 
-`mlx.launch` starts them, and tells each its rank by environment variables. All data go through MLX's own collective
+`mlx.launch` starts the processes and gives each its rank in environment variables. All data go through MLX's collective
 operations, so the same code runs over sockets (ring), Thunderbolt (jaccl) and NCCL. A process that was started alone
-is rank 0 of 1, and nothing here costs it anything.
+is rank 0 of 1; the functions here then return at once.
 
 Every process must come to the same collective operations in the same order: whatever depends on a file, a clock or a
 signal is decided by one process and sent to all, or summed over all.
@@ -27,10 +27,10 @@ from mlx_train.device.backend import mx
 from mlx_train.system import progress
 from mlx_train.training.liveness import Watch
 
-#: Bytes of one message; longer messages go in blocks of so many.
+#: The most bytes of one message; longer data are sent in several messages.
 _BLOCK = 1 << 28
 
-_LOWEST_PRIORITY = 19  # of nice
+_LOWEST_PRIORITY = 19  # nice value
 
 
 class Ranks:
@@ -47,7 +47,7 @@ class Ranks:
     local_rank: int = 0
 
     def __init__(self, group: Any = None):
-        """group: of MLX, None for a process that works alone. Raises ValueError if the processes are not alike."""
+        """group: MLX's group; None for a process that works alone. Raises ValueError if the processes are not alike."""
         self._group = group
         self._watch: Watch | None = None
         if group is None:
@@ -104,9 +104,9 @@ class Ranks:
         return b"".join(self._received(self.sum(block)).tobytes() for block in blocks)
 
     def first_arrays(self, tree: Any) -> Any:
-        """A tree of arrays of rank 0 in place of this process's, which has the same shapes."""
+        """Rank 0's arrays, in every process. tree: arrays of the same shapes in every process."""
         sums = tree_map(lambda array: self.sum(array if self.leads else array * 0), tree)
-        # Now, by all: a sum that is put off may be evaluated by one process alone, which waits for ever.
+        # Evaluated at once in every process: a lazy sum that only one process evaluates waits for ever.
         mx.eval(sums)
         return sums
 
@@ -115,7 +115,7 @@ class Ranks:
         return [json.loads(data) for data in self.gather_bytes(json.dumps(value).encode())]
 
     def first(self, make: Callable[[], Any]) -> Any:
-        """The JSON value that rank 0 makes, in every process. Where that fails, rank 0 raises and the others end."""
+        """The JSON value that `make` returns in rank 0, sent to all. If `make` fails, it raises there and all end."""
         if self._group is None:
             return make()
         value: Any = None
@@ -131,7 +131,7 @@ class Ranks:
         return message["value"]
 
     def agree(self, values: dict[str, Any]) -> None:
-        """Have rank 0 raise ValueError, and the others end, where a process has another of these JSON values."""
+        """Check that all processes have the same JSON values; otherwise rank 0 raises ValueError and the others end."""
         everyone = self.gather(values)
         for rank, other in enumerate(everyone):
             for name, value in everyone[0].items():
@@ -140,19 +140,19 @@ class Ranks:
                     self._end_with(ValueError(text))
 
     def _end_with(self, failure: Exception | None) -> None:
-        """End all processes for a reason that all of them know: rank 0 raises it, the others keep quiet."""
+        """End all processes; each of them calls this. Rank 0 raises `failure`, the others exit without a message."""
         self.leave()
         if failure is not None and self.leads:
             raise failure
         raise SystemExit(1)
 
     def leave(self) -> None:
-        """Say that this process ends in good order; the others then do not take it for dead."""
+        """Tell the other processes that this process ends in good order, so that they do not report it as dead."""
         if self._watch is not None:
             self._watch.leave()
 
     def has_lost_one(self) -> bool:
-        """Whether another process has died; the person has then been told. Waits a little for the news."""
+        """Whether another process has died; a message has then reported it. Waits up to three seconds for the news."""
         return self._watch is not None and self._watch.lost()
 
 
@@ -163,7 +163,7 @@ _joined = ALONE
 
 
 def backend() -> str | None:
-    """The backend with which `mlx.launch` has started this process, by the variables that it sets; None without it."""
+    """The backend with which `mlx.launch` started this process, from its environment variables; None without it."""
     if os.environ.get("MLX_RANK") is None:
         return None
     hosts = os.environ.get("MLX_HOSTFILE")
@@ -175,7 +175,7 @@ def backend() -> str | None:
 
 
 def first_host() -> str | None:
-    """The address of rank 0 by the backend's own environment variables; None where they have none."""
+    """The address of rank 0 in the backend's environment variables; None if they have no address."""
     hosts = os.environ.get("MLX_HOSTFILE")
     if hosts is not None:
         return json.loads(Path(hosts).read_text())[0][0].rpartition(":")[0]
@@ -188,8 +188,8 @@ def first_host() -> str | None:
 def calm_launcher() -> None:
     """Give `mlx.launch` the lowest priority where it is this process's parent.
 
-    Version 0.32 of it asks without pause whether its processes take input (`select` on pipes that can always be written
-    to), and so uses more than a core: with a rank on each core they would lose a third of their time to it.
+    `mlx.launch` 0.32 polls its processes' pipes without a pause (`select` on pipes that can always be written to) and
+    uses more than one core. With a rank on each core, the ranks would lose a third of their time.
     """
     parent = os.getppid()
     with suppress(OSError, subprocess.SubprocessError):
@@ -204,7 +204,7 @@ def calm_launcher() -> None:
 
 
 def joined() -> Ranks:
-    """The group that `join` has come to; ALONE before that."""
+    """The group that `join` returned; ALONE before its first call."""
     return _joined
 
 

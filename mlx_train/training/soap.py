@@ -1,14 +1,14 @@
 """SOAP: Adam in the eigenbasis of Shampoo's preconditioners (Vyas and others, 2024, arXiv 2409.11321, algorithm 3).
 
 A matrix of gradients G has two preconditioners, running averages of G G' (left) and G' G (right). Their eigenvectors Q
-turn the gradient, Q_l' G Q_r, in which Adam's first and second moments are kept; the step is turned back. Here the
-moments stay in that basis, and the first one is turned with it whenever the eigenvectors change. Vectors, and matrices
-of one row or one column, are Adam's alone.
+rotate the gradient to Q_l' G Q_r. Adam's two moments are those of the rotated gradient, and Adam's step is rotated
+back. When the eigenvectors change, the first moment is rotated into the new basis. Vectors, and matrices of one row or
+one column, are trained by plain Adam.
 
-Eigenvectors cost far more than a step, so they are renewed at fixed steps only: by `eigh` at the first, by one power
-iteration and a QR decomposition later. A thread computes them in float64 while the steps go on with the former ones,
-and they are swapped in a fixed number of steps later. All depends on the number of the step, never on a clock: a
-resumed run is the undisturbed one, and every rank has the same eigenvectors.
+Computing eigenvectors takes far longer than a step, so they are renewed at fixed steps only: by `eigh` at the first
+step, by one power iteration and a QR decomposition later. A thread computes them in float64, and the steps use the
+former eigenvectors until a fixed number of steps later. The number of the step decides all of this, never a clock: a
+resumed run has the results of an undisturbed one, and every rank has the same eigenvectors.
 """
 
 from collections.abc import Callable, Iterator
@@ -21,24 +21,24 @@ import numpy as np
 from mlx_train.device.backend import mx, optim
 from mlx_train.device.blas import numpy_on_one_thread
 
-#: Steps between the beginning of new eigenvectors and their use.
+#: Steps between the step that starts the computation of new eigenvectors and their first use.
 DELAY = 25
 
-#: The first renewals, and then from step to step, how many steps lie between two: the basis settles as the rate falls.
+#: The steps of the first renewals. Then (last step, steps between two renewals): the basis changes ever more slowly.
 _FIRST = (1, 30, 60, 100)
 _INTERVALS = ((2000, 100), (8000, 250), (1 << 62, 1000))
 
 #: Steps between two updates of the preconditioners, which change slowly.
 GATHERING = 10
 
-#: The two preconditioners of a matrix as they were when new eigenvectors were begun, each with its former eigenvectors.
+#: (preconditioner, former eigenvectors) of both sides of a matrix, when the computation of new ones was started.
 _Sides = list[tuple[np.ndarray, np.ndarray]]
 
 _SIDES = ("left", "right")
 
 
 def renews(step: int) -> bool:
-    """Whether new eigenvectors are begun after the step of this number, counted from 1."""
+    """Whether the computation of new eigenvectors is started after the step of this number, counted from 1."""
     if step <= _FIRST[-1]:
         return step in _FIRST
     return step % next(interval for end, interval in _INTERVALS if step <= end) == 0
@@ -53,7 +53,7 @@ class Soap(optim.Optimizer):
     """SOAP with bias correction and without weight decay.
 
     Call `renew` after every step, outside the compiled function. Attributes:
-        gathering: whether a step adds to the preconditioners; a compiled step has to be traced for either.
+        gathering: whether a step adds its gradient to the preconditioners. A compiled step is traced once for either.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Soap(optim.Optimizer):
         eps: float = 1e-8,
         decay: float = 0.9,
     ):
-        """betas: decay of the two moments; decay: of the preconditioners, at each of their updates."""
+        """betas: the decay of each moment; decay: the decay of the preconditioners at each of their updates."""
         super().__init__()
         self._maybe_schedule("learning_rate", learning_rate)
         self.betas, self.eps, self.decay = betas, eps, decay
@@ -71,7 +71,7 @@ class Soap(optim.Optimizer):
         self._coming: Future[list[list[np.ndarray]]] | None = None
 
     def init_single(self, parameter: mx.array, state: dict[str, Any]) -> None:
-        """Moments of zero; for a matrix, of either side: preconditioner, its copy at the last renewal, eigenvectors."""
+        """Moments of zero; for each side of a matrix a preconditioner, its copy at the last renewal, eigenvectors."""
         state["mean"], state["square"] = mx.zeros_like(parameter), mx.zeros_like(parameter)
         if parameter.ndim == 2 and min(parameter.shape) > 1:
             for side, size in zip(_SIDES, parameter.shape, strict=True):
@@ -82,8 +82,8 @@ class Soap(optim.Optimizer):
     def apply_single(self, gradient: mx.array, parameter: mx.array, state: dict[str, Any]) -> mx.array:
         """The parameter after a step."""
         first, second = self.betas
-        turned = "left" in state
-        if turned:
+        rotated = "left" in state
+        if rotated:
             gradient = mx.contiguous(gradient)  # the order in memory decides the last bits of a product
             if self.gathering:
                 state["left"] = self.decay * state["left"] + (1 - self.decay) * (gradient @ gradient.T)
@@ -94,15 +94,15 @@ class Soap(optim.Optimizer):
         rate = (self.learning_rate / (1 - first**self.step)).astype(gradient.dtype)
         scale = mx.rsqrt(1 - second**self.step).astype(gradient.dtype)
         change = rate * mean / (mx.sqrt(square) * scale + self.eps)
-        if turned:
+        if rotated:
             return mx.addmm(parameter, state["left_basis"] @ change, state["right_basis"].T, alpha=-1.0)
         return parameter - change
 
     def renew(self, step: int) -> None:
-        """Begin new eigenvectors after the step of this number, or use those that were begun `DELAY` steps ago.
+        """Start the computation of new eigenvectors, or start to use those begun `DELAY` steps ago.
 
-        The first ones are used at once: in another basis the second moments of the steps before would be far too small
-        for the directions in which the gradient is large.
+        step: the number of the last step. The first eigenvectors are used at once: second moments that were gathered in
+        another basis would be far too small in the directions in which the gradient is large.
         """
         if renews(step):
             for state in self._matrices():
@@ -120,7 +120,7 @@ class Soap(optim.Optimizer):
             self._coming = None
 
     def _begun(self) -> list[_Sides]:
-        """For each matrix, what its next eigenvectors follow from."""
+        """The input of `_eigenvectors`: both sides of each matrix."""
         return [
             [(np.array(state[f"{side}_begun"]), np.array(state[f"{side}_basis"])) for side in _SIDES]
             for state in self._matrices()
@@ -147,7 +147,7 @@ def _thread() -> ThreadPoolExecutor:
 def _eigenvectors(matrices: list[_Sides], *, first: bool) -> list[list[np.ndarray]]:
     """New eigenvectors of both sides of each matrix, as columns in float32.
 
-    first: whether these are the first ones; later ones are one power iteration away from the former ones.
+    first: whether they are the first ones, by `eigh`; later ones are one power iteration from the former ones.
     """
 
     def of(matrix: np.ndarray, former: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""How far a training is, and what each of its epochs has measured."""
+"""How far a training is, and the measures of each of its epochs."""
 
 import time
 from collections.abc import Sequence
@@ -13,12 +13,12 @@ class EpochMetrics:
     epoch: int
     step: int  # steps of the optimizers so far
     learning_rate: float
-    validation_loss: float | None = None  # of the networks that are trained, together
+    validation_loss: float | None = None  # sum over the networks that are trained
     samples_per_second: float  # decisions trained on
-    waiting: float  # share of the epoch in which data were waited for and handed over to MLX
+    waiting: float  # share of the epoch spent waiting for data and handing them to MLX
     seconds: float
-    peak_memory_bytes: int  # MLX's
-    process_peak_memory_bytes: int  # all that was resident
+    peak_memory_bytes: int  # the most bytes that MLX held
+    process_peak_memory_bytes: int  # the most bytes that were resident in the process
     train_value_loss: float | None = None  # mean squared (or absolute, by configuration) error of 2 p - 1
     train_policy_loss: float | None = None  # cross entropy, nats
     validation_value_loss: float | None = None
@@ -45,15 +45,15 @@ def best_epochs(history: Sequence[EpochMetrics]) -> dict[str, EpochMetrics]:
 
 @dataclass(kw_only=True)
 class TrainingState:
-    """How far the training is: with the arrays, all that the rest of it depends on."""
+    """How far the training is. This state and the trainer's arrays determine the rest of the training."""
 
-    epoch: int = 1  # under way, counted from 1
-    step: int = 0  # batches of it that were trained on
+    epoch: int = 1  # the epoch under way, counted from 1
+    step: int = 0  # batches of this epoch that were trained on
     updates: int = 0  # steps of the optimizers in all
-    loss_sums: list[float] = field(default_factory=list)  # of each network, over the batches of this epoch
-    history: list[EpochMetrics] = field(default_factory=list)  # of the finished epochs that were validated
-    seconds: float = 0.0  # that the training has taken, pauses left out
-    cpu_seconds: float = 0.0  # processor time that it has taken, of all threads
+    loss_sums: list[float] = field(default_factory=list)  # each network's sum of losses over this epoch
+    history: list[EpochMetrics] = field(default_factory=list)  # metrics of the finished epochs that were validated
+    seconds: float = 0.0  # duration of the training without its pauses
+    cpu_seconds: float = 0.0  # processor time of the training, summed over threads
     finished: bool = False
 
     def __post_init__(self) -> None:

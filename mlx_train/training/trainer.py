@@ -53,16 +53,16 @@ def network_streams() -> tuple[mx.Stream, mx.Stream]:
 class Trainer:
     """Networks, their optimizers, the compiled step, and how far the training is.
 
-    Restore a checkpoint into them before the first call of `step`: arrays that are replaced afterwards are silently not
-    the arrays that are trained.
+    A checkpoint must be restored before the first call of `step`: the compiled step keeps the arrays that it finds
+    then, and would not train arrays that replace them later.
 
     Attributes:
         names: the networks that are trained, "value" or "policy" or both.
         model: the networks.
-        optimizers: of each network that is trained, by its name.
+        optimizers: the optimizer of each network that is trained, by the network's name.
         best: the weights of each network's best epoch so far; empty without validation.
         average: the running average of the weights of each network that is trained; empty without `averaging`.
-        player: the same average at the beginning of the epoch: the weights that play during it.
+        player: a copy of the averaged weights, taken when the epoch begins; these weights play the games of the epoch.
         arrays: everything that a step changes.
         state: how far the training is.
     """
@@ -78,9 +78,10 @@ class Trainer:
     ):
         """Make a model for `steps` steps of `config`; its weights follow from the seed, or are read from `init`.
 
-        ranks: the processes that train it together, each on its share of every batch. restored: whether a checkpoint
-        will be put in, which has all weights. chunks: of a batch, in which its gradient is computed; by default
-        CPU_CHUNKS on the CPU, 1 on a GPU. Raises ValueError if `init` is no weights file or of other sizes.
+        ranks: the processes that train the model together, each on its share of every batch. restored: whether a
+        checkpoint, which has all weights, will be restored afterwards. chunks: into how many chunks a batch is divided
+        for its gradient; by default CPU_CHUNKS on the CPU, 1 on a GPU. Raises ValueError if `init` is no weights file,
+        or has networks of other sizes.
         """
         mx.random.seed(config.seed)
         self.config = config
@@ -106,7 +107,7 @@ class Trainer:
         self.state = TrainingState(loss_sums=[0.0] * len(self.names))
         mx.eval(self.arrays)
         self._compiled: Callable[..., list[mx.array]] | None = None
-        self._losses: list[list[mx.array]] = []  # of batches that are not in the state's sums yet
+        self._losses: list[list[mx.array]] = []  # losses that `settle` has not added to the sums yet
 
     @property
     def learning_rate(self) -> float:
@@ -178,7 +179,7 @@ class Trainer:
         return step
 
     def _follow(self, name: str) -> None:
-        """Move a network's average towards its weights; little by little less, to forget the random start."""
+        """Move a network's average towards its weights; faster in the first steps, to forget the random start."""
         steps = self.optimizers[name].state["step"].astype(mx.float32)
         assert self.config.averaging is not None
         decay = mx.minimum(self.config.averaging, (1 + steps) / (10 + steps))
@@ -191,8 +192,9 @@ class Trainer:
     ) -> tuple[mx.array, Any]:
         """-> (loss, gradient) of this process's share of `rows` rows, summed over chunks of it.
 
-        The order of a sum decides its last bit, the last bit whether a ReLU is above zero, and that, by and by, a
-        thousandth of a weight. So a process that works alone sums over the chunks that two processes would have.
+        The order of the terms changes the last bit of a sum. Such a bit can decide whether a ReLU is above zero, and
+        after many steps the weights differ by a thousandth. So a process that works alone adds the sums of the chunks
+        that two processes would have.
         """
         count = len(arrays[0])
         chunks = min(count, max(1, self.chunks // self.ranks.share.size))
@@ -219,7 +221,7 @@ class Trainer:
     ) -> tuple[list[mx.array], list[Any]]:
         """Sum the losses and the gradients of the shares to the whole batch's -> ([*losses, stops], gradients).
 
-        One sum over the processes for all of it: two at a time might meet in another order elsewhere.
+        All values go through one all_sum: two could start in opposite order in another process, and deadlock.
         """
         trees: list[list[tuple[str, mx.array]]] = [tree_flatten(slope) for slope in slopes]  # type: ignore[misc]
         arrays = [array for tree in trees for _, array in tree] + losses
@@ -258,7 +260,7 @@ class Trainer:
         if self.average and not first:
             self.player = tree_map(mx.array, self.average)
         with closing(source.epoch(state.epoch, first, self.playing_network)) as batches:
-            crossed = crossing(batches, self.names, source.together)
+            crossed = crossing(batches, self.names, source.batches_per_transfer)
             while not stopped:
                 before = time.perf_counter()
                 rows = next(crossed, None)
@@ -272,7 +274,7 @@ class Trainer:
                 state.step += 1
                 on_batch()
                 if former is not None:
-                    mx.eval(former)  # not much ahead of the device
+                    mx.eval(former)  # so that at most two steps wait for the device
                     stopped = not alone and bool(former[-1].item())
                 stopped = stopped or (alone and stopping())
         self.settle()
@@ -287,7 +289,7 @@ class Trainer:
         }
 
     def settle(self) -> None:
-        """Wait for the steps that are under way; the state then says all that they did."""
+        """Wait for the steps that are under way, and add their losses and their time to the state."""
         mx.eval(self._losses, self.arrays)
         for losses in self._losses:
             for number, loss in enumerate(losses[: len(self.names)]):
@@ -296,7 +298,7 @@ class Trainer:
         self.state.count_time()
 
     def end_epoch(self, metrics: EpochMetrics) -> None:
-        """Note what an epoch has brought and go to the next one."""
+        """Add an epoch's metrics to the history, keep its weights if they are the best, and go to the next epoch."""
         state = self.state
         if metrics.validation_loss is not None:
             state.history.append(metrics)
@@ -383,7 +385,7 @@ def train(
     The networks share nothing, so each ends with the weights of its own best epoch (`best_epochs`). on_epoch: called
     after every epoch; on_batch: after every batch, a place where the trainer can be saved. stopping: whether to leave
     before the end; the trainer then stays as it is, not finished. Returns the validated epochs. Raises
-    FloatingPointError if the loss is no number any more.
+    FloatingPointError if a loss is NaN or infinite.
     """
     state = trainer.state
     state.start_clock()
@@ -410,7 +412,7 @@ def train(
 
 
 def _check_finite(metrics: EpochMetrics) -> None:
-    """Raises FloatingPointError if the validation loss is no number; without a validation, if a training loss is."""
+    """Raises FloatingPointError if the validation loss (without a validation: a training loss) is NaN or infinite."""
     phase = "training" if metrics.validation_loss is None else "validation"
     losses = [metrics.train_value_loss, metrics.train_policy_loss] if phase == "training" else [metrics.validation_loss]
     for loss in losses:

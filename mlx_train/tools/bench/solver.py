@@ -67,7 +67,7 @@ def _reading(table: Tablebase) -> list[Row]:
             Row(
                 f"training rows {what}, half from play, one core",
                 millions(64 * 4096, seconds, "rows"),
-                f"engine.games.teacher.{make.__name__}(table, 4096, 0, 0, batches=64, play_share=0.5)",
+                f"engine.games.exact_rows.{make.__name__}(table, 4096, 0, 0, batches=64, play_share=0.5)",
             )
         )
     return rows

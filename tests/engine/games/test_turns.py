@@ -29,7 +29,7 @@ def test_the_next_turn():
     assert next_turn(position, Turn(0, 0, None)) == (position.swapped, 1)
 
 
-def test_a_game_is_the_arenas():
+def test_the_games_are_those_of_play_match():
     """Winner and length of every game of a match, in which the seats alternate and pairs share the dice."""
     match = play_match(*PLAYERS, 20, 5, workers=1)
     for game, (won, turns) in enumerate(zip(match.won, match.turns, strict=True)):

@@ -104,7 +104,7 @@ def test_two_solves_at_once_do_not_mix(tmp_path):
         file.keep(VALUES, 0.0, now=True)
         file.keep(VALUES[:30], 0.0, now=True)
         file.remove()
-    assert said == [f"another solve keeps its layers in {path}; those of this one are not kept"]
+    assert said == [f"another solve keeps its layers in {path}; the layers of this solve are not kept"]
     assert path.read_bytes() == b""
 
 

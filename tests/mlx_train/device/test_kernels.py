@@ -182,8 +182,8 @@ def test_a_gpu_is_trained_on_what_the_cpu_is_trained_on(rows_kernel, table, monk
     monkeypatch.setattr(transfer, "transfer_stream", lambda: mx.default_stream(mx.cpu))
     monkeypatch.setattr(transfer, "feature_bytes", lambda rows, stream: mx.array(unpacked_features(np.array(rows))))
     source = ExactSource(config, table)
-    assert source.together == 3  # six are made ahead
-    crossed = crossing(source.epoch(2, 13), names, source.together)
+    assert source.batches_per_transfer == 3  # six are made ahead
+    crossed = crossing(source.epoch(2, 13), names, source.batches_per_transfer)
     trained = [[as_features(rows, source.device_table) for rows in batch] for batch in crossed]
     assert len(trained) == 7
     on_gpu = [[to_mlx(batch, name, source.device_table) for name in names] for batch in source.validation()]

@@ -41,8 +41,8 @@ def test_who_plays_perfectly_makes_no_error(table):
     assert found.error_of(1) > 0
 
 
-def test_a_match_has_the_games_of_the_arena(table):
-    """The same dice, and the errors are the regret that the arena sums game by game."""
+def test_it_plays_the_games_of_play_against_perfect(table):
+    """The same dice, and the errors are the regret that `play_against_perfect` sums game by game."""
     greedy = Agent.parse("greedy")
     found = luck_and_skill(greedy, table, table, 40, seed=5)
     assert (found.agent, found.opponent) == ("greedy", "perfect")

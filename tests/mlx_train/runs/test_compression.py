@@ -137,7 +137,7 @@ class TestTrainingOn:
             raise MemoryError
 
         monkeypatch.setattr("mlx_train.runs.compression.finetune", exhaust)
-        with pytest.raises(RuntimeError, match=r"out of memory on the .*: --steps 0 does without"):
+        with pytest.raises(RuntimeError, match=r"out of memory on the .*: use --steps 0 to leave"):
             compress(model, tmp_path, table, bits=(4,), steps=2, **SMALL)
 
 

@@ -19,7 +19,7 @@ from mlx_train.config import Config, read_settings, resolve_as
 from mlx_train.pictures.training import search_plot
 from mlx_train.runs import tuning, tuning_results, tuning_study, tuning_trials
 from mlx_train.runs.run_folder import Run
-from mlx_train.runs.tuning_study import Search
+from mlx_train.runs.tuning_study import TuningRequest
 
 optuna = pytest.importorskip("optuna")
 FixedTrial = optuna.trial.FixedTrial
@@ -34,7 +34,7 @@ def search(monkeypatch):
     """A search whose trials take a moment."""
     monkeypatch.setattr(tuning_study, "WIDTHS", (8, 16))
     monkeypatch.setattr(tuning_trials, "_MEASURED", 200)
-    return Search(config=TINY, measure="validation_loss")
+    return TuningRequest(config=TINY, measure="validation_loss")
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def finished(tmp_path_factory):
     """The folder of a search of three trials."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tuning_study, "WIDTHS", (8, 16))
-        found = Search(config=TINY, measure="validation_loss")
+        found = TuningRequest(config=TINY, measure="validation_loss")
         folder = tuning.begin(found, tmp_path_factory.mktemp("tune") / "search")
         tuning.tune(folder, found, 3)
     return folder
@@ -50,15 +50,15 @@ def finished(tmp_path_factory):
 
 class TestSuggestions:
     def test_what_a_trial_has(self):
-        config = Search(config=Config(epochs=7), measure="validation_loss").suggest(FixedTrial(PARAMS))
+        config = TuningRequest(config=Config(epochs=7), measure="validation_loss").suggest(FixedTrial(PARAMS))
         assert config == Config(epochs=7, batch_size=256, hidden_sizes=(32, 16, 8), learning_rate=0.001, dropout=0.1)
 
     def test_no_layer_is_narrower_than_the_narrowest(self):
-        config = Search(config=Config(), measure="validation_loss").suggest(FixedTrial(PARAMS | {"width": 16}))
+        config = TuningRequest(config=Config(), measure="validation_loss").suggest(FixedTrial(PARAMS | {"width": 16}))
         assert config.hidden_sizes == (16, 8, 8)
 
     def test_the_exact_teacher_gives_each_trial_as_many_positions(self):
-        search = Search(config=Config(teacher="exact", steps=1000, batch_size=512), measure="validation_loss")
+        search = TuningRequest(config=Config(teacher="exact", steps=1000, batch_size=512), measure="validation_loss")
         for batch_size in tuning_study.BATCH_SIZES:
             config = search.suggest(FixedTrial(PARAMS | {"batch_size": batch_size}))
             assert config.steps * batch_size == 512_000
@@ -74,7 +74,7 @@ class TestSuggestions:
         ],
     )
     def test_the_blend_is_no_matter_of_the_loss(self, teacher, measure, blend):
-        search = Search(config=Config(teacher=teacher), measure=measure)
+        search = TuningRequest(config=Config(teacher=teacher), measure=measure)
         assert search.blend == blend
         if blend:
             config = search.suggest(FixedTrial(PARAMS | {blend: 0.25}))
@@ -82,7 +82,7 @@ class TestSuggestions:
 
     def test_a_policy_has_no_value_error(self):
         with pytest.raises(ValueError, match="needs a value network"):
-            Search(config=Config(networks="policy"), measure="value_error")
+            TuningRequest(config=Config(networks="policy"), measure="value_error")
 
 
 class TestSearch:
@@ -145,7 +145,7 @@ class TestSearch:
 
     def test_by_regret(self, search, tmp_path):
         Tablebase.solve(2, workers=1).save(tmp_path / "two.table")
-        regret = Search(config=search.config, measure="regret", table=tmp_path / "two.table")
+        regret = TuningRequest(config=search.config, measure="regret", table=tmp_path / "two.table")
         folder = tuning.begin(regret, tmp_path / "search")
         study = tuning.tune(folder, regret, 1)
         assert 0 < study.best_value < 10
@@ -234,7 +234,7 @@ class TestSearch:
 
     @pytest.mark.slow
     def test_two_processes(self, tmp_path):
-        found = Search(config=TINY, measure="validation_loss")
+        found = TuningRequest(config=TINY, measure="validation_loss")
         folder = tuning.begin(found, tmp_path / "search")
         study = tuning.tune(folder, found, 4, parallel=2)
         assert len(tuning_study.finished_trials(study)) == 4

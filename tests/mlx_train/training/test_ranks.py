@@ -178,7 +178,7 @@ def test_processes_of_one_machine_divide_its_cores(table, monkeypatch):
 def test_as_many_rows_cross_to_a_gpu_at_once_for_any_number_of_processes(table, monkeypatch):
     monkeypatch.setattr("mlx_train.device.kernels.available", lambda: True)
     config = Config(teacher="exact", batch_size=131_072, workers=32)
-    assert [ExactSource(config, table, Share(0, size)).together for size in (1, 2, 4)] == [4, 8, 16]
+    assert [ExactSource(config, table, Share(0, size)).batches_per_transfer for size in (1, 2, 4)] == [4, 8, 16]
 
 
 def test_what_the_launcher_says(monkeypatch, tmp_path):
