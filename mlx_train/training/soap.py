@@ -34,6 +34,10 @@ GATHERING = 10
 #: (preconditioner, former eigenvectors) of both sides of a matrix, when the computation of new ones was started.
 _Sides = list[tuple[np.ndarray, np.ndarray]]
 
+#: Smaller numbers become zero. The running averages of a unit without gradient would end in denormal numbers, with
+#: which a processor multiplies many times more slowly, and rounding would keep them there for ever.
+LEAST = 1e-30
+
 _SIDES = ("left", "right")
 
 
@@ -86,11 +90,11 @@ class Soap(optim.Optimizer):
         if rotated:
             gradient = mx.contiguous(gradient)  # the order in memory decides the last bits of a product
             if self.gathering:
-                state["left"] = self.decay * state["left"] + (1 - self.decay) * (gradient @ gradient.T)
-                state["right"] = self.decay * state["right"] + (1 - self.decay) * (gradient.T @ gradient)
+                state["left"] = _average(state["left"], gradient @ gradient.T, self.decay)
+                state["right"] = _average(state["right"], gradient.T @ gradient, self.decay)
             gradient = state["left_basis"].T @ gradient @ state["right_basis"]
-        mean = state["mean"] = first * state["mean"] + (1 - first) * gradient
-        square = state["square"] = second * state["square"] + (1 - second) * mx.square(gradient)
+        mean = state["mean"] = _average(state["mean"], gradient, first)
+        square = state["square"] = _average(state["square"], mx.square(gradient), second)
         rate = (self.learning_rate / (1 - first**self.step)).astype(gradient.dtype)
         scale = mx.rsqrt(1 - second**self.step).astype(gradient.dtype)
         change = rate * mean / (mx.sqrt(square) * scale + self.eps)
@@ -137,6 +141,12 @@ class Soap(optim.Optimizer):
                 waiting.extend(state.values() if isinstance(state, dict) else state)
 
 
+def _average(former: mx.array, new: mx.array, decay: float) -> mx.array:
+    """A running average, without numbers below `LEAST`."""
+    average = decay * former + (1 - decay) * new
+    return mx.where(mx.abs(average) < LEAST, 0.0, average)
+
+
 @cache
 def _thread() -> ThreadPoolExecutor:
     """The thread on which eigenvectors are computed, one optimizer's after another's."""
@@ -153,6 +163,7 @@ def _eigenvectors(matrices: list[_Sides], *, first: bool) -> list[list[np.ndarra
     def of(matrix: np.ndarray, former: np.ndarray) -> np.ndarray:
         wide = matrix.astype(np.float64)
         vectors = np.linalg.eigh(wide)[1][:, ::-1] if first else np.linalg.qr(wide @ former)[0]
+        vectors[np.abs(vectors) < LEAST] = 0
         return vectors.astype(np.float32, order="C")  # the order in memory decides the last bits of a product
 
     return [[of(*side) for side in sides] for sides in matrices]
