@@ -178,7 +178,8 @@ def test_a_whole_game_by_clicks(visit):
     said = page.inner_text("#status")
     assert said == f"{('You win', 'Orange wins')[winner]} in {len(record.turns)} turns."
     assert page.get_attribute("#odds-bar", "aria-valuenow") == ("0.0" if winner else "100.0")
-    page.click("#action")
+    page.click("#action")  # the button still says New game, and can be pressed, until the new game begins
+    wait(page, "document.getElementById('log').children.length === 0")
     wait(page, READY)
     assert page.locator("#log li").count() == 0
 
