@@ -32,6 +32,12 @@ TEACHERS = ("search", "exact", "outcome")
 #: Which networks a command trains, compresses or measures.
 NETWORKS = ("both", "value", "policy")
 
+#: The default parent of run folders, and of what commands write without a run.
+RUNS = Path("runs")
+
+#: The folder of the shipped models, from the root of the checkout.
+WEIGHTS = Path("weights")
+
 #: The preset that a command starts from unless another one is named.
 DEFAULT_PRESET = "production"
 

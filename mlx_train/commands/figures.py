@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from mlx_train.commands.options import Files, ModelsFolder, SeedFlag, TableFile, Workers, usage
+from mlx_train.config import WEIGHTS
 
 
 def figures(
@@ -30,7 +31,7 @@ def figures(
             help="Run folder whose losses to draw, as loss.png, and only they without names; by default none.",
         ),
     ] = None,
-    folder: ModelsFolder = Path("weights"),
+    folder: ModelsFolder = WEIGHTS,
     table: TableFile = None,
     seed: SeedFlag = 0,
     workers: Workers = None,

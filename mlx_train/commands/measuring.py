@@ -17,6 +17,7 @@ from mlx_train.commands.options import (
     complete_run,
     usage,
 )
+from mlx_train.config import RUNS, WEIGHTS
 
 
 def evaluate(
@@ -64,7 +65,7 @@ def compare(
     games: Annotated[int, typer.Option(help="Games of each pair.")] = 2000,
     output: Annotated[
         Path, typer.Option(metavar="FOLDER", help="Where the tables and the picture go; older ones are replaced.")
-    ] = Path("runs/compare"),
+    ] = RUNS / "compare",
     table: TableFile = None,
     seed: SeedFlag = 0,
     workers: Workers = None,
@@ -95,8 +96,8 @@ def report(
     ] = None,
     output: Annotated[
         Path, typer.Option(metavar="FOLDER", help="Where the pictures and report.md go; older ones are replaced.")
-    ] = Path("runs/report"),
-    folder: ModelsFolder = Path("weights"),
+    ] = RUNS / "report",
+    folder: ModelsFolder = WEIGHTS,
     table: TableFile = None,
     seed: SeedFlag = 0,
     workers: Workers = None,

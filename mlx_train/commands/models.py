@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from mlx_train.commands.options import Files, JsonFlag, ModelsFolder, TableFile, one_of
+from mlx_train.config import WEIGHTS
 
 app = typer.Typer(help="List and check the shipped models, or add a model to them.")
 
@@ -16,7 +17,7 @@ def models(
     verify: Annotated[
         bool, typer.Option("--verify", help="Measure every model again and compare with the manifest.")
     ] = False,
-    folder: ModelsFolder = Path("weights"),
+    folder: ModelsFolder = WEIGHTS,
     table: TableFile = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -41,7 +42,7 @@ def promote(
     measure: Annotated[
         str, one_of(("regret", "value_error", "win_rate"), "What must be better than before.")
     ] = "regret",
-    folder: ModelsFolder = Path("weights"),
+    folder: ModelsFolder = WEIGHTS,
     table: TableFile = None,
 ) -> Files:
     """Check and measure a weights file, and ship it if it passes every check."""

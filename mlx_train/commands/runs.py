@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from mlx_train.commands.options import Files, JsonFlag, complete_run, usage
+from mlx_train.config import RUNS
 
 app = typer.Typer(help="List the run folders with their figures, show one, or compare two.")
 
@@ -15,7 +16,7 @@ RunName = Annotated[str, typer.Argument(help=f"A run: {_NAMING}.", autocompletio
 
 
 @app.callback(invoke_without_command=True)
-def runs(context: typer.Context, folder: RunsFolder = Path("runs"), as_json: JsonFlag = False) -> None:
+def runs(context: typer.Context, folder: RunsFolder = RUNS, as_json: JsonFlag = False) -> None:
     """List the run folders with their figures, the oldest first."""
     if context.invoked_subcommand is not None:
         return
@@ -25,7 +26,7 @@ def runs(context: typer.Context, folder: RunsFolder = Path("runs"), as_json: Jso
 
 
 @app.command()
-def show(run: RunName, folder: RunsFolder = Path("runs"), as_json: JsonFlag = False) -> Files:
+def show(run: RunName, folder: RunsFolder = RUNS, as_json: JsonFlag = False) -> Files:
     """Show a run: command, versions, the settings that are not the defaults, figures, files."""
     from mlx_train.runs import run_views
 
@@ -35,7 +36,7 @@ def show(run: RunName, folder: RunsFolder = Path("runs"), as_json: JsonFlag = Fa
 
 
 @app.command()
-def diff(first: RunName, second: RunName, folder: RunsFolder = Path("runs"), as_json: JsonFlag = False) -> None:
+def diff(first: RunName, second: RunName, folder: RunsFolder = RUNS, as_json: JsonFlag = False) -> None:
     """Compare two runs: the settings and versions that differ, and their figures side by side."""
     from mlx_train.runs import run_views
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from mlx_train.commands.options import Files, JsonFlag, TableFile, Workers, one_of, usage
-from mlx_train.config import MAX_SEED, NETWORKS
+from mlx_train.config import MAX_SEED, NETWORKS, RUNS
 
 
 def compress(
@@ -23,7 +23,7 @@ def compress(
     steps: Annotated[int, typer.Option(help="Steps of training with exact labels after the rounding; 0 for none.")] = 0,
     output: Annotated[
         Path, typer.Option(metavar="FOLDER", help="Where files, tables and picture go; older ones are replaced.")
-    ] = Path("runs/compress"),
+    ] = RUNS / "compress",
     table: TableFile = None,
     seed: Annotated[
         int, typer.Option(help="Seed of the positions of the rounding and of the training.", min=0, max=MAX_SEED)

@@ -17,10 +17,8 @@ from engine.games.agents import Agent
 from engine.network.document import POLICY_OUTPUTS, parameter_count
 from engine.network.network import Network
 from engine.solved.tablebase import Tablebase
+from mlx_train.config import WEIGHTS
 from mlx_train.system.files import write_json
-
-#: The folder of the shipped models, from the checkout's root.
-WEIGHTS = Path("weights")
 
 MANIFEST_VERSION = 1
 

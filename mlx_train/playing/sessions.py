@@ -13,6 +13,7 @@ from rich.console import Console
 from engine.core.position import Position
 from engine.games.agents import Agent, open_table
 from engine.solved.tablebase import Tablebase, default_path
+from mlx_train.config import RUNS
 from mlx_train.playing.records import GameRecord, play_on
 from mlx_train.playing.review import knows
 from mlx_train.playing.terminal import Game, show
@@ -28,7 +29,7 @@ OPPONENT = "emm:3"
 JUDGE = "net:weights/ur-29k.json"
 
 #: Where records are kept unless a file is named.
-GAMES = Path("runs/games")
+GAMES = RUNS / "games"
 
 
 def new_record(first: str, second: str, seed: int | None, start: str | None) -> GameRecord:

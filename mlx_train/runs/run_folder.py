@@ -24,12 +24,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from engine.machine.files import remove_abandoned, remove_unfinished
-from mlx_train.config import CHANGEABLE, Config, Settings
+from mlx_train.config import CHANGEABLE, RUNS, Config, Settings
 from mlx_train.system.files import write_json, write_text
 from mlx_train.system.provenance import provenance
-
-#: The default place of run folders.
-RUNS = Path("runs")
 
 S = TypeVar("S", bound=Settings)
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mlx_train.config import RETIRED, Config, SelfplayConfig, nearest
-from mlx_train.runs.run_folder import RUNS, Run
+from mlx_train.config import RETIRED, RUNS, Config, SelfplayConfig, nearest
+from mlx_train.runs.run_folder import Run
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,11 +14,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mlx_train.config import RUNS
 from mlx_train.system.files import write_text
 from mlx_train.system.progress import duration, say
 
 #: The notebooks' folder, and the folder of the results of a run, from the checkout's root.
-NOTEBOOKS, RESULTS = Path("notebooks"), Path("runs/notebooks")
+NOTEBOOKS, RESULTS = Path("notebooks"), RUNS / "notebooks"
 
 #: The tag of the cell with a notebook's sizes.
 PARAMETERS = "parameters"
