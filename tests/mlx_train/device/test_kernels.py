@@ -1,12 +1,11 @@
-"""The kernels' source as a GPU's compiler sees it: on a GPU itself, and everywhere as C++ with stand-ins."""
+"""The kernels' source as a GPU's compiler sees it: on a GPU itself, and everywhere as C++ and as OpenCL C."""
 
-import ctypes
-import os
 import shutil
 import subprocess
 
 import numpy as np
 import pytest
+from kernel_languages import STAND_INS, compiled, opencl_source
 
 from engine import Tablebase, extract_features_bytes, sample_decisions
 from engine.games.exact_rows import entry_batch, value_batch
@@ -19,48 +18,41 @@ from mlx_train.device import feature_kernel, kernels, solver_kernel, table_kerne
 from mlx_train.device.backend import available_devices, mx
 from mlx_train.training.trainer import TRAINED
 
-# What MLX and the chip's compiler bring, for each of the two languages.
-STAND_INS = {
-    "metal": """
-        #define __METAL_VERSION__ 310
-        #define thread
-        #define device
-        typedef unsigned int uint;
-        namespace metal {
-            inline uint ctz(uint x) { return __builtin_ctz(x); }
-            inline uint clz(uint x) { return __builtin_clz(x); }
-        }
-    """,
-    "cuda": """
-        #define __CUDACC__
-        #define __device__ static
-        static inline int __ffs(int x) { return __builtin_ffs(x); }
-        static inline int __clz(int x) { return __builtin_clz(x); }
-    """,
-}
-
-
-def compiled(language, folder, headers, parameters, body):
-    """A kernel as a function: its parameters, then the number of threads, which it runs one after the other."""
-    compiler = shutil.which(os.environ.get("CXX", "c++"))
-    if compiler is None:
-        pytest.skip("no C++ compiler")
-    program = folder / f"{language}.cpp"
-    program.write_text(
-        "#include <cstdint>\n"
-        + STAND_INS[language]
-        + kernels.source(*headers)
-        + f'extern "C" void run({parameters}, unsigned int threads) {{'
-        + f"for (unsigned int thread_number = 0; thread_number < threads; thread_number++) {{ {body} }} }}"
+# Headers, parameters as MLX declares them for Metal, and body of each kernel.
+FEATURES = (
+    feature_kernel.HEADERS,
+    "const device uint32_t *rows, const constant int *rows_shape, device uint8_t *features",
+    feature_kernel.BODY,
+)
+SWEEP = (
+    solver_kernel.HEADERS,
+    ", ".join(
+        f"const device {kind} *{name}"
+        for kind, name in zip(
+            ["uint16_t"] * 3 + ["uint32_t"] * 2 + ["int"] + ["float"] * 3, solver_kernel.INPUTS, strict=True
+        )
     )
-    library = folder / f"{language}.so"
-    subprocess.run([compiler, "-O1", "-Wall", "-Werror", "-shared", "-fPIC", program, "-o", library], check=True)
-    return ctypes.CDLL(str(library)).run
+    + ", device float *swept",
+    solver_kernel.BODY,
+)
+ROWS = (
+    table_kernel.HEADERS,
+    "const device uint32_t *entries, const constant int *entries_shape, const device uint32_t *starts,"
+    " const constant int *starts_shape, const device uint32_t *blocks, const device float *labels,"
+    " device uint8_t *features, device float *targets",
+    table_kernel.BODY,
+)
 
 
-def at(array):
-    """Where an array's numbers are, for a compiled kernel."""
-    return array.ctypes.data_as(ctypes.c_void_p)
+@pytest.mark.skipif(shutil.which("clang") is None, reason="no clang")
+@pytest.mark.parametrize("parts", [FEATURES, SWEEP, ROWS], ids=["features", "sweep", "rows"])
+def test_every_pointer_of_the_source_names_its_address_space(parts, tmp_path):
+    """OpenCL C has this rule of Metal's; clang also warns."""
+    program = tmp_path / "kernel.cl"
+    program.write_text(opencl_source(*parts))
+    warnings = ["-Wall", "-Wno-unused-function", "-Werror"]  # the headers are in the file itself
+    arguments = ["-cl-std=CL1.2", "-fsyntax-only", "-Xclang", "-finclude-default-header"]
+    subprocess.run(["clang", "-x", "cl", *arguments, *warnings, program], check=True)
 
 
 @pytest.fixture(scope="module")
@@ -79,13 +71,12 @@ def packed_rows(positions, rolls):
 
 @pytest.mark.parametrize("language", STAND_INS)
 def test_the_source_gives_the_engines_bytes(language, decisions, tmp_path):
-    parameters = "const uint32_t *rows, const int *rows_shape, uint8_t *features"
-    make = compiled(language, tmp_path, feature_kernel.HEADERS, parameters, feature_kernel.BODY)
+    make = compiled(language, tmp_path, *FEATURES)
     positions, rolls = decisions
     shape = np.array([len(rolls)], dtype=np.int32)
     for known in (rolls, np.zeros_like(rolls)):
         found = np.empty((len(rolls), 150), dtype=np.uint8)
-        make(at(packed_rows(positions, known)), at(shape), at(found), len(rolls) + 5)
+        make(packed_rows(positions, known), shape, found, threads=len(rolls) + 5)
         np.testing.assert_array_equal(found, extract_features_bytes(positions, known))
     np.testing.assert_array_equal(found, extract_features_bytes(positions))
 
@@ -100,17 +91,19 @@ class Stand:
         assert threadgroup == (256, 1, 1)
         arrays = [np.array(array) for array in inputs]
         swept = np.full(output_shapes[0], np.nan, dtype=np.float32)
-        self.function(*map(at, arrays), at(swept), grid[0])
+        self.function(*arrays, swept, threads=grid[0])
         return (mx.array(swept),)
 
 
 @pytest.mark.parametrize(
-    ("language", "pieces"), [("metal", 2), ("cuda", 2), pytest.param("metal", 3, marks=pytest.mark.slow)]
+    ("language", "pieces"),
+    [
+        *((language, 2) for language in STAND_INS),
+        *(pytest.param(language, 3, marks=pytest.mark.slow) for language in ("metal", "opencl")),
+    ],
 )
 def test_the_source_solves_the_game(language, pieces, table, tmp_path, monkeypatch):
-    kinds = ["uint16_t"] * 3 + ["uint32_t"] * 2 + ["int"] + ["float"] * 3
-    parameters = ", ".join(f"const {kind} *{name}" for kind, name in zip(kinds, solver_kernel.INPUTS, strict=True))
-    run = compiled(language, tmp_path, solver_kernel.HEADERS, parameters + ", float *swept", solver_kernel.BODY)
+    run = compiled(language, tmp_path, *SWEEP)
     monkeypatch.setattr(solver_kernel, "kernel", lambda *parts: Stand(run))
     layers = []
     found = solver_kernel.first_values(pieces, lambda done, total, layer: layers.append((done, total, layer)))
@@ -134,16 +127,13 @@ def test_the_source_solves_the_game(language, pieces, table, tmp_path, monkeypat
 @pytest.fixture(scope="module", params=STAND_INS)
 def rows_kernel(request, tmp_path_factory):
     """`kernels.kernel` for `DeviceTable.rows`, whose kernel runs on the CPU."""
-    parameters = "const uint32_t *entries, const int *entries_shape, const uint32_t *starts, const int *starts_shape"
-    parameters += ", const uint32_t *blocks, const float *labels, uint8_t *features, float *targets"
-    folder = tmp_path_factory.mktemp("rows")
-    run = compiled(request.param, folder, table_kernel.HEADERS, parameters, table_kernel.BODY)
+    run = compiled(request.param, tmp_path_factory.mktemp("rows"), *ROWS)
 
     def kernel(inputs, grid, threadgroup, output_shapes, output_dtypes, stream):
         entries, starts, blocks, labels = (np.array(array) for array in inputs)
         shapes = [np.array(array.shape, dtype=np.int32) for array in (entries, starts)]
         made = [np.empty(shape, dtype) for shape, dtype in zip(output_shapes, (np.uint8, np.float32), strict=True)]
-        run(at(entries), at(shapes[0]), at(starts), at(shapes[1]), at(blocks), at(labels), *map(at, made), grid[0] + 3)
+        run(entries, shapes[0], starts, shapes[1], blocks, labels, *made, threads=grid[0] + 3)
         return [mx.array(array) for array in made]
 
     return lambda *parts: kernel
@@ -202,12 +192,12 @@ def unpacked_features(rows):
 
 @pytest.mark.parametrize("language", STAND_INS)
 def test_masks_are_ranked_as_in_the_table(language, tmp_path):
-    parameters = "int *ranks, int *masks, int *lengths"
+    parameters = "device int *ranks, device int *masks, device int *lengths"
     body = "ranks[thread_number] = ur_rank(thread_number), masks[thread_number] = (int)ur_mask(thread_number);"
     body += "lengths[thread_number] = ur_masks(thread_number);"
     run = compiled(language, tmp_path, solver_kernel.HEADERS[:2], parameters, body)
     ranks, masks, lengths = (np.empty(16, dtype=np.int32) for _ in range(3))
-    run(at(ranks), at(masks), at(lengths), 16)
+    run(ranks, masks, lengths, threads=16)
     ordered = sorted(range(16), key=lambda mask: (mask.bit_count(), mask))
     assert masks.tolist() == ordered
     assert [ordered.index(mask) for mask in range(16)] == ranks.tolist()
