@@ -1,12 +1,22 @@
-"""`python -m mlx_train`."""
+"""The program: `mlx-ur`, and `python -m mlx_train`."""
 
 import sys
 
-if __name__ == "__main__":
+from engine.machine.installation import install_advice
+
+
+def main() -> None:
+    """Run the command line; a package that is not installed becomes one line on stderr."""
     try:
-        from mlx_train.cli import main
+        from mlx_train import cli
+
+        cli.main()
     except ModuleNotFoundError as error:
-        if error.name != "typer":  # the first import that needs the extra `train`
+        advice = install_advice(error.name)
+        if advice is None:
             raise
-        sys.exit("error: this Python has not got the training's packages: `. .venv/bin/activate`, or make run first")
+        sys.exit(f"error: {advice}")
+
+
+if __name__ == "__main__":
     main()

@@ -15,6 +15,7 @@ from typing import Annotated
 
 import typer
 
+from engine.machine.installation import PROGRAM
 from mlx_train.commands import (
     browser,
     figures,
@@ -35,9 +36,6 @@ from mlx_train.system.progress import duration, say
 from mlx_train.system.signals import exit_code, raise_on_termination
 
 STARTED = time.perf_counter()
-
-#: The installed program, the same as `python -m mlx_train`: shells complete the names of programs only.
-PROGRAM = "mlx-ur"
 
 #: The commands that a newcomer starts with, without the program's name, and what each is good for.
 FIRST = (
@@ -141,7 +139,7 @@ def _print_plainly() -> None:
 def run() -> None:
     """Run the command that was typed."""
     completing = {"--install-completion", "--show-completion"} & set(sys.argv)
-    app(prog_name=PROGRAM if completing else None)
+    app(prog_name=PROGRAM if completing else None)  # shells complete the names of programs only
 
 
 def main() -> None:

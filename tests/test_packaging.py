@@ -1,13 +1,19 @@
 """What an import costs and what the package promises."""
 
 import importlib.util
+import json
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
+from commandline import call
 
 import engine
+from engine.machine import installation
+from engine.network.shipped import shipped_models
 
 HEAVY = ("mlx", "rich", "typer", "matplotlib")
 
@@ -57,7 +63,30 @@ def test_help_loads_no_mlx():
     assert not {"mlx", "matplotlib"} & set(loaded_heavy(code))
 
 
+def test_a_package_missing_beside_the_command_line_is_one_line(tmp_path):
+    code = "import sys; sys.modules['mlx'] = None; from mlx_train.__main__ import main; main()"
+    result = subprocess.run(
+        [sys.executable, "-c", code, "run"], capture_output=True, text=True, cwd=tmp_path, timeout=60
+    )
+    assert result.returncode == 1
+    assert result.stderr == "error: mlx is not installed here: pip install 'mlx-ur[train]'\n"
+
+
+def test_every_package_of_an_extra_is_known():
+    extras = tomllib.loads(Path("pyproject.toml").read_text())["project"]["optional-dependencies"]
+    requirements = {name: {re.split(r"[\[>=; ]", line)[0] for line in lines} for name, lines in extras.items()}
+    assert set(installation.EXTRAS.values()) <= set(requirements)
+    for package, extra in installation.EXTRAS.items():
+        assert package in requirements[extra]
+
+
 def test_public_names():
     assert set(engine.__all__) == PUBLIC
     assert all(hasattr(engine, name) for name in engine.__all__)
     assert len(engine.__all__) == len(PUBLIC)
+
+
+def test_the_shipped_models_do_not_depend_on_the_current_folder(tmp_path):
+    result = call("models", "--json", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert {model["name"]: model["problem"] for model in json.loads(result.stdout)} == dict.fromkeys(shipped_models())

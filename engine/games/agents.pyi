@@ -8,11 +8,6 @@ from engine.solved.tablebase import Tablebase
 
 SPELLINGS: tuple[str, ...]
 
-class MissingTable(FileNotFoundError):
-    path: str
-    default: bool
-    def __init__(self, path: str, default: bool) -> None: ...
-
 def open_table(path: str | PathLike[str] | None = None) -> Tablebase: ...
 
 @final

@@ -25,6 +25,7 @@ import difflib
 import os
 from pathlib import Path
 from engine.network.shipped import MANIFEST, is_weights_path, shipped_models, weights_files
+from engine.machine.installation import command
 from engine.solved.tablebase import Tablebase, default_path
 
 #: The spellings, for messages and help.
@@ -89,21 +90,6 @@ cdef int choose_perfect(const void* state, const Board* board, int roll, Dice* d
     return best_source(<const Table*> state, board, roll)
 
 
-class MissingTable(FileNotFoundError):
-    """There is no table of the solved game; the message says how to make it.
-
-    Attributes:
-        path: the file that does not exist.
-        default: whether that is the default path.
-    """
-
-    def __init__(self, path, default):
-        output = "" if default else f" --output {path}"
-        super().__init__(f"no table of the solved game at {path}: make it with `python -m mlx_train solve{output}`")
-        self.path = path
-        self.default = default
-
-
 cdef dict _open_tables = {}     # by path: a table is a gigabyte, and its check takes a while
 
 
@@ -116,12 +102,10 @@ def open_table(path=None):
     if key not in _open_tables:
         try:
             _open_tables[key] = Tablebase.open(key)
-        except FileNotFoundError:
-            raise MissingTable(key, key == str(default_path())) from None
         except ValueError as error:
             if path is not None:
                 raise
-            raise ValueError(f"{error}; make it again with `python -m mlx_train solve`") from None
+            raise ValueError(f"{error}; make it again with `{command('solve')}`") from None
     return _open_tables[key]
 
 
@@ -252,7 +236,7 @@ cdef class Agent:
         elif "@" in argument and _is_number(argument.rpartition("@")[2]):
             file, _, depth = argument.rpartition("@")
         if not file:
-            raise ValueError(f"agent {self.name!r} needs a model or a weights file, as in net:weights/model.json")
+            raise ValueError(f"agent {self.name!r} needs a model or a weights file, as in net:standard")
         depth = self._check_depth(int(depth))
         self._take_network(_load_network(_weights_path(file)), depth, policy)
 

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from numpy.typing import NDArray
 
 from engine.machine.cores import worker_count
+from engine.machine.installation import command, has_command_line
 from engine.solved import rgu, solving, statistics, table_file, verification
 from engine.solved.solving import Progress, check_pieces, check_tolerance
 from engine.solved.table import DTYPES, ROUNDING, SolvedTable
@@ -27,6 +28,22 @@ def default_path(pieces: int = 7) -> Path:
     else:
         folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mlx-ur"
     return folder / f"finkel-{pieces}.table"
+
+
+class MissingTable(FileNotFoundError):
+    """There is no table of the solved game; the message says how to make it.
+
+    Attributes:
+        path: the file that does not exist.
+        default: whether that is the default path.
+    """
+
+    def __init__(self, path: str, default: bool) -> None:
+        output = [] if default else ["--output", path]
+        how = command("solve", *output) if has_command_line() else f"engine.Tablebase.solve(output={path!r})"
+        super().__init__(f"no table of the solved game at {path}: make it with `{how}`")
+        self.path = path
+        self.default = default
 
 
 class Tablebase(SolvedTable):
@@ -80,17 +97,22 @@ class Tablebase(SolvedTable):
         return cls.wrap(values, pieces, limit, residual)
 
     @classmethod
-    def open(cls, path: str | PathLike[str], check: bool = True) -> "Tablebase":
-        """The table in a file, mapped into memory.
+    def open(cls, path: str | PathLike[str] | None = None, check: bool = True) -> "Tablebase":
+        """The table in a file, by default the whole game's at `default_path()`, mapped into memory.
 
         The header and the size are always checked. `check=False` leaves out the checksum of the values, which
         reads the whole file once.
 
         Raises:
             ValueError: not a table, or one that is damaged, truncated, or of another version or rule set.
+            MissingTable: there is no such file; the message says how to make it.
             OSError: the file can't be read.
         """
-        header, values = table_file.read(Path(path), check)
+        file = default_path() if path is None else Path(path)
+        try:
+            header, values = table_file.read(file, check)
+        except FileNotFoundError:
+            raise MissingTable(str(file), file == default_path()) from None
         return cls.wrap(values, header.pieces, header.tolerance, header.residual)
 
     def save(self, path: str | PathLike[str], dtype: str = "float64") -> None:

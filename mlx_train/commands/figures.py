@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from mlx_train.commands.options import Files, ModelsFolder, SeedFlag, TableFile, Workers, usage
-from mlx_train.config import WEIGHTS
 
 
 def figures(
@@ -31,15 +30,18 @@ def figures(
             help="Run folder whose losses to draw, as loss.png, and only they without names; by default none.",
         ),
     ] = None,
-    folder: ModelsFolder = WEIGHTS,
+    folder: ModelsFolder = None,
     table: TableFile = None,
     seed: SeedFlag = 0,
     workers: Workers = None,
 ) -> Files:
     """Make the pictures of the documents again, from the shipped models and the solved game."""
+    from engine.network.shipped import shipped_folder
     from mlx_train.tools import gallery
 
     with usage():
         chosen = gallery.check_request(names or (), games, run, output, table)
-    sources = gallery.Sources(table_file=table, folder=folder, games=games, seed=seed, workers=workers)
+    sources = gallery.Sources(
+        table_file=table, folder=folder or shipped_folder(), games=games, seed=seed, workers=workers
+    )
     return gallery.write_requested(sources, run, output or gallery.FIGURES, chosen)

@@ -17,12 +17,12 @@ from mlx_train.commands.options import (
     complete_run,
     usage,
 )
-from mlx_train.config import RUNS, WEIGHTS
+from mlx_train.config import RUNS
 
 
 def evaluate(
     agent: Annotated[
-        str, typer.Argument(help="An agent, such as emm:3 or net:weights/model.json.", autocompletion=complete_agent)
+        str, typer.Argument(help="An agent, such as emm:3 or net:standard.", autocompletion=complete_agent)
     ],
     against: Annotated[
         list[str] | None,
@@ -97,7 +97,7 @@ def report(
     output: Annotated[
         Path, typer.Option(metavar="FOLDER", help="Where the pictures and report.md go; older ones are replaced.")
     ] = RUNS / "report",
-    folder: ModelsFolder = WEIGHTS,
+    folder: ModelsFolder = None,
     table: TableFile = None,
     seed: SeedFlag = 0,
     workers: Workers = None,

@@ -17,7 +17,7 @@ def models(
     verify: Annotated[
         bool, typer.Option("--verify", help="Measure every model again and compare with the manifest.")
     ] = False,
-    folder: ModelsFolder = WEIGHTS,
+    folder: ModelsFolder = None,
     table: TableFile = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -42,7 +42,9 @@ def promote(
     measure: Annotated[
         str, one_of(("regret", "value_error", "win_rate"), "What must be better than before.")
     ] = "regret",
-    folder: ModelsFolder = WEIGHTS,
+    folder: Annotated[
+        Path, typer.Option(metavar="FOLDER", help="The models and their manifest, where the file is added.")
+    ] = WEIGHTS,
     table: TableFile = None,
 ) -> Files:
     """Check and measure a weights file, and ship it if it passes every check."""

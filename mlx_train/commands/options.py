@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mlx_train.config import DEFAULT_PRESET, MAX_SEED, WEIGHTS, Config, Group, Settings, check_workers, resolve_as
+from mlx_train.config import DEFAULT_PRESET, MAX_SEED, Config, Group, Settings, check_workers, resolve_as
 
 #: What a command wrote, for the summary at its end: path by what it is, such as {"weights": ...}.
 Files = dict[str, Path]
@@ -38,8 +38,10 @@ def complete_run(incomplete: str) -> list[str]:
 
 def complete_agent(incomplete: str) -> list[str]:
     """The shell's completion of an agent: the spellings that need no file, and the shipped models."""
+    from engine.network.shipped import shipped_models
+
     spellings = ["random", "greedy", *(f"emm:{depth}" for depth in range(1, 5)), "emm-evolved:3", "perfect"]
-    spellings += [f"net:{path}" for path in sorted(WEIGHTS.glob("*.json")) if path.name != "manifest.json"]
+    spellings += [f"net:{name}" for name in shipped_models()]
     return [spelling for spelling in spellings if spelling.startswith(incomplete)]
 
 
@@ -95,7 +97,12 @@ TableFile = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Table of the solved game; by default the one in the user's cache folder."),
 ]
-ModelsFolder = Annotated[Path, typer.Option(metavar="FOLDER", help="Where the models and their manifest are.")]
+ModelsFolder = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER", help="Where the models and their manifest are.", show_default="the program's own models"
+    ),
+]
 SettingsFile = Annotated[
     Path | None,
     typer.Option(

@@ -2,11 +2,14 @@
 
 A model NAME is the file weights/NAME.json. Its entry says what it is, which command trained it and how, its measures
 against the solved game, and the file's SHA-256. Manifests that also have the SHA-256 of NAME.json.gz are read too.
+An installed package has NAME.json.gz in place of NAME.json (setup.py).
 """
 
 import dataclasses
+import gzip
 import hashlib
 import json
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +20,6 @@ from engine.games.agents import Agent
 from engine.network.document import POLICY_OUTPUTS, parameter_count
 from engine.network.network import Network
 from engine.solved.tablebase import Tablebase
-from mlx_train.config import WEIGHTS
 from mlx_train.system.files import write_json
 
 MANIFEST_VERSION = 1
@@ -63,6 +65,11 @@ class ModelEntry:
         """The name of its JSON file."""
         return f"{self.name}.json"
 
+    def path(self, folder: Path) -> Path:
+        """Its file in a folder: NAME.json, or NAME.json.gz where there is no other."""
+        plain, packed = folder / self.file, folder / f"{self.file}.gz"
+        return packed if packed.exists() and not plain.exists() else plain
+
     @property
     def head(self) -> str:
         """The network that plays for it: the value network if the model has one."""
@@ -70,7 +77,7 @@ class ModelEntry:
 
     def agent(self, folder: Path, head: str | None = None) -> Agent:
         """The player of one of its networks. Raises ValueError, OSError."""
-        return head_agent(folder / self.file, head or self.head)
+        return head_agent(self.path(folder), head or self.head)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "ModelEntry":
@@ -98,7 +105,7 @@ def architecture_of(network: Network) -> dict[str, Any]:
     return {"hidden_sizes": list(network.hidden_sizes), "activation": network.activation}
 
 
-def read_manifest(folder: Path = WEIGHTS) -> list[ModelEntry]:
+def read_manifest(folder: Path) -> list[ModelEntry]:
     """The entries of a folder's manifest, in its order. Raises ValueError for a damaged manifest, OSError."""
     path = folder / "manifest.json"
     try:
@@ -116,16 +123,18 @@ def write_manifest(folder: Path, entries: Sequence[ModelEntry]) -> None:
     write_json(folder / "manifest.json", {"version": MANIFEST_VERSION, "models": models})
 
 
-def file_problem(entry: ModelEntry, folder: Path = WEIGHTS) -> str | None:
+def file_problem(entry: ModelEntry, folder: Path) -> str | None:
     """One line that says how a model's file differs from its entry; None if it doesn't."""
+    path = entry.path(folder)
     try:
-        content = (folder / entry.file).read_bytes()
-    except OSError as error:
-        return f"{entry.file}: {error.strerror}"
+        content = path.read_bytes()
+        content = gzip.decompress(content) if path.suffix == ".gz" else content
+    except (OSError, EOFError, zlib.error) as error:  # gzip's own error is an OSError
+        return f"{path.name}: {getattr(error, 'strerror', None) or error}"
     if hashlib.sha256(content).hexdigest() != entry.sha256.get(entry.file):
-        return f"{entry.file}: the SHA-256 is not the manifest's"
+        return f"{path.name}: the SHA-256 is not the manifest's"
     try:
-        network = Network.load(folder / entry.file)
+        network = Network.load(path)
     except ValueError as error:
         return str(error)
     for what, stated, actual in (
@@ -134,5 +143,5 @@ def file_problem(entry: ModelEntry, folder: Path = WEIGHTS) -> str | None:
         ("bytes", entry.bytes, len(content)),
     ):
         if stated != actual:
-            return f"{entry.file}: its {what} are {actual}, the manifest says {stated}"
+            return f"{path.name}: its {what} are {actual}, the manifest says {stated}"
     return None

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from engine.games.agents import Agent, open_table
+from engine.machine.installation import command
 from engine.solved.tablebase import default_path
 from mlx_train.measuring.round_robin import Comparison, compare, markdown, pairs_csv, standings_csv
 from mlx_train.pictures.models import matrix_picture
@@ -33,7 +34,7 @@ def compare_into(
     if table_file is not None or default_path().exists():
         table = open_table(table_file)
     else:
-        say("no regret is measured: the game is not solved here (`python -m mlx_train solve`)")
+        say(f"no regret is measured: the game is not solved here (`{command('solve')}`)")
     folder.mkdir(parents=True, exist_ok=True)
     result = compare(agents, games, seed=seed, table=table, workers=workers)
     write_comparison(result, folder)

@@ -112,12 +112,12 @@ def _compressed(path: Path, modified: int) -> bytes:
 def locate(model: Path | None = None) -> Site:
     """The site of this installation or checkout. Raises FileNotFoundError where the engine's WebAssembly is missing."""
     package = Path(__file__).parents[1]
-    base = (
-        package / "site" if (package / "site").is_dir() else package.parent
-    )  # setup.py makes site/ in an installation
+    installed = (package / "site").is_dir()  # setup.py makes site/ in an installation
+    base = package / "site" if installed else package.parent
     site = Site(page=base / "web", weights=base / "weights", model=model)
     if not (site.page / "ur.wasm").exists():
-        raise FileNotFoundError(f"{site.page / 'ur.wasm'} is missing: `make wasm` builds it")
+        how = "this package was built from a checkout without it" if installed else "`make wasm` builds it"
+        raise FileNotFoundError(f"{site.page / 'ur.wasm'} is missing: {how}")
     return site
 
 

@@ -3,7 +3,6 @@
 import datetime
 import itertools
 import secrets
-import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -12,6 +11,7 @@ from rich.console import Console
 
 from engine.core.position import Position
 from engine.games.agents import Agent, open_table
+from engine.machine.installation import command
 from engine.solved.tablebase import Tablebase, default_path
 from mlx_train.config import RUNS
 from mlx_train.playing.records import GameRecord, play_on
@@ -26,7 +26,7 @@ YOU = "you"
 OPPONENT = "emm:3"
 
 #: The network that judges a game where it is not solved.
-JUDGE = "net:weights/ur-29k.json"
+JUDGE = "net:ur-29k"
 
 #: Where records are kept unless a file is named.
 GAMES = RUNS / "games"
@@ -141,21 +141,10 @@ def _kept(
 
 
 def _next_command(record: GameRecord, file: Path, table_file: Path | None, table: Tablebase | None) -> str:
-    """The command that plays an unfinished game on, or shows a finished one in the most detail that works here."""
-    words = ["replay", str(file)]
-    options = [] if table_file is None else ["--table", str(table_file)]
+    """The command that plays an unfinished game on, or judges a finished one by the best that is here."""
+    options = () if table_file is None else ("--table", str(table_file))
     if record.winner is None:
-        words = ["play", "--resume", str(file)]
-    elif table is not None and knows(table, record.start):
-        words = ["analyze", str(file)]
-    elif _can_judge():
-        words, options = ["analyze", str(file)], ["--agent", JUDGE]
-    return shlex.join(["python", "-m", "mlx_train", *words, *options])
-
-
-def _can_judge() -> bool:
-    try:
-        Agent.parse(JUDGE)
-    except (ValueError, OSError):
-        return False
-    return True
+        return command("play", "--resume", file, *options)
+    if table is not None and knows(table, record.start):
+        return command("analyze", file, *options)
+    return command("analyze", file, "--agent", JUDGE)

@@ -15,6 +15,7 @@ from engine.core.position import Position
 from engine.drawing import SEAT_STYLES, SEATS, Board, marks
 from engine.games.agents import Agent
 from engine.games.turns import Player, Step
+from engine.machine.installation import command
 from engine.solved.tablebase import Tablebase
 from mlx_train.playing.analysis import move_text
 from mlx_train.playing.records import GameRecord, play_on
@@ -108,9 +109,7 @@ class Game:
         self._print(f"You are {SEATS[self.side]} and {'begin' if self.side == 0 else self.opponent.name + ' begins'}.")
         self._print(f"The dice have seed {self.record.seed}.", style="dim")
         if self.table is None:
-            self._print(
-                f"Hints come from {FALLBACK}: the game is not solved here (`python -m mlx_train solve`).", style="dim"
-            )
+            self._print(f"Hints come from {FALLBACK}: the game is not solved here (`{command('solve')}`).", style="dim")
         else:
             self._print(LEGEND, style="dim")
         self._print(_HELP, style="dim")

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
-from engine.games.agents import Agent, MissingTable, open_table
+from engine.games.agents import Agent, open_table
+from engine.machine.installation import command
 from engine.network.document import read_document
-from engine.solved.tablebase import Tablebase
+from engine.solved.tablebase import MissingTable, Tablebase
 from mlx_train.config import Config
 from mlx_train.measuring.cost import microseconds_per_move
 from mlx_train.measuring.exactness import Exactness, exactness, exactness_table
@@ -73,7 +74,7 @@ def _solution() -> Tablebase | None:
     try:
         return open_table()
     except MissingTable:
-        say("not measured against perfect play: the game is not solved here (`python -m mlx_train solve`)")
+        say(f"not measured against perfect play: the game is not solved here (`{command('solve')}`)")
     except ValueError as error:  # a finished training should not fail for a damaged table
         say(f"not measured against perfect play: {error}")
     return None

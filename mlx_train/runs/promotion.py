@@ -19,13 +19,12 @@ from engine.machine.files import atomic_file
 from engine.network.document import read_document
 from engine.network.network import Network
 from engine.solved.tablebase import Tablebase
-from mlx_train.config import check_choice
+from mlx_train.config import WEIGHTS, check_choice
 from mlx_train.device.backend import mx
 from mlx_train.measuring.matches import GAMES
 from mlx_train.measuring.regret import DECISIONS
 from mlx_train.measuring.value_error import POSITIONS
 from mlx_train.networks.manifest import (
-    WEIGHTS,
     MeasureSettings,
     ModelEntry,
     architecture_of,

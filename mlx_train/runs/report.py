@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.games.agents import Agent, open_table
+from engine.network.shipped import shipped_folder
 from mlx_train.measuring.calibration import Calibration, calibration
 from mlx_train.measuring.exactness import SolvedGame
 from mlx_train.measuring.regret import RegretShares, regret_shares
@@ -33,15 +34,16 @@ def report(
     agents: Sequence[Agent],
     runs: Sequence[RunRecord],
     *,
-    models: Path,
+    models: Path | None,
     table_file: Path | None,
     seed: int,
     workers: int | None,
 ) -> str:
     """Measure agents, by default every shipped model, and write the report into a folder -> the text of report.md.
 
-    models: the folder of the shipped models and their manifest. Raises ValueError, OSError.
+    models: a folder of models and their manifest, by default the shipped ones. Raises ValueError, OSError.
     """
+    models = models or shipped_folder()
     shipped = read_manifest(models) if (models / "manifest.json").exists() else []
     agents = agents or [model.agent(models) for model in shipped]
     if not agents:

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from engine.machine.files import remove_abandoned, remove_unfinished
+from engine.machine.installation import command
 from mlx_train.config import CHANGEABLE, RUNS, Config, Settings
 from mlx_train.system.files import write_json, write_text
 from mlx_train.system.provenance import provenance
@@ -82,7 +83,7 @@ class Run:
     def resume_command(self) -> str:
         """The command that goes on with the run."""
         made_by = json.loads(self.config.read_text()).get("made_by", "run")
-        return f"python -m mlx_train {made_by} --resume {self.folder}"
+        return command(made_by, "--resume", self.folder)
 
     def read(self, kind: type[Settings] = Config) -> dict[str, Any]:
         """The keys of config.json, `config` as settings of a kind. Raises ValueError for a folder of no run."""

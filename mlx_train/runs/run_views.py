@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine.machine.installation import command
 from mlx_train.config import Config
 from mlx_train.pictures.training import loss_curve
 from mlx_train.runs.run_record import RunRecord, changed_settings, difference, find_run, read_record, run_folders
@@ -39,7 +40,7 @@ def list_runs(folder: Path, as_json: bool) -> None:
     elif records:
         print(runs_table(records))
     else:
-        print(f"no runs in {folder} yet: `python -m mlx_train run --preset quick` makes one")
+        print(f"no runs in {folder} yet: `{command('run', '--preset', 'quick')}` makes one")
 
 
 def show_run(folder: Path, as_json: bool) -> dict[str, Path]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.games.agents import open_table
+from engine.machine.installation import command
 from engine.solved.tablebase import default_path
 from mlx_train.config import SelfplayConfig
 from mlx_train.data.selfplay import SelfPlaySource
@@ -173,7 +174,7 @@ def learn_from_nothing(
 def _measure(run: Run, snapshots: dict[int, Path], table: Path | None, workers: int | None) -> None:
     """Measure every snapshot, where the game is solved; write learning.json and its picture, print the last point."""
     if table is None and not default_path().exists():
-        say("nothing is measured: the game is not solved here (`python -m mlx_train solve`)")
+        say(f"nothing is measured: the game is not solved here (`{command('solve')}`)")
         return
     with progress("snapshots", len(snapshots), "snapshots") as update:
         points = measure(read_metrics(run.metrics), snapshots, open_table(table), workers=workers, progress=update)

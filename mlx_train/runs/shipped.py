@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from engine.games.agents import open_table
+from engine.network.shipped import shipped_folder
 from engine.solved.tablebase import Tablebase
 from mlx_train.measuring.exactness import exactness
-from mlx_train.networks.manifest import WEIGHTS, MeasureSettings, ModelEntry, file_problem, head_agent, read_manifest
+from mlx_train.networks.manifest import MeasureSettings, ModelEntry, file_problem, head_agent, read_manifest
 from mlx_train.pictures.models import SizePoint
 from mlx_train.system.progress import say
 from mlx_train.system.text import markdown_table
@@ -46,9 +47,9 @@ def measure(file: Path, heads: Sequence[str], table: Tablebase, settings: Measur
     return measures
 
 
-def differences(entry: ModelEntry, table: Tablebase, folder: Path = WEIGHTS) -> list[str]:
+def differences(entry: ModelEntry, table: Tablebase, folder: Path) -> list[str]:
     """Measure a model again -> a line for each figure that differs from the manifest's by more than `TOLERANCES`."""
-    again = measure(folder / entry.file, list(entry.measures), table, entry.settings)
+    again = measure(entry.path(folder), list(entry.measures), table, entry.settings)
     lines = []
     for head, expected in entry.measures.items():
         for path, tolerance in TOLERANCES.items():
@@ -68,11 +69,13 @@ def _value_at(measures: Any, path: Sequence[str | int]) -> float:
     return measures
 
 
-def list_models(folder: Path, verify: bool, table_file: Path | None, as_json: bool) -> None:
-    """Print the models of a folder, each with the state of its file; `verify` measures them again.
+def list_models(folder: Path | None, verify: bool, table_file: Path | None, as_json: bool) -> None:
+    """Print the models of a folder, by default the shipped ones, each with the state of its file.
 
-    Raises RuntimeError, in one line, for damaged files and for measures that differ from the manifest's.
+    verify: whether to measure them again. Raises RuntimeError, in one line, for damaged files and for measures that
+    differ from the manifest's.
     """
+    folder = folder or shipped_folder()
     entries = read_manifest(folder)
     problems = [file_problem(entry, folder) for entry in entries]
     if as_json:

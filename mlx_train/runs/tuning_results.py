@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from engine.machine.installation import command
 from mlx_train.config import Config
 from mlx_train.pictures.style import save_figure
 from mlx_train.pictures.training import search_plot
@@ -90,7 +91,7 @@ def summary(folder: TuningFolder, request: TuningRequest, study: "optuna.Study",
     if memory:
         largest = {kind: max(bytes_by_kind[kind] for bytes_by_kind in memory) for kind in memory[0]}
         parts.append(f"{peak_text(largest)} in a process")
-    parts.append(f"the best settings: python -m mlx_train run --config {folder.best}")
+    parts.append(f"the best settings: {command('run', '--config', folder.best)}")
     return "\n\n".join(parts)
 
 

@@ -10,14 +10,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine.machine.installation import install_advice
 from mlx_train.config import Config
 from mlx_train.runs.run_folder import Run
 
 if TYPE_CHECKING:
     import optuna
     from optuna.trial import FrozenTrial
-
-MISSING = "Optuna is not installed here: pip install 'mlx-ur[tune]'"
 
 #: What a search can minimise, and its name in tables. The losses are of the trained networks; the other
 #: measures are the value network's (the policy network's regret where it alone is trained).
@@ -133,8 +132,8 @@ def require() -> Any:
     """The module optuna. Raises RuntimeError, saying how to install it, where it is missing."""
     try:
         import optuna
-    except ImportError:
-        raise RuntimeError(MISSING) from None
+    except ModuleNotFoundError:
+        raise RuntimeError(install_advice("optuna")) from None
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     return optuna
 

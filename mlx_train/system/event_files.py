@@ -4,15 +4,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-_MISSING = "TensorBoard is not installed here: pip install 'mlx-ur[tensorboard]', or leave out --tensorboard"
+from engine.machine.installation import install_advice
 
 
 def require() -> Any:
     """TensorBoard's class that writes event files. Raises RuntimeError, with how to install it, if it is missing."""
     try:
         from tensorboard.summary import Writer
-    except ImportError:
-        raise RuntimeError(_MISSING) from None
+    except ModuleNotFoundError:
+        raise RuntimeError(f"{install_advice('tensorboard')}, or leave out --tensorboard") from None
     return Writer
 
 

@@ -10,6 +10,7 @@ from engine.core.features import extract_features_batch
 from engine.core.position import Position
 from engine.games.agents import Agent, open_table
 from engine.games.turns import PIECES, opening, play_turns
+from engine.network.shipped import shipped_folder
 from engine.solved.tablebase import Tablebase
 from mlx_train.config import check_choice
 from mlx_train.measuring import facts
@@ -19,7 +20,7 @@ from mlx_train.measuring.luck import Contestant, account, luck_and_skill
 from mlx_train.measuring.regret import DECISIONS, regret_shares
 from mlx_train.measuring.round_robin import compare
 from mlx_train.measuring.value_error import POSITIONS
-from mlx_train.networks.manifest import WEIGHTS, ModelEntry, read_manifest
+from mlx_train.networks.manifest import ModelEntry, read_manifest
 from mlx_train.pictures.features import feature_ranges, importance_chart
 from mlx_train.pictures.games import first_rolls_chart, game_chart, race_chart, skill_chart, squares_chart
 from mlx_train.pictures.models import calibration_plot, matrix_picture, rate_distortion, regret_map
@@ -61,7 +62,7 @@ class Sources:
     """What the pictures are made from, and how much is measured. table_file: None for the table in its usual place."""
 
     table_file: Path | None = None
-    folder: Path = WEIGHTS
+    folder: Path = field(default_factory=shipped_folder)
     games: int = 1000
     decisions: int = DECISIONS
     positions: int = POSITIONS

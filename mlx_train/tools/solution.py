@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from engine.games.agents import MissingTable
+from engine.solved.tablebase import MissingTable
 from mlx_train.data.solving import check_outputs, choose_device, parse_tolerance, solve_game, solve_whole_game
 from mlx_train.system.text import gibibytes, markdown_table
 

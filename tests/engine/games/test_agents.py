@@ -9,8 +9,8 @@ import referee
 from random_networks import random_document, write
 
 from engine import Agent, Network, Position, Search, play_match
-from engine.games.agents import SPELLINGS, MissingTable, open_table
-from engine.solved.tablebase import Tablebase
+from engine.games.agents import SPELLINGS, open_table
+from engine.solved.tablebase import MissingTable, Tablebase
 
 WON = Position.from_notation("..............:7|x.............:0")
 LOST = Position.from_notation("x.............:0|..............:7")

@@ -1,6 +1,7 @@
 """The manifest of the shipped models."""
 
 import dataclasses
+import gzip
 import hashlib
 from pathlib import Path
 
@@ -39,6 +40,20 @@ def test_what_is_written_is_read(tmp_path, entry):
     assert file_problem(entry, tmp_path) is None
     assert entry.agent(tmp_path).name.endswith("tiny.json")
     assert entry.agent(tmp_path, "policy").name.endswith("tiny.json:policy")
+
+
+def test_an_installed_package_has_the_file_in_gzip(tmp_path, entry):
+    content = (tmp_path / "tiny.json").read_bytes()
+    packed = tmp_path / "tiny.json.gz"
+    packed.write_bytes(gzip.compress(content))
+    (tmp_path / "tiny.json").unlink()
+    assert file_problem(entry, tmp_path) is None
+    assert entry.agent(tmp_path).name.endswith("tiny.json.gz")
+    packed.write_bytes(gzip.compress(content + b" "))
+    assert "SHA-256" in file_problem(entry, tmp_path)
+    for damaged in (b"", b"no gzip", gzip.compress(content)[:-9]):
+        packed.write_bytes(damaged)
+        assert file_problem(entry, tmp_path).startswith("tiny.json.gz: ")
 
 
 def test_an_older_manifest_has_the_hash_of_the_gzip_too(tmp_path, entry):

@@ -324,7 +324,7 @@ class TestCommands:
         assert len(GameRecord.read(file).turns) > len(record.turns)
 
     def test_the_last_line_works_as_printed(self, table_file, tmp_path, monkeypatch):
-        """Typed in the same folder: with the table of the game, by a network where there is none, else without."""
+        """Typed in the same folder: with the table of the game, or by a network where there is none."""
         monkeypatch.setenv("UR_CACHE", str(tmp_path / "cache"))
 
         def goes_on(*arguments, **options):
@@ -341,14 +341,11 @@ class TestCommands:
         line, answer = goes_on(*game, "my game.jsonl", "--table", table_file)
         assert line == f"analyze 'my game.jsonl' --table {table_file}"
         assert "judged by the solved game" in answer
-        assert goes_on(*game, "second.jsonl")[0] == "replay second.jsonl"
         line, _ = goes_on(*whole, "whole.jsonl", "--table", table_file)
-        assert line == f"replay whole.jsonl --table {table_file}"  # the table has too few pieces to judge it
-        (tmp_path / "weights").mkdir()
-        (tmp_path / "weights/ur-29k.json").write_bytes(GOLDEN_NETWORK.read_bytes())
+        assert line == "analyze whole.jsonl --agent net:ur-29k"  # the table has too few pieces to judge it
         line, answer = goes_on(*game, "third.jsonl")
-        assert line == "analyze third.jsonl --agent net:weights/ur-29k.json"
-        assert "judged by net:weights/ur-29k.json" in answer
+        assert line == "analyze third.jsonl --agent net:ur-29k"
+        assert "judged by net:ur-29k" in answer
         begun = ("play", "--opponent", "greedy", "--start", START, "--record", "mine.jsonl", "--table", table_file)
         line, answer = goes_on(*begun, input="\n")
         assert line == f"play --resume mine.jsonl --table {table_file}"

@@ -19,7 +19,7 @@ def test_tensorboard_missing_is_said_before_anything_is_done(tmp_path):
     )  # fmt: skip
     assert result.returncode == 1
     assert result.stderr.strip() == (
-        "error: TensorBoard is not installed here: pip install 'mlx-ur[tensorboard]', or leave out --tensorboard"
+        "error: tensorboard is not installed here: pip install 'mlx-ur[tensorboard]', or leave out --tensorboard"
     )
     assert list(tmp_path.iterdir()) == []
 

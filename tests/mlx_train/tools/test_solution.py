@@ -6,7 +6,7 @@ import sys
 import pytest
 import typer
 
-from engine.games.agents import MissingTable
+from engine.solved.tablebase import MissingTable
 from mlx_train.cli import main
 from mlx_train.data import solving
 from mlx_train.tools import solution

@@ -1,0 +1,24 @@
+"""What messages say about commands and packages."""
+
+import pytest
+
+from engine.machine.installation import command, install_advice
+
+
+@pytest.mark.parametrize(
+    ("started_as", "expected"),
+    [
+        ("/opt/bin/mlx-ur", "mlx-ur replay 'my game.jsonl'"),
+        ("/lib/mlx_train/__main__.py", "python -m mlx_train replay 'my game.jsonl'"),
+        ("", "python -m mlx_train replay 'my game.jsonl'"),
+    ],
+)
+def test_a_command_is_spelled_as_the_program_was_started(started_as, expected, monkeypatch):
+    monkeypatch.setattr("sys.argv", [started_as])
+    assert command("replay", "my game.jsonl") == expected
+
+
+def test_advice():
+    assert install_advice("mlx.core") == "mlx is not installed here: pip install 'mlx-ur[train]'"
+    assert install_advice("no_such_package") is None
+    assert install_advice(None) is None
