@@ -12,7 +12,8 @@ from math import cos, pi, sin
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from engine.classic.search import Search
-from engine.core.position import BORNE_OFF, MAX_ROLL, ROSETTES, SHARED, Position, register_drawing
+from engine.core.position import BORNE_OFF, ROSETTES, SHARED, Position, register_drawing
+from engine.core.rules import MAX_ROLL
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions

@@ -5,12 +5,13 @@
 
 from libc.stdint cimport int32_t
 
-from engine.core.position cimport BORNE_OFF, Board, LANE_MASK, ROSETTE_MASK, highest, lowest
+from engine.core.position cimport Board, Rules, captured, lowest, rules_of, shared
 
 
 ctypedef struct Weights:
     int32_t win                 # a won position, doubled
-    int32_t square[16]          # a piece on each path square, doubled: 0 = hand (0), 15 = borne off
+    int32_t square[18]          # a piece on each path square, doubled: 0 = hand (0), the last = borne off
+    int borne_off               # the index of the last
 
 
 # The weights of a preset as they are published, in evaluation units.
@@ -19,14 +20,14 @@ ctypedef struct Points:
     double borne_off            # each piece borne off
     double advancement          # each path square walked by a piece on the path
     double rosette              # each piece on a rosette
-    double lane                 # each piece on squares 5 to 12
-    double exit                 # each piece on squares 13 and 14
+    double lane                 # each piece on a shared square
+    double exit                 # each piece on a private square behind them: 13 and 14 in Finkel's game
     double started              # each piece that has left the hand, borne off included
 
 
 cdef inline int32_t side_value(const Weights* weights, unsigned int mask, int off) noexcept nogil:
     """The doubled value of one side's pieces, `off` of them borne off."""
-    cdef int32_t total = off * weights.square[BORNE_OFF]
+    cdef int32_t total = off * weights.square[weights.borne_off]
     while mask:
         total += weights.square[lowest(mask)]
         mask &= mask - 1
@@ -43,10 +44,11 @@ cdef inline int32_t move_gain(const Weights* weights, const Board* board, int so
     """What a legal move that does not win adds to the doubled evaluation, from the view of the side that moves."""
     cdef int target = source + roll
     cdef int32_t gain = weights.square[target] - weights.square[source]
-    if (board.opp & LANE_MASK) >> target & 1:
-        gain += weights.square[target]
+    cdef unsigned int taken = captured(board, target)
+    if taken:
+        gain += weights.square[lowest(taken)]
     return gain
 
 
-cdef void weigh(const Points* points, Weights* weights) noexcept nogil
-cdef Weights load_weights(str preset) except *
+cdef void weigh(const Points* points, const Rules* rules, Weights* weights) noexcept nogil
+cdef Weights load_weights(str preset, int rules) except *

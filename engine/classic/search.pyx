@@ -6,7 +6,6 @@ mover's squares, on whether it has a piece in hand, and on the opponent's pieces
 the same moves and the same values, bit for bit.
 """
 
-from engine.core.dice cimport ways
 from engine.classic.evaluation cimport evaluate, load_weights, move_gain
 from engine.core.position cimport *
 from engine.classic.search cimport *
@@ -37,13 +36,13 @@ cdef int64_t chance(const Searcher* searcher, const Board* board, int32_t static
     if depth == 0:
         return static
     # With one piece left a move can win, and a win is no gain of the evaluation: such a node is searched.
-    if depth == 1 and searcher.last != NULL and board.own_off < PIECES - 1:
+    if depth == 1 and searcher.last != NULL and board.own_off < rules_of(board).pieces - 1:
         return last_chance(searcher, static, board.own, board.opp, board.own_hand != 0)
-    total = passed(searcher, board, static, depth - 1)              # a roll of 0
+    total = ways(rules_of(board), 0) * passed(searcher, board, static, depth - 1)
     for roll in range(1, MAX_ROLL + 1):
         sources = legal_sources(board, roll)
         if sources == 0:
-            total += ways(roll) * passed(searcher, board, static, depth - 1)
+            total += ways(rules_of(board), roll) * passed(searcher, board, static, depth - 1)
             continue
         best = move_value(searcher, board, static, lowest(sources), roll, depth - 1)
         sources &= sources - 1
@@ -51,7 +50,7 @@ cdef int64_t chance(const Searcher* searcher, const Board* board, int32_t static
             value = move_value(searcher, board, static, lowest(sources), roll, depth - 1)
             best = max(best, value)
             sources &= sources - 1
-        total += ways(roll) * best
+        total += ways(rules_of(board), roll) * best
     return total
 
 
@@ -70,20 +69,20 @@ cdef inline int64_t move_value(
     """The value of a legal move for the side that makes it, with `depth` turns still to look ahead."""
     cdef Board after
     cdef unsigned int own, opp
-    if source + roll == BORNE_OFF and board.own_off == PIECES - 1:
+    if source + roll == rules_of(board).borne_off and board.own_off == rules_of(board).pieces - 1:
         return <int64_t> searcher.weights.win << (4 * depth)
     static += move_gain(&searcher.weights, board, source, roll)
     if depth == 0:
         return static
-    if depth == 1 and searcher.last != NULL and board.own_off < PIECES - 2 and board.opp_off < PIECES - 1:
+    if depth == 1 and searcher.last != NULL and board.own_off < rules_of(board).pieces - 2 and board.opp_off < rules_of(board).pieces - 1:
         # As below, but without the whole successor: the table needs only four of its fields.
         own = (board.own & ~(1u << source)) | (1u << (source + roll) & PATH_MASK)
         opp = board.opp & ~(1u << (source + roll) & LANE_MASK)
-        if grants_roll(source + roll):
+        if grants_roll(board, source, roll):
             return last_chance(searcher, static, own, opp, board.own_hand > (source == 0))
         return -last_chance(searcher, -static, opp, own, board.opp_hand != 0 or opp != board.opp)
     after = after_move(board[0], source, roll)
-    if grants_roll(source + roll):
+    if grants_roll(board, source, roll):
         return chance(searcher, &after, static, depth)
     after = swap_sides(after)
     return -chance(searcher, &after, -static, depth)
@@ -138,13 +137,13 @@ cdef int32_t last_gain(const Searcher* searcher, const Board* board) noexcept no
         while sources:
             best = max(best, move_gain(&searcher.weights, board, lowest(sources), roll))
             sources &= sources - 1
-        total += ways(roll) * best
+        total += ways(rules_of(board), roll) * best
     return total
 
 
 cdef bint fill_last_table(const Searcher* searcher, int16_t* table) noexcept nogil:
     """Fills the table of last chance nodes; False if a gain does not fit its 16 bits."""
-    cdef Board board = opening(PIECES)      # of its fields, only those of `last_index` matter
+    cdef Board board = opening(FINKEL, PIECES)      # of its fields, only those of `last_index` matter
     cdef unsigned int lanes, rest           # both sides' squares 5 to 12; the private squares and the hand
     cdef int32_t total
     for lanes in range(1 << 16):
@@ -191,7 +190,7 @@ cdef class Search:
         if not 1 <= depth <= MAX_DEPTH:
             raise ValueError(f"search depth must be 1 to {MAX_DEPTH} turns, got {depth}")
         self.preset = weights
-        self.searcher.weights = load_weights(weights)
+        self.searcher.weights = load_weights(weights, FINKEL)
         self.searcher.depth = depth
         self.searcher.last = NULL
         fill_ternary(self.searcher.ternary)
@@ -202,7 +201,7 @@ cdef class Search:
     @staticmethod
     def weights(str name not None):
         """A copy of a preset's weights, in evaluation units. ValueError for an unknown name."""
-        load_weights(name)
+        load_weights(name, FINKEL)
         return dict(PRESETS[name])
 
     @property
@@ -213,7 +212,7 @@ cdef class Search:
     def raw_values(self, Position position not None, int roll):
         """Every legal move as (square, value): the doubled evaluation times 16**(depth - 1), an exact integer."""
         cdef Moves moves
-        check_roll(roll)
+        check_roll(position.board.rules, roll)
         if is_over(&position.board):
             raise ValueError(f"the game is over in {position}")
         with nogil:

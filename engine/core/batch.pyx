@@ -6,14 +6,16 @@ import numpy as np
 from engine.core.features import check_rows
 
 
-def successors(packed, rolls, nth):
+def successors(packed, rolls, nth, str rules="finkel"):
     """The position after a legal move, for each of n positions.
 
     packed: (n,) uint64. rolls: (n,). nth: (n,) which of the legal moves, counted from 0 by ascending square.
+    rules: the rule set of all of them.
     -> (packed successors (n,) uint64, seen by whoever moves next; (n,) bool whether that is the same player).
     ValueError where there is no such move.
     """
-    packed, rolls = check_rows(packed, rolls)
+    cdef int number = rules_number(rules)
+    packed, rolls = check_rows(packed, rolls, rules)
     nth = np.asarray(nth)
     if nth.shape != packed.shape or (nth.size and not 0 <= nth.min() <= nth.max() < MAX_MOVES):
         raise ValueError(f"there must be a move from 0 to {MAX_MOVES - 1} for each of {len(packed)} positions")
@@ -30,23 +32,24 @@ def successors(packed, rolls, nth):
     cdef int source
     with nogil:
         for i in range(positions.shape[0]):
-            board = unpack(positions[i])
+            board = unpack(number, positions[i])
             sources = 0 if is_over(&board) else legal_sources(&board, known[i])
             if popcount(sources) <= chosen[i]:
                 bad = i
                 break
             source = nth_source(sources, chosen[i])
+            out_same[i] = grants_roll(&board, source, known[i])
             board = successor(board, source, known[i])
             out[i] = pack(&board)
-            out_same[i] = grants_roll(source + known[i])
     if bad >= 0:
         raise ValueError(f"entry {bad}: no legal move number {chosen[bad]} with a roll of {known[bad]}")
     return after, same
 
 
-def policy_slots(packed, rolls):
+def policy_slots(packed, rolls, str rules="finkel"):
     """(n, 7) uint8: the policy slot of each legal move by ascending square, for n positions; 255 beyond the last."""
-    packed, rolls = check_rows(packed, rolls)
+    cdef int number = rules_number(rules)
+    packed, rolls = check_rows(packed, rolls, rules)
     cdef const uint64_t[::1] positions = packed
     cdef const uint8_t[::1] known = rolls
     slots = np.full((positions.shape[0], MAX_MOVES), 255, dtype=np.uint8)
@@ -57,7 +60,7 @@ def policy_slots(packed, rolls):
     cdef int k
     with nogil:
         for i in range(positions.shape[0]):
-            board = unpack(positions[i])
+            board = unpack(number, positions[i])
             sources = 0 if is_over(&board) else legal_sources(&board, known[i])
             k = 0
             while sources:

@@ -3,6 +3,8 @@
 
 from libc.stdint cimport uint32_t, uint64_t
 
+from engine.core.rules cimport Rules, roll_of
+
 
 # Philox4x32-10 (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3", 2011).
 ctypedef struct Dice:
@@ -29,11 +31,8 @@ cdef extern from *:
         }
         out[0] = c0; out[1] = c1; out[2] = c2; out[3] = c3;
     }
-    /* The number of pips of four binary dice, two bits for each of the sixteen outcomes; 4 needs a third. */
-    #define ur_roll_of(bits) ((int)((0x4332322132212110ULL >> (4 * ((bits) & 15u))) & 15u))
     """
     void philox "ur_philox"(const uint32_t* counter, const uint32_t* key, uint32_t* out) noexcept nogil
-    int roll_of "ur_roll_of"(uint32_t bits) noexcept nogil      # four binary dice: the sum of the low four bits
 
 
 # Streams keep the rolls of a game apart from its other random choices, so that two games can share their dice.
@@ -41,12 +40,6 @@ cdef enum:
     ROLLS = 0
     CHOICES = 1
     PLAYOUTS = 2                # and on: one for each decision of a game
-
-
-cdef extern from "core/rules.h":
-    enum:
-        OUTCOMES "UR_OUTCOMES"                      # of the dice, all equally likely
-    int ways "ur_ways"(int roll) noexcept nogil     # how many of them sum to `roll`
 
 
 cdef inline Dice new_dice(uint64_t seed, uint64_t game, uint32_t stream) noexcept nogil:
@@ -74,9 +67,9 @@ cdef inline uint32_t next_word(Dice* dice) noexcept nogil:
     return word
 
 
-cdef inline int next_roll(Dice* dice) noexcept nogil:
-    """A roll of four binary dice, 0 to 4."""
-    return roll_of(next_word(dice))
+cdef inline int next_roll(Dice* dice, const Rules* rules) noexcept nogil:
+    """A roll of a rule set's dice, 0 to 4."""
+    return roll_of(rules, next_word(dice))
 
 
 cdef inline unsigned int next_below(Dice* dice, unsigned int bound) noexcept nogil:

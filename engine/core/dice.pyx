@@ -5,10 +5,11 @@ depend on the number of workers.
 """
 
 from engine.core.dice cimport *
-from engine.core.position cimport MAX_ROLL
+from engine.core.rules cimport RULES, rules_number
+from engine.core.rules import rules as rule_set
 
-#: Probability of each roll 0 to 4 of four binary dice.
-ROLL_PROBABILITIES = tuple([ways(roll) / <double> OUTCOMES for roll in range(MAX_ROLL + 1)])
+#: Probability of each roll 0 to 4 of four binary dice, which Finkel's game has.
+ROLL_PROBABILITIES = rule_set().probabilities
 
 
 def philox4x32(tuple counter, tuple key):
@@ -22,7 +23,8 @@ def philox4x32(tuple counter, tuple key):
     return out[0], out[1], out[2], out[3]
 
 
-def rolls(uint64_t seed, uint64_t game, int count):
+def rolls(uint64_t seed, uint64_t game, int count, str rules="finkel"):
     """The first `count` rolls of a game, as a list."""
     cdef Dice dice = new_dice(seed, game, ROLLS)
-    return [next_roll(&dice) for _ in range(count)]
+    cdef int number = rules_number(rules)
+    return [next_roll(&dice, &RULES[number]) for _ in range(count)]

@@ -42,7 +42,7 @@ UR_INLINE uint64_t ur_contested(uint64_t low, uint64_t high)
     return (low >> 32 & 0xFFFFFFu) | (high & 0xFFFFFFFFu) << 24;
 }
 
-UR_INLINE ur_side ur_view(unsigned int own, unsigned int opp, int own_off, int own_hand, int opp_hand)
+UR_INLINE ur_side ur_view(UR_LOCAL const ur_rules *rules, unsigned int own, unsigned int opp, int own_off, int own_hand, int opp_hand)
 {
     ur_side side;
     side.own = own;
@@ -55,12 +55,12 @@ UR_INLINE ur_side ur_view(unsigned int own, unsigned int opp, int own_off, int o
     side.reached = side.covered = 0;
     side.targets[0] = 0;
     for (int roll = 1; roll <= UR_MAX_ROLL; roll++) {
-        unsigned int targets = ur_targets(own, opp, own_hand, roll);
+        unsigned int targets = ur_targets(rules, own, opp, own_hand, roll);
         side.targets[roll] = targets;
         side.reached |= targets;
         side.covered |= (own | (unsigned int)(own_hand != 0)) << roll;
-        side.reach_low += (unsigned int)ur_ways(roll) * ur_spread(targets >> 1 & 0xFF);
-        side.reach_high += (unsigned int)ur_ways(roll) * ur_spread(targets >> 9 & 0x3F);
+        side.reach_low += (unsigned int)ur_ways(rules, roll) * ur_spread(targets >> 1 & 0xFF);
+        side.reach_high += (unsigned int)ur_ways(rules, roll) * ur_spread(targets >> 9 & 0x3F);
     }
     uint64_t near = (side.low * 0xFF) & UR_U64(0x08070605u, 0x04030201u);
     uint64_t far = (side.high * 0xFF) & UR_U64(0x00000E0Du, 0x0C0B0A09u);
@@ -105,14 +105,14 @@ UR_INLINE UR_LOCAL uint8_t *ur_write_count(UR_LOCAL uint8_t *out, int count, int
 }
 
 /* The state features of one side. */
-UR_INLINE UR_LOCAL uint8_t *ur_write_state(UR_LOCAL uint8_t *out, UR_LOCAL const ur_side *side, UR_LOCAL const ur_side *other)
+UR_INLINE UR_LOCAL uint8_t *ur_write_state(UR_LOCAL const ur_rules *rules, UR_LOCAL uint8_t *out, UR_LOCAL const ur_side *side, UR_LOCAL const ur_side *other)
 {
     unsigned int prey = side->opp & UR_LANE_MASK;
     unsigned int danger = other->reached & UR_LANE_MASK & ~(unsigned int)UR_SAFE_MASK;
     int stuck = 0, forced = 0, safe = 0, advance = 0, capture = 0, clean = 0, rosette = 0, blocked = 0;
     int capture_stake = 0, loss_stake = 0, attacks = 0;
     for (int roll = 1; roll <= UR_MAX_ROLL; roll++) {
-        int weight = ur_ways(roll);
+        int weight = ur_ways(rules, roll);
         unsigned int targets = side->targets[roll];
         blocked += weight * (int)((side->opp & UR_SAFE_MASK) >> 8 & (side->own >> (8 - roll)));
         if (targets == 0) {
@@ -170,10 +170,11 @@ UR_INLINE UR_LOCAL uint8_t *ur_write_state(UR_LOCAL uint8_t *out, UR_LOCAL const
 UR_INLINE void ur_feature_bytes(unsigned int own, unsigned int opp, int own_off, int opp_off, int roll,
                                 UR_LOCAL uint8_t *out)
 {
+    const ur_rules rules = UR_FINKEL;
     int own_hand = UR_PIECES - own_off - ur_popcount(own);
     int opp_hand = UR_PIECES - opp_off - ur_popcount(opp);
-    ur_side a = ur_view(own, opp, own_off, own_hand, opp_hand);
-    ur_side b = ur_view(opp, own, opp_off, opp_hand, own_hand);
+    ur_side a = ur_view(&rules, own, opp, own_off, own_hand, opp_hand);
+    ur_side b = ur_view(&rules, opp, own, opp_off, opp_hand, own_hand);
     out = ur_write_squares(out, a.low, a.high);
     out = ur_write_squares(out, b.low, b.high);
     out = ur_write_squares(out, a.reach_low, a.reach_high);
@@ -186,8 +187,8 @@ UR_INLINE void ur_feature_bytes(unsigned int own, unsigned int opp, int own_off,
     out = ur_write_count(out, opp_hand, 5);
     out = ur_write_count(out, own_off, 5);
     out = ur_write_count(out, opp_off, 5);
-    out = ur_write_state(out, &a, &b);
-    out = ur_write_state(out, &b, &a);
+    out = ur_write_state(&rules, out, &a, &b);
+    out = ur_write_state(&rules, out, &b, &a);
     unsigned int targets = roll > 0 ? a.targets[roll] : 0;
     unsigned int safe = targets & ~(b.reached & UR_LANE_MASK & ~(unsigned int)UR_SAFE_MASK);
     out[0] = roll == 1;

@@ -8,7 +8,9 @@ GROUPS: list[tuple[str, list[str], float]]
 FEATURE_NAMES: tuple[str, ...]
 FEATURE_SCALES: NDArray[np.float32]
 
-def check_rows(packed: ArrayLike, rolls: ArrayLike | None) -> tuple[NDArray[np.uint64], NDArray[np.uint8]]: ...
+def check_rows(
+    packed: ArrayLike, rolls: ArrayLike | None, rules: str = "finkel"
+) -> tuple[NDArray[np.uint64], NDArray[np.uint8]]: ...
 def extract_features(position: Position, roll: int | None = None) -> NDArray[np.float32]: ...
 def extract_features_batch(
     packed: ArrayLike, rolls: ArrayLike | None = None, *, out: NDArray[np.float32] | None = None

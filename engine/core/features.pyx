@@ -97,12 +97,13 @@ cdef void feature_floats(const Board* board, int roll, const float* scales, floa
         out[i] = row[i] * scales[i]
 
 
-def check_rows(packed, rolls):
+def check_rows(packed, rolls, str rules="finkel"):
     """-> contiguous (positions, rolls), checked; rolls of length 0 stand for none."""
     packed = np.ascontiguousarray(packed, dtype=np.uint64)
     if packed.ndim != 1:
         raise ValueError(f"packed positions must have one dimension, got shape {packed.shape}")
-    check_packed(packed)
+    cdef int number = rules_number(rules)
+    check_packed(number, packed)
     if rolls is None:
         return packed, np.empty(0, dtype=np.uint8)
     rolls = np.asarray(rolls)
@@ -123,7 +124,7 @@ def _output(out, shape, dtype):
 
 def extract_features(Position position not None, roll=None):
     """(150,) float32 features of a position, before its roll or with it."""
-    cdef int known = NO_ROLL if roll is None else check_roll(roll) or roll
+    cdef int known = NO_ROLL if roll is None else check_roll(position.board.rules, roll) or roll
     out = np.empty(FEATURES, dtype=np.float32)
     cdef float[::1] row = out
     feature_floats(&position.board, known, &_scales[0], &row[0])
@@ -146,7 +147,7 @@ def extract_features_batch(packed, rolls=None, *, out=None):
     cdef Board board
     with nogil:
         for i in range(positions.shape[0]):
-            board = unpack(positions[i])
+            board = unpack(FINKEL, positions[i])
             feature_floats(&board, <int> known[i] if has_rolls else NO_ROLL, &_scales[0], &rows[i, 0])
     return out
 
@@ -163,6 +164,6 @@ def extract_features_bytes(packed, rolls=None, *, out=None):
     cdef Board board
     with nogil:
         for i in range(positions.shape[0]):
-            board = unpack(positions[i])
+            board = unpack(FINKEL, positions[i])
             feature_bytes(&board, <int> known[i] if has_rolls else NO_ROLL, &rows[i, 0])
     return out

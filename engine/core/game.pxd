@@ -6,9 +6,9 @@
 
 from libc.stdint cimport uint32_t
 
-from engine.core.dice cimport Dice, next_word, roll_of
+from engine.core.dice cimport Dice, next_word
 from engine.core.position cimport (
-    NO_MOVE, PIECES, Board, after_move, grants_roll, legal_sources, lowest, swap_sides,
+    NO_MOVE, Board, after_move, grants_roll, has_won, legal_sources, lowest, roll_of, rules_of, swap_sides,
 )
 
 
@@ -47,7 +47,7 @@ cdef inline Game new_game(Board board, Dice dice) noexcept nogil:
 cdef inline void roll_dice(Game* game) noexcept nogil:
     """Begins a turn: the roll and its legal moves."""
     game.word = next_word(&game.dice)
-    game.roll = roll_of(game.word)
+    game.roll = roll_of(rules_of(&game.board), game.word)
     game.sources = legal_sources(&game.board, game.roll)
     game.turns += 1
 
@@ -61,10 +61,10 @@ cdef inline bint take_turn(Game* game, int source) noexcept nogil:
     """Ends a turn with a legal move or NO_MOVE; whether the game goes on. If not, the board is the winner's view."""
     cdef bint again = False
     if source != NO_MOVE:
+        again = grants_roll(&game.board, source, game.roll)
         game.board = after_move(game.board, source, game.roll)
-        if game.board.own_off == PIECES:
+        if has_won(&game.board):
             return False
-        again = grants_roll(source + game.roll)
     game.board = game.board if again else swap_sides(game.board)
     game.first_moves ^= not again
     return True

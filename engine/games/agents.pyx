@@ -43,11 +43,11 @@ cdef int choose_random(const void* state, const Board* board, int roll, Dice* di
 
 cdef int choose_greedy(const void* state, const Board* board, int roll, Dice* dice) noexcept nogil:
     cdef unsigned int targets = legal_sources(board, roll) << roll
-    cdef unsigned int captures = targets & board.opp & LANE_MASK
+    cdef unsigned int captures = targets & theirs_of(rules_of(board), board.opp)
     if captures:
         return highest(captures) - roll
-    if targets & ROSETTE_MASK:
-        return highest(targets & ROSETTE_MASK) - roll
+    if targets & rules_of(board).rosettes:
+        return highest(targets & rules_of(board).rosettes) - roll
     return highest(targets) - roll
 
 

@@ -106,7 +106,7 @@ cdef void play_out_moves(const Searcher* searcher, const Game* game, Dice dice, 
     cdef int i
     for i in range(decision.moves):
         after = after_move(game.board, lowest(sources), game.roll)
-        if grants_roll(lowest(sources) + game.roll):
+        if grants_roll(&game.board, lowest(sources), game.roll):
             won = play_out(searcher, after, dice)
         else:
             won = not play_out(searcher, swap_sides(after), dice)
@@ -149,7 +149,7 @@ cdef int recorded_turn(void* context, const Game* game) noexcept nogil:
 
 cdef bint record_game(Recorder* recorder) noexcept nogil:
     """Plays one game and records its decisions; False if they do not fit."""
-    cdef Game game = new_game(opening(PIECES), new_dice(recorder.seed, recorder.game, ROLLS))
+    cdef Game game = new_game(whole_opening(FINKEL), new_dice(recorder.seed, recorder.game, ROLLS))
     cdef int i
     recorder.choices = new_dice(recorder.seed, recorder.game, CHOICES)
     recorder.count = 0

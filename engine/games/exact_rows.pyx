@@ -92,7 +92,7 @@ cdef void next_decision(const Table* table, ExactGame* exact) noexcept nogil:
     roll_dice(game)
     while not is_choice(game.sources):
         if not take_turn(game, first_move(game.sources)):
-            game.board = opening(table.pieces)
+            game.board = opening(table.rules, table.pieces)
         roll_dice(game)
     find_decision(table, exact)
 
@@ -102,7 +102,7 @@ cdef void uniform_decision(const Table* table, Drawer* drawer, ExactGame* exact)
     cdef Game* game = &exact.game
     while True:
         uniform_entry(drawer, &game.dice)
-        game.board = unpack(packed_at(&drawer.cursor))
+        game.board = unpack(table.rules, packed_at(&drawer.cursor))
         roll_dice(game)
         if is_choice(game.sources):
             break
@@ -195,7 +195,7 @@ cdef void uniform_rows(const Table* table, Dice* dice, Py_ssize_t first, Py_ssiz
         if out.entries != NULL:
             out.entries[row] = <uint32_t> entry
         else:
-            drawn = unpack(packed_at(&drawer.cursor))
+            drawn = unpack(table.rules, packed_at(&drawer.cursor))
             put_position(table, out, row, &drawn, entry, drawer.cursor.follows)
 
 
@@ -285,7 +285,7 @@ cdef int begin_batches(const Table* table, ExactGame* games, uint64_t seed, uint
     cdef int i
     cdef int count = <int> min(batches, <Py_ssize_t> TOGETHER)
     for i in range(count):
-        games[i].game = new_game(opening(table.pieces), new_dice(seed, number + i, stream))
+        games[i].game = new_game(opening(table.rules, table.pieces), new_dice(seed, number + i, stream))
     return count
 
 

@@ -3,7 +3,7 @@
 from libc.stdint cimport uint64_t
 from engine.core.dice cimport CHOICES, ROLLS, Dice, new_dice
 from engine.core.game cimport Game, new_game, play
-from engine.core.position cimport NO_MOVE, PIECES, Board, opening
+from engine.core.position cimport FINKEL, NO_MOVE, Board, whole_opening
 from engine.games.agents cimport Agent, Chooser, choose
 from typing import NamedTuple
 import numpy as np
@@ -28,7 +28,7 @@ cdef int match_turn(void* context, const Game* game) noexcept nogil:
 
 cdef int play_match_game(const Chooser* one, const Chooser* two, uint64_t seed, uint64_t number) noexcept nogil:
     """Game `number` of a match, which `one` begins if the number is even; returns its turns, negative if `two` won."""
-    cdef Game game = new_game(opening(PIECES), new_dice(seed, number // 2, ROLLS))
+    cdef Game game = new_game(whole_opening(FINKEL), new_dice(seed, number // 2, ROLLS))
     cdef Seats seats
     cdef int first = number % 2             # the seat of `one`
     seats.choosers[first] = one[0]

@@ -3,7 +3,7 @@
 from libc.stdint cimport int64_t, uint64_t
 from engine.core.dice cimport ROLLS, new_dice
 from engine.core.game cimport Game, new_game, play
-from engine.core.position cimport NO_MOVE, PIECES, nth_source, opening, popcount
+from engine.core.position cimport FINKEL, NO_MOVE, nth_source, popcount, whole_opening
 from typing import NamedTuple
 from engine.games.chunks import Interrupted, check_games, in_chunks
 
@@ -24,7 +24,7 @@ cdef int64_t play_randomly(uint64_t seed, uint64_t first, int count, int64_t* fi
     cdef int i
     first_wins[0] = 0
     for i in range(count):
-        game = new_game(opening(PIECES), new_dice(seed, first + i, ROLLS))
+        game = new_game(whole_opening(FINKEL), new_dice(seed, first + i, ROLLS))
         play(&game, random_turn, NULL)
         turns += game.turns
         first_wins[0] += game.first_moves

@@ -21,7 +21,7 @@ cdef Py_ssize_t choose_all(const Chooser* chooser, const uint64_t* positions, co
     cdef Board board
     cdef Dice dice
     for i in range(first, first + count):
-        board = unpack(positions[i])
+        board = unpack(FINKEL, positions[i])
         if rolls[i] > MAX_ROLL or is_over(&board):
             return i
         squares[i] = NO_MOVE
@@ -41,7 +41,7 @@ def choices(Agent agent not None, packed, rolls, seed=0, *, workers=None, progre
     cdef const uint8_t[::1] known = np.ascontiguousarray(rolls, dtype=np.uint8)
     if positions.shape[0] != known.shape[0]:
         raise ValueError("positions and rolls must be of one length")
-    check_packed(positions)
+    check_packed(FINKEL, positions)
     squares = np.empty(positions.shape[0], dtype=np.int8)
     cdef int8_t[::1] out = squares
     if positions.shape[0] == 0:
@@ -66,7 +66,7 @@ def seconds_to_choose(Agent agent not None, packed, rolls):
     cdef const uint8_t[::1] known = np.ascontiguousarray(rolls, dtype=np.uint8)
     if not 0 < positions.shape[0] == known.shape[0]:
         raise ValueError("positions and rolls must be of one length, at least 1")
-    check_packed(positions)
+    check_packed(FINKEL, positions)
     cdef int8_t[::1] out = np.empty(positions.shape[0], dtype=np.int8)
     cdef Py_ssize_t bad
     start = time.thread_time()
@@ -89,7 +89,7 @@ def regrets(SolvedTable table not None, packed, rolls, squares):
     cdef const int8_t[::1] moved = np.ascontiguousarray(squares, dtype=np.int8)
     if not positions.shape[0] == known.shape[0] == moved.shape[0]:
         raise ValueError("positions, rolls and moves must be of one length")
-    check_packed(positions)
+    check_packed(FINKEL, positions)
     result = np.zeros(positions.shape[0])
     cdef double[::1] out = result
     cdef ExactMoves moves
@@ -97,7 +97,7 @@ def regrets(SolvedTable table not None, packed, rolls, squares):
     cdef Board board
     with nogil:
         for i in range(positions.shape[0]):
-            board = unpack(positions[i])
+            board = unpack(FINKEL, positions[i])
             if known[i] > MAX_ROLL or not holds(&table.table, &board):
                 bad = i
                 break
@@ -145,7 +145,7 @@ cdef int play_regret_game(const Chooser* chooser, const Table* table, uint64_t s
 
     Returns its turns, negative if the agent lost. regret: set to the sum over the agent's moves.
     """
-    cdef Game game = new_game(opening(table.pieces), new_dice(seed, number // 2, ROLLS))
+    cdef Game game = new_game(opening(table.rules, table.pieces), new_dice(seed, number // 2, ROLLS))
     cdef RegretGame regret_game
     regret_game.table = table
     regret_game.chooser = chooser[0]

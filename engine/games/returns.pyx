@@ -15,7 +15,7 @@ A game is a function of the network, the seed and its number.
 """
 
 from libc.stdint cimport uint64_t
-from engine.core.dice cimport CHOICES, OUTCOMES, ROLLS, Dice, new_dice, next_below, next_unit, ways
+from engine.core.dice cimport CHOICES, ROLLS, Dice, new_dice, next_below, next_unit
 from engine.core.game cimport STOP, Game, new_game, play
 from engine.network.layers cimport Net
 from engine.network.lookahead cimport MAX_LOOKAHEAD, chance_value, network_moves
@@ -92,12 +92,12 @@ cdef double back_up(const Net* net, const Board* board, int depth, int known, Va
         by_roll = moves if roll == known else &others
         value_moves(net, board, roll, depth, by_roll)
         if by_roll.count:
-            total += ways(roll) * by_roll.values[by_roll.best]
+            total += ways(rules_of(board), roll) * by_roll.values[by_roll.best]
             continue
         if not has_passed:
             passed[0] = value_pass(net, board, depth - 1)
             has_passed = True
-        total += ways(roll) * passed[0]
+        total += ways(rules_of(board), roll) * passed[0]
     return total / OUTCOMES
 
 
@@ -157,7 +157,7 @@ cdef int learning_turn(void* context, const Game* game) noexcept nogil:
         if next_unit(&learner.choices) < settings.siblings:
             put_sibling(learner, game, &moves, chosen)
     turn.following = moves.values[chosen]
-    turn.again = grants_roll(moves.squares[chosen] + game.roll)
+    turn.again = grants_roll(&game.board, moves.squares[chosen], game.roll)
     return moves.squares[chosen]
 
 
@@ -175,7 +175,7 @@ cdef void put_returns(Learner* learner) noexcept nogil:
 
 cdef void play_game(Learner* learner, uint64_t seed, uint64_t number) noexcept nogil:
     """Plays game `number`, and fills the learner with its turns and rows."""
-    cdef Game game = new_game(opening(PIECES), new_dice(seed, number, ROLLS))
+    cdef Game game = new_game(whole_opening(FINKEL), new_dice(seed, number, ROLLS))
     learner.choices = new_dice(seed, number, CHOICES)
     learner.turn_count = learner.row_count = 0
     play(&game, learning_turn, learner)

@@ -3,7 +3,7 @@
 from libc.stdint cimport uint8_t, uint64_t
 from engine.core.dice cimport CHOICES, ROLLS, Dice, new_dice
 from engine.core.game cimport STOP, Game, first_move, new_game, play
-from engine.core.position cimport PIECES, Board, is_choice, opening, pack
+from engine.core.position cimport FINKEL, Board, is_choice, pack, whole_opening
 from engine.games.agents cimport Agent, Chooser, choose
 import numpy as np
 from engine.games.chunks import check_games
@@ -53,7 +53,7 @@ def sample_decisions(n, seed=0, Agent agent=None):
     with nogil:
         while sampler.count < sampler.wanted:
             sampler.choices = new_dice(key, number, CHOICES)
-            game = new_game(opening(PIECES), new_dice(key, number, ROLLS))
+            game = new_game(whole_opening(FINKEL), new_dice(key, number, ROLLS))
             play(&game, sampled_turn, &sampler)
             number += 1
     return positions, rolls

@@ -3,7 +3,7 @@
 from libc.math cimport exp, expf, tanh
 from libc.stdint cimport uint8_t
 from engine.core.features cimport FEATURES, NO_ROLL, feature_bytes, feature_floats
-from engine.core.position cimport PIECES, is_over, legal_sources, lowest, policy_slot
+from engine.core.position cimport has_won, is_over, legal_sources, lowest, policy_slot
 from engine.network.layers cimport *
 from engine.network.quantized_layers cimport Quantized
 
@@ -129,10 +129,8 @@ cdef inline bint fits_rows(const Net* net) noexcept nogil:
 cdef double win_probability(const Net* net, const Board* board) noexcept nogil:
     """The win probability of the side to move before its roll; exact where the game is over."""
     cdef float out[LANES]
-    if board.own_off == PIECES:
-        return 1
-    if board.opp_off == PIECES:
-        return 0
+    if is_over(board):
+        return has_won(board)
     forward(net, board, NO_ROLL, out)
     return 0.5 + 0.5 * tanh(out[0])
 

@@ -7,15 +7,9 @@ filter leaves moves out of the deeper search that look clearly worse.
 
 from libc.stdint cimport uint64_t
 from libc.string cimport memset
-from engine.core.dice cimport ways
 from engine.core.position cimport *
 from engine.network.layers cimport win_probabilities, win_probability
 from engine.network.lookahead cimport *
-
-
-cdef extern from "core/rules.h":
-    enum:
-        OUTCOMES "UR_OUTCOMES"
 
 
 cdef extern from *:
@@ -43,7 +37,7 @@ cdef inline int successors_of(const Board* board, int roll, int* squares, Board*
     while sources:
         squares[count] = lowest(sources)
         next[count] = successor(board[0], squares[count], roll)
-        same[count] = grants_roll(squares[count] + roll)
+        same[count] = grants_roll(board, squares[count], roll)
         sources &= sources - 1
         count += 1
     return count
@@ -63,7 +57,7 @@ cdef void leaf_values(const Net* net, Memo* memo, const Board* boards, const bin
     for i in range(count):
         which[i] = -1
         if is_over(&boards[i]):
-            values[i] = boards[i].own_off == PIECES
+            values[i] = has_won(&boards[i])
             continue
         key = memo_key(&boards[i], 0)
         if memo != NULL:
@@ -133,7 +127,7 @@ cdef double chance(const Net* net, Memo* memo, const Board* board, int depth) no
     cdef double best, total = 0
     cdef int roll, i, count
     if is_over(board):
-        return board.own_off == PIECES
+        return has_won(board)
     key = memo_key(board, depth)
     slot = memo_slot(memo, key)
     if slot.key == key:
@@ -160,7 +154,7 @@ cdef double chance(const Net* net, Memo* memo, const Board* board, int depth) no
             best = after_value(net, memo, &next[i], same[i], depth - 1)
         else:
             best = look_deeper(net, memo, &next[i], &same[i], count, depth - 1, &values[i])
-        total += ways(roll) * best
+        total += ways(rules_of(board), roll) * best
     slot.key = key
     slot.value = total / OUTCOMES
     return total / OUTCOMES

@@ -161,14 +161,14 @@ cdef class Network:
         cdef Py_ssize_t i
         cdef Board board
         self._need(self.has_value, "value")
-        check_packed(positions)
+        check_packed(FINKEL, positions)
         if not 0 <= depth < MAX_LOOKAHEAD:
             raise ValueError(f"look-ahead of a value must be 0 to {MAX_LOOKAHEAD - 1} turns, got {depth}")
         result = np.empty(positions.shape[0])
         out = result
         with nogil:
             for i in range(positions.shape[0]):
-                board = unpack(positions[i])
+                board = unpack(FINKEL, positions[i])
                 out[i] = chance_value(&self.value_net, &board, depth)
         return result
 
@@ -181,7 +181,7 @@ cdef class Network:
         cdef double values[MAX_MOVES]
         cdef int count
         self._need(self.has_value, "value")
-        check_roll(roll)
+        check_roll(position.board.rules, roll)
         if not 1 <= depth <= MAX_LOOKAHEAD:
             raise ValueError(f"look-ahead must be 1 to {MAX_LOOKAHEAD} turns, got {depth}")
         if is_over(&position.board):
@@ -196,7 +196,7 @@ cdef class Network:
         cdef double probabilities[MAX_MOVES]
         cdef int count
         self._need(self.has_policy, "policy")
-        check_roll(roll)
+        check_roll(position.board.rules, roll)
         if is_over(&position.board):
             raise ValueError(f"the game is over in {position}")
         with nogil:
@@ -219,7 +219,7 @@ cdef class Network:
         out = result
         with nogil:
             for i in range(positions.shape[0]):
-                board = unpack(positions[i])
+                board = unpack(FINKEL, positions[i])
                 count = policy_moves(&self.policy_net, &board, known[i], squares, probabilities)
                 for k in range(count):
                     out[i, policy_slot(&board, squares[k])] = probabilities[k]

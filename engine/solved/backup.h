@@ -67,18 +67,19 @@ UR_INLINE float ur_after(UR_LOCAL const ur_layer *layer, int follows, int square
 UR_INLINE void ur_backup(UR_LOCAL const ur_layer *layer, unsigned int leader_squares, unsigned int follower_squares,
                          UR_LOCAL float *leader_turn, UR_LOCAL float *follower_turn)
 {
+    const ur_rules rules = UR_FINKEL;
     float moves[2], pass[2];
     for (int follows = 0; follows < 2; follows++) {
         unsigned int own = follows ? follower_squares : leader_squares;
         unsigned int opp = follows ? leader_squares : follower_squares;
         int hand = (follows ? layer->follower : layer->leader) - ur_popcount(own);
-        int passes = ur_ways(0);
+        int passes = ur_ways(&rules, 0);
         float sum = 0;
         for (int roll = 1; roll <= UR_MAX_ROLL; roll++) {
-            unsigned int targets = ur_targets(own, opp, hand, roll);
+            unsigned int targets = ur_targets(&rules, own, opp, hand, roll);
             float best = follows ? 1.0f : 0.0f;
             if (targets == 0) {
-                passes += ur_ways(roll);
+                passes += ur_ways(&rules, roll);
                 continue;
             }
             for (; targets; targets &= targets - 1) {
@@ -88,7 +89,7 @@ UR_INLINE void ur_backup(UR_LOCAL const ur_layer *layer, unsigned int leader_squ
                 float value = ur_after(layer, follows, ur_lowest(on), follows ? left : after, follows ? after : left);
                 best = (value > best) != follows ? value : best;
             }
-            sum += (float)ur_ways(roll) * best;
+            sum += (float)ur_ways(&rules, roll) * best;
         }
         moves[follows] = sum / UR_OUTCOMES;
         pass[follows] = (float)passes / UR_OUTCOMES;

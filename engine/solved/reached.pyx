@@ -39,7 +39,7 @@ cdef void expand_all(const Table* table, uint8_t* marks, uint64_t* stack, int he
     cdef int roll, square
     while height:
         height -= 1
-        board = unpack(stack[height])
+        board = unpack(table.rules, stack[height])
         if not replace(&marks[entry_of(table.index, &board, &flipped)], SEEN, EXPANDED):
             continue
         for roll in range(MAX_ROLL + 1):
@@ -74,7 +74,7 @@ def count_reached(SolvedTable table, int workers, on_layer):
     """
     cdef uint8_t[::1] marks = np.zeros(table.count, dtype=np.uint8)
     cdef bint flipped
-    cdef Board start = opening(table.table.pieces)
+    cdef Board start = opening(table.table.rules, table.table.pieces)
     cdef int64_t first, end
     cdef int p, q
     cdef Tickets shared

@@ -204,7 +204,7 @@ cdef void store(const Table* table, const uint64_t* packed, const double* values
     cdef int64_t entry
     cdef double value
     for i in range(n):
-        board = unpack(packed[i])
+        board = unpack(table.rules, packed[i])
         if is_over(&board):
             continue
         entry = entry_of(table.index, &board, &flipped)

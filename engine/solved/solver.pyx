@@ -2,12 +2,14 @@
 
 from libc.stdint cimport int64_t, uint16_t, uint32_t
 from engine.core.position cimport (
+    FINKEL,
     BORNE_OFF,
     LANE_MASK,
     MAX_ROLL,
     PIECES,
     SAFE_MASK,
-    grants_roll,
+    RULES,
+    grants,
     lowest,
     popcount,
     targets_of,
@@ -134,7 +136,7 @@ cdef inline void list_moves(const Layer* layer, unsigned int a, unsigned int b, 
     cdef int roll, target, n
     for roll in range(1, MAX_ROLL + 1):
         n = 0
-        landings = targets_of(own, opp, False, roll)
+        landings = targets_of(&RULES[FINKEL], own, opp, False, roll)
         while landings:
             target = lowest(landings)
             bit = landings & -landings
@@ -147,7 +149,7 @@ cdef inline void list_moves(const Layer* layer, unsigned int a, unsigned int b, 
                 captured = opp & bit & LANE_MASK
                 moves.to[roll][n] = block_after(layer, block, leads, (after | bit) >> LANE_START,
                                                 (opp ^ captured) >> LANE_START, 0, popcount(captured),
-                                                grants_roll(target), &moves.stride[roll][n])
+                                                grants(&RULES[FINKEL], target, captured), &moves.stride[roll][n])
             n += 1
         moves.count[roll] = n
     for n in range(ENTRY_SQUARES):
@@ -157,7 +159,7 @@ cdef inline void list_moves(const Layer* layer, unsigned int a, unsigned int b, 
             continue
         captured = opp & bit & LANE_MASK
         moves.lane[n] = block_after(layer, block, leads, (own | bit) >> LANE_START, (opp ^ captured) >> LANE_START, 1,
-                                    popcount(captured), grants_roll(n + LANE_START), &moves.lane_stride[n])
+                                    popcount(captured), grants(&RULES[FINKEL], n + LANE_START, captured), &moves.lane_stride[n])
 
 
 cdef double relax_slab(const Layer* layer, unsigned int a, double omega) noexcept nogil:

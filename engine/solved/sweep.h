@@ -97,7 +97,7 @@ static void ur_fill_tables(void) {
     }
 }
 
-#define UR_CHANCE_OF(roll) (ur_ways(roll) / (double)UR_OUTCOMES)
+#define UR_CHANCE_OF(roll) ((0x14641 >> (4 * (roll)) & 15) / (double)UR_OUTCOMES)
 static const double UR_CHANCE[UR_ROLLS] = {
     UR_CHANCE_OF(0), UR_CHANCE_OF(1), UR_CHANCE_OF(2), UR_CHANCE_OF(3), UR_CHANCE_OF(4)};
 

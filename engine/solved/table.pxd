@@ -1,6 +1,6 @@
 # A table of the solved game in memory, and the look-up that every kernel shares.
 
-from libc.stdint cimport int64_t, uint16_t
+from libc.stdint cimport int64_t, uint16_t, uint32_t
 
 from engine.core.position cimport (
     BORNE_OFF,
@@ -25,6 +25,7 @@ cdef enum:
 ctypedef struct Table:
     const void* values
     int dtype                   # FLOAT64, FLOAT32 or UINT16
+    int rules                   # the number of the rule set
     int pieces                  # neither side may have more left than this
     const Index* index
 
@@ -66,16 +67,17 @@ cdef inline double lookup(const Table* table, const Board* board) noexcept nogil
 
 cdef inline bint holds(const Table* table, const Board* board) noexcept nogil:
     """Whether the table has the position: neither side has more pieces left than it knows."""
-    return board.own_off + table.pieces >= PIECES and board.opp_off + table.pieces >= PIECES
+    return board.rules == <uint32_t> table.rules and board.own_off + table.pieces >= PIECES and board.opp_off + table.pieces >= PIECES
 
 
 # The legal moves of a roll with their values, both by square moved from.
 ctypedef struct ExactMoves:
     unsigned int sources        # of the legal moves, as a mask
     int roll
-    int64_t[16] entries         # of the position after the move
-    bint[16] flipped            # whether its value there is the opponent's
-    double[16] values           # the mover's win probability after the move
+    unsigned int again          # the moves that grant another roll, as `sources`
+    int64_t[17] entries         # of the position after the move
+    bint[17] flipped            # whether its value there is the opponent's
+    double[17] values           # the mover's win probability after the move
     double best                 # the highest of them
 
 
@@ -84,10 +86,12 @@ cdef inline void find_moves(const Table* table, const Board* board, ExactMoves* 
     cdef unsigned int rest = moves.sources
     cdef int square
     cdef Board after
+    moves.again = 0
     while rest:
         square = lowest(rest)
         rest &= rest - 1
         after = successor(board[0], square, moves.roll)
+        moves.again |= <unsigned int> grants_roll(board, square, moves.roll) << square
         moves.entries[square] = entry_of(table.index, &after, &moves.flipped[square])
         fetch_entry(table, moves.entries[square])
 
@@ -102,7 +106,7 @@ cdef inline void value_moves(const Table* table, ExactMoves* moves) noexcept nog
         square = lowest(rest)
         rest &= rest - 1
         value = read_entry(table, moves.entries[square], moves.flipped[square])
-        if not grants_roll(square + moves.roll):
+        if not moves.again >> square & 1:
             value = 1.0 - value
         moves.values[square] = value
         if value > moves.best:

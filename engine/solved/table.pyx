@@ -2,7 +2,7 @@
 
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 from engine.core.dice cimport ROLLS, Dice, new_dice, next_roll, next_word
-from engine.core.position cimport BORNE_OFF, Position, check_roll, is_packed, opening, pack, swap_sides, unpack
+from engine.core.position cimport BORNE_OFF, FINKEL, RULES, Position, check_roll, is_packed, opening, pack, swap_sides, unpack
 from engine.solved.order cimport INDEX, Cursor, advance, count_of, cursor_at, packed_at
 from engine.solved.table cimport *
 import math
@@ -66,9 +66,9 @@ cdef Py_ssize_t look_up_all(const Table* table, const uint64_t* positions, doubl
     while i < end:
         n = min(<Py_ssize_t> BATCH, end - i)
         for k in range(n):
-            if not is_packed(positions[i + k]):
+            if not is_packed(table.rules, positions[i + k]):
                 return i + k
-            board = unpack(positions[i + k])
+            board = unpack(table.rules, positions[i + k])
             if not holds(table, &board):
                 return i + k
             if is_over(&board):
@@ -103,6 +103,7 @@ cdef class SolvedTable:
         self.array = array
         self.table.values = &raw[0]
         self.table.dtype = DTYPES.index(array.dtype.name)
+        self.table.rules = FINKEL
         self.table.pieces = pieces
         self.table.index = &INDEX
         self.tolerance = tolerance
@@ -132,7 +133,7 @@ cdef class SolvedTable:
     @property
     def opening(self):
         """The opening of the game with so many pieces a side."""
-        return Position.wrap(opening(self.table.pieces))
+        return Position.wrap(opening(self.table.rules, self.table.pieces))
 
     def value(self, Position position not None):
         """The probability that the side to move wins, before it rolls; 0 or 1 when the game is over.
@@ -180,7 +181,7 @@ cdef class SolvedTable:
             ValueError: a roll out of range, or more pieces left than the table knows.
         """
         cdef ExactMoves moves
-        check_roll(roll)
+        check_roll(self.table.rules, roll)
         self.check(&position.board)
         exact_moves(&self.table, &position.board, roll, &moves)
         return [
@@ -196,7 +197,7 @@ cdef class SolvedTable:
             ValueError: a roll out of range, or more pieces left than the table knows.
         """
         cdef int square
-        check_roll(roll)
+        check_roll(self.table.rules, roll)
         self.check(&position.board)
         square = best_source(&self.table, &position.board, roll)
         return None if square < 0 else square
@@ -255,9 +256,9 @@ cdef class SolvedTable:
             while count < positions.shape[0]:
                 dice = new_dice(seed, game, ROLLS)
                 game += 1
-                board = opening(self.table.pieces)
+                board = opening(self.table.rules, self.table.pieces)
                 while count < positions.shape[0] and not is_over(&board):
-                    roll = next_roll(&dice)
+                    roll = next_roll(&dice, &RULES[self.table.rules])
                     sources = legal_sources(&board, roll)
                     if sources == 0:
                         board = swap_sides(board)

@@ -6,7 +6,6 @@ then have the solver's order.
 
 from libc.math cimport fabs
 from libc.stdint cimport int64_t, uint32_t
-from engine.core.dice cimport ways
 from engine.core.position cimport *
 from engine.solved.order cimport (
     FAR_MASKS,
@@ -32,7 +31,7 @@ cdef extern from *:
     #define UR_TURNS_OMEGA 1.07     /* over-relaxation; at four pieces 1.0 and 1.15 need a third as many sweeps again */
     """
     const double OMEGA "UR_TURNS_OMEGA"
-    const double OUTCOMES "(double) UR_OUTCOMES"
+    const double ALL_OUTCOMES "(double) UR_OUTCOMES"
 
 
 # Sums over the positions of a slab with one side to move.
@@ -109,9 +108,9 @@ cdef void find_successors(const Turns* turns, int64_t at, Board board, bint lead
             else:
                 second = max(second, moves.values[square])
         if second >= 0:
-            sums.decisions += ways(roll) / OUTCOMES
-            sums.regret += ways(roll) / OUTCOMES * (moves.best - second)
-        same = grants_roll(chosen + roll)
+            sums.decisions += ways(rules_of(&board), roll) / ALL_OUTCOMES
+            sums.regret += ways(rules_of(&board), roll) / ALL_OUTCOMES * (moves.best - second)
+        same = grants_roll(&board, chosen, roll)
         next = successor(board, chosen, roll)
         out[roll - 1] = successor_code(turns, &next, leads == same)
 
@@ -119,20 +118,21 @@ cdef void find_successors(const Turns* turns, int64_t at, Board board, bint lead
 cdef inline double relax_turns(const Turns* turns, int64_t at) noexcept nogil:
     """Expected turns of a position from its successors'; returns the change."""
     cdef const uint32_t* successors = turns.successors + at * MAX_ROLL
+    cdef const Rules* rules = &RULES[turns.table.rules]
     cdef double before = turns.expected[at]
     cdef uint32_t code
     cdef int roll
     # This turn, and a roll of 0: the other side's turn at the same placement.
-    cdef double total = OUTCOMES + ways(0) * turns.expected[at + turns.size if at < turns.size else at - turns.size]
+    cdef double total = ALL_OUTCOMES + ways(rules, 0) * turns.expected[at + turns.size if at < turns.size else at - turns.size]
     for roll in range(1, MAX_ROLL + 1):
         code = successors[roll - 1]
         if code < NEXT_LAYER:
-            total += ways(roll) * turns.expected[code]
+            total += ways(rules, roll) * turns.expected[code]
         elif code < 2 * <uint32_t> NEXT_LAYER:
-            total += ways(roll) * turns.lower[0][code - NEXT_LAYER]
+            total += ways(rules, roll) * turns.lower[0][code - NEXT_LAYER]
         elif code != OVER:
-            total += ways(roll) * turns.lower[1][code - 2 * <uint32_t> NEXT_LAYER]
-    turns.expected[at] = before + OMEGA * (total / OUTCOMES - before)
+            total += ways(rules, roll) * turns.lower[1][code - 2 * <uint32_t> NEXT_LAYER]
+    turns.expected[at] = before + OMEGA * (total / ALL_OUTCOMES - before)
     return fabs(turns.expected[at] - before)
 
 
@@ -160,6 +160,7 @@ cdef double turns_slab(void* context, int slab, int sweep) noexcept nogil:
                 change = max(change, relax_turns(turns, at))
                 change = max(change, relax_turns(turns, at + turns.size))
             continue
+        board.rules = turns.table.rules
         board.own_off = PIECES - turns.leader
         board.opp_off = PIECES - turns.follower
         for i in range(height * width):
@@ -221,7 +222,7 @@ def expected_turns(SolvedTable table, int workers, on_layer, double tolerance=1e
     cdef _TurnSweeps sweeps
     cdef int p, q
     cdef int pieces = table.table.pieces
-    cdef Board start = opening(pieces)
+    cdef Board start = opening(table.table.rules, pieces)
     order = layers_of(pieces)
     successors = np.empty(max(2 * INDEX.size[p][q] for p, q in order) * MAX_ROLL, dtype=np.uint32)
     layers = {}

@@ -6,18 +6,12 @@ and reads a value by `lookup` alone.
 
 from libc.math cimport INFINITY, fabs
 from libc.stdint cimport int64_t, uint64_t
-from engine.core.dice cimport ways
 from engine.core.position cimport *
 from engine.machine.atomics cimport add, count, get
 from engine.solved.sweeps cimport Tickets
 from engine.solved.table cimport SolvedTable, Table, lookup
 from typing import NamedTuple
 from engine.machine.cores import run_parallel, worker_count
-
-
-cdef extern from "core/rules.h":
-    enum:
-        OUTCOMES "UR_OUTCOMES"
 
 
 class Verification(NamedTuple):
@@ -59,7 +53,7 @@ cdef double backup(const Table* table, const Board* board) noexcept nogil:
         sources = legal_sources(board, roll)
         if sources == 0:
             next = swap_sides(board[0])
-            total += ways(roll) * (1.0 - lookup(table, &next))
+            total += ways(rules_of(board), roll) * (1.0 - lookup(table, &next))
             continue
         best = 0
         while sources:
@@ -67,10 +61,10 @@ cdef double backup(const Table* table, const Board* board) noexcept nogil:
             sources &= sources - 1
             next = successor(board[0], square, roll)
             value = lookup(table, &next)
-            if not grants_roll(square + roll):
+            if not grants_roll(board, square, roll):
                 value = 1.0 - value
             best = max(best, value)
-        total += ways(roll) * best
+        total += ways(rules_of(board), roll) * best
     return total / OUTCOMES
 
 
@@ -80,6 +74,7 @@ cdef void verify_side(const Table* table, unsigned int own, int own_off, Checked
     cdef unsigned int opp
     cdef double residual
     cdef int least = PIECES - table.pieces
+    board.rules = table.rules
     board.own = own
     board.own_off = own_off
     board.own_hand = PIECES - own_off - popcount(own)
