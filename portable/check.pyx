@@ -121,7 +121,7 @@ cdef void answer_rules(const Asked* asked) noexcept nogil:
         k = i * MAX_MOVES
         while sources:
             board = successor(asked.boards[i], lowest(sources), asked.rolls[i])
-            successors[k] = pack(&board) | <uint64_t> grants_roll(lowest(sources) + asked.rolls[i]) << 63
+            successors[k] = pack(&board) | <uint64_t> grants_roll(&asked.boards[i], lowest(sources), asked.rolls[i]) << 63
             sources &= sources - 1
             k += 1
         board = swap_sides(asked.boards[i])
@@ -151,7 +151,7 @@ cdef void answer_search(const Asked* asked) noexcept nogil:
     cdef int preset, i, k
     fill_ternary(searcher.ternary)
     for preset in range(<int> (size // sizeof(Points))):
-        weigh(&points[preset], &searcher.weights)
+        weigh(&points[preset], &RULES[FINKEL], &searcher.weights)
         searcher.last = NULL
         if not fill_last_table(&searcher, table):
             fprintf(stderr, "the weights are too large\n")
@@ -243,7 +243,7 @@ cdef public int main(int argc, char** argv) noexcept nogil:
     asked.boards = <Board*> room(asked.count, sizeof(Board))
     asked.rolls = <int*> room(asked.count, sizeof(int))
     for i in range(asked.count):
-        asked.boards[i] = unpack(given[i] & <uint64_t> 0xFFFFFFFFFFFF)
+        asked.boards[i] = unpack(FINKEL, given[i] & <uint64_t> 0xFFFFFFFFFFFF)
         asked.rolls[i] = <int> (given[i] >> 56)
     answer_rules(&asked)
     answer_features(&asked)

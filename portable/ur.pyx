@@ -49,15 +49,28 @@ cdef public void ur_limits(int* out) noexcept nogil:
 # --- rules -----------------------------------------------------------------------------------------------------------
 
 
-cdef public bint ur_board(Board* board, unsigned int own, unsigned int opp, int own_off, int opp_off) noexcept nogil:
-    """Makes a Board (8 bytes) of two masks and the borne-off counts; 0 if the rules do not allow the position."""
+cdef public int ur_board_bytes() noexcept nogil:
+    """Bytes of a Board."""
+    return sizeof(Board)
+
+
+cdef public bint ur_board(
+    Board* board, int rules, unsigned int own, unsigned int opp, int own_off, int opp_off
+) noexcept nogil:
+    """Makes a Board of a rule set's number, two masks (bit s is path square s) and the borne-off counts.
+
+    0 if the rules do not allow the position.
+    """
     cdef uint64_t packed
-    if (own | opp) > 0xFFFF or not 0 <= own_off <= PIECES or not 0 <= opp_off <= PIECES:
+    if not 0 <= rules < RULE_SET_COUNT or (own | opp) & ~RULES[rules].path:
         return False
-    packed = own | <uint64_t> opp << 16 | <uint64_t> own_off << 32 | <uint64_t> opp_off << 40
-    if not is_packed(packed):
+    if not 0 <= own_off <= MAX_PIECES or not 0 <= opp_off <= MAX_PIECES:
         return False
-    board[0] = unpack(packed)
+    packed = (own >> RULES[rules].pack_shift | <uint64_t> (opp >> RULES[rules].pack_shift) << 16
+              | <uint64_t> own_off << 32 | <uint64_t> opp_off << 40)
+    if not is_packed(rules, packed):
+        return False
+    board[0] = unpack(rules, packed)
     return True
 
 
@@ -73,8 +86,9 @@ cdef public unsigned int ur_legal_moves(const Board* board, int roll) noexcept n
 
 cdef public bint ur_play(Board* board, int roll, int square) noexcept nogil:
     """Makes a legal move; the board is then seen by whoever moves next. 1 if that is the same side."""
+    cdef bint again = grants_roll(board, square, roll)
     board[0] = successor(board[0], square, roll)
-    return grants_roll(square + roll)
+    return again
 
 
 cdef public void ur_pass(Board* board) noexcept nogil:
@@ -103,9 +117,9 @@ cdef public int ur_search_table_bytes() noexcept nogil:
     return LAST_TABLE_SIZE * sizeof(int16_t)
 
 
-cdef public void ur_searcher(Searcher* searcher, const double* points) noexcept nogil:
-    """Makes a Searcher without a table. points: an evaluation's seven weights, in the order of `Points`."""
-    weigh(<const Points*> points, &searcher.weights)
+cdef public void ur_searcher(Searcher* searcher, int rules, const double* points) noexcept nogil:
+    """Makes a Searcher of a rule set without a table. points: an evaluation's seven weights, in the order of `Points`."""
+    weigh(<const Points*> points, &RULES[rules], &searcher.weights)
     searcher.last = NULL
     fill_ternary(searcher.ternary)
 

@@ -55,7 +55,7 @@ export class Ur {
     this.#release(limits, 6 * 4);
     /** The engine's names and limits. */
     this.constants = { ...this.#readConstants(), limits: { roll, moves, depth, lookahead, layers, width } };
-    this.#board = this.#allocate(8);
+    this.#board = this.#allocate(this.#c.ur_board_bytes());
     this.#squares = this.#allocate(4 * moves);
     this.#values = this.#allocate(8 * moves);
     this.#row = this.#allocate(4 * this.constants.features);
@@ -130,7 +130,7 @@ export class Ur {
       searcher = { at: this.#allocate(this.#c.ur_searcher_bytes()), tabled: false };
       const given = this.#allocate(8 * points.length);
       new Float64Array(this.#buffer, given, points.length).set(points);
-      this.#c.ur_searcher(searcher.at, given);
+      this.#c.ur_searcher(searcher.at, 0, given);
       this.#release(given, 8 * points.length);
       this.#searchers.set(weights, searcher);
     }
@@ -340,7 +340,7 @@ export class Ur {
   #enter(position) {
     const { own, opp, ownOff, oppOff } = position;
     const fit = [own, opp, ownOff, oppOff].every((number) => number === (number & 0xffff));
-    if (!fit || !this.#c.ur_board(this.#board, own, opp, ownOff, oppOff))
+    if (!fit || !this.#c.ur_board(this.#board, 0, own, opp, ownOff, oppOff))
       throw new Error(`not a position that the rules allow: ${JSON.stringify(position)}`);
   }
 
@@ -350,8 +350,8 @@ export class Ur {
   }
 
   #leave() {
-    const [own, opp] = new Uint16Array(this.#buffer, this.#board, 2);
-    const [ownOff, oppOff] = new Uint8Array(this.#buffer, this.#board + 4, 2);
+    const [own, opp] = new Uint32Array(this.#buffer, this.#board, 2);
+    const [ownOff, oppOff] = new Uint8Array(this.#buffer, this.#board + 8, 2);
     return { own, opp, ownOff, oppOff };
   }
 

@@ -51,7 +51,9 @@ class TestRuleSets:
         assert rule_set.rosettes == tuple(s for s in squares if light[s - 1] in game.rosettes.split())
         assert rule_set.shared == tuple(s for s in squares if light[s - 1] in dark)
         assert rule_set.theirs[1:] == tuple(dark.index(tile) + 1 if tile in dark else None for tile in light)
-        assert set(rule_set.safe) == (set(rule_set.shared) & set(rule_set.rosettes) if game.rosettes_are_safe else set())
+        assert set(rule_set.safe) == (
+            set(rule_set.shared) & set(rule_set.rosettes) if game.rosettes_are_safe else set()
+        )
         assert {roll: ways for roll, ways in enumerate(rule_set.ways) if ways} == game.ways
         assert rule_set.capture_grants_roll == game.capture_grants_roll
         assert rule_set.rolls == tuple(referee.rolls(name))
