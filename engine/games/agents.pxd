@@ -24,6 +24,7 @@ cdef inline int choose(const Chooser* chooser, const Board* board, int roll, Dic
 ctypedef struct NetPlayer:
     const Net* net
     int depth                   # turns of look-ahead over the value network
+    double temperature          # of a level: the regret, as win probability, that makes a move e times less likely
 
 
 cdef class Agent:

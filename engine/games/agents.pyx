@@ -9,12 +9,15 @@
     net:NAME:policy     the most probable move of the policy network
     net:FILE            the networks of a weights file, also with @N and :policy; the text has a folder or ends in .json
                         or .json.gz
+    level:N             a person's level, 1 for a beginner: a strong network that often prefers a move nearly as good
+                        (the levels stand in the manifest of the shipped models)
     perfect             the best move by the exact solution, from the table in the user's cache folder
     perfect:FILE        the best move by another table
 """
 
 from engine.games.agents cimport *
-from engine.core.dice cimport CHOICES, new_dice, next_below
+from libc.math cimport exp
+from engine.core.dice cimport CHOICES, new_dice, next_below, next_unit
 from engine.network.layers cimport policy_moves
 from engine.network.lookahead cimport MAX_LOOKAHEAD, network_moves
 from engine.network.network cimport Network
@@ -24,13 +27,13 @@ from engine.solved.table cimport SolvedTable, Table, best_source
 import difflib
 import os
 from pathlib import Path
-from engine.network.shipped import MANIFEST, is_weights_path, shipped_models, weights_files
+from engine.network.shipped import MANIFEST, is_weights_path, levels, shipped_models, weights_files
 from engine.machine.installation import command
 from engine.solved.tablebase import Tablebase, default_path
 
 #: The spellings, for messages and help.
 SPELLINGS = ("random", "greedy", "emm:N", "emm-evolved:N", "net:NAME", "net:NAME@N", "net:NAME:policy", "net:FILE",
-             "net:FILE@N", "net:FILE:policy", "perfect", "perfect:FILE")
+             "net:FILE@N", "net:FILE:policy", "level:N", "perfect", "perfect:FILE")
 
 _SEARCH_WEIGHTS = {"emm": "default", "emm-evolved": "evolved"}
 _LISTED = 3                     # models that the message about an unknown one names
@@ -74,6 +77,30 @@ cdef int choose_network(const void* state, const Board* board, int roll, Dice* d
     if not is_choice(sources):
         return lowest(sources)
     return best_square(squares, values, network_moves(player.net, board, roll, player.depth, squares, values))
+
+
+cdef int choose_softened(const void* state, const Board* board, int roll, Dice* dice) noexcept nogil:
+    """A move drawn with a probability proportional to exp(-regret / temperature), the regret by the network."""
+    cdef const NetPlayer* player = <const NetPlayer*> state
+    cdef int squares[MAX_MOVES]
+    cdef double values[MAX_MOVES]
+    cdef double highest_value = 0, total = 0, drawn
+    cdef int i, count
+    cdef unsigned int sources = legal_sources(board, roll)
+    if not is_choice(sources):
+        return lowest(sources)
+    count = network_moves(player.net, board, roll, player.depth, squares, values)
+    for i in range(count):
+        highest_value = max(highest_value, values[i])
+    for i in range(count):
+        values[i] = exp((values[i] - highest_value) / player.temperature)
+        total += values[i]
+    drawn = total * next_unit(dice)
+    for i in range(count - 1):
+        drawn -= values[i]
+        if drawn < 0:
+            return squares[i]
+    return squares[count - 1]
 
 
 cdef int choose_policy(const void* state, const Board* board, int roll, Dice* dice) noexcept nogil:
@@ -191,6 +218,8 @@ cdef class Agent:
             agent._take_table(argument if ":" in spelling else None)
         elif kind == "net":
             agent._parse_network(argument)
+        elif kind == "level":
+            agent._take_level(argument)
         else:
             raise ValueError(f"unknown agent {spelling!r}{_agent_suggestion(spelling)} (known: {', '.join(SPELLINGS)})")
         return agent
@@ -239,6 +268,17 @@ cdef class Agent:
             raise ValueError(f"agent {self.name!r} needs a model or a weights file, as in net:standard")
         depth = self._check_depth(int(depth))
         self._take_network(_load_network(_weights_path(file)), depth, policy)
+
+    def _take_level(self, number):
+        known = levels()
+        if not _is_number(number) or not 1 <= int(number) <= len(known):
+            names = f"the levels are level:1 to level:{len(known)}" if known else "this installation has no levels"
+            raise ValueError(f"agent {self.name!r}: {names}")
+        level = known[int(number) - 1]
+        self._take_network(_load_network(_weights_path(level.network)), 1, False)
+        self.net_player.temperature = level.temperature / 100
+        if level.temperature:
+            self.chooser.function = choose_softened
 
     def _check_depth(self, depth):
         if not 1 <= depth <= MAX_LOOKAHEAD:

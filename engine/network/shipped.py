@@ -1,8 +1,10 @@
-"""The networks that come with the program, by name."""
+"""The networks that come with the program, by name, and the levels of play that are made from them."""
 
+import json
 from pathlib import Path
+from typing import NamedTuple
 
-#: The file beside the shipped networks that describes them; it is no network.
+#: The file beside the shipped networks that describes them and defines the levels; it is no network.
 MANIFEST = "manifest.json"
 
 _ENDINGS = (".json", ".json.gz")
@@ -34,3 +36,24 @@ def shipped_folder() -> Path:
 def shipped_models() -> dict[str, Path]:
     """The shipped networks' files by the models' names."""
     return dict(sorted(weights_files(shipped_folder()).items()))
+
+
+class Level(NamedTuple):
+    """A level of play: a shipped network whose choice among the moves is softened.
+
+    The level draws a move with a probability proportional to exp(-regret / temperature), where the regret is the
+    network's, in points of win probability. At temperature 0 it plays the best move. elo: measured by `compare`,
+    relative to perfect play.
+    """
+
+    name: str
+    network: str
+    temperature: float
+    elo: int
+
+
+def levels(rules: str = "finkel") -> tuple[Level, ...]:
+    """The levels of a rule set, the weakest first, from the manifest; none where no network is shipped."""
+    path = shipped_folder() / MANIFEST
+    manifest = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return tuple(Level(**level) for level in manifest.get("levels", {}).get(rules, ()))

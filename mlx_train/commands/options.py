@@ -24,8 +24,8 @@ RUN_FOLDER = "Run folder"
 AGENTS_HELP = (
     "An agent is one of: random; greedy; emm:N, the classic search with N turns of look-ahead; emm-evolved:N, the same "
     "with the evolved weights; net:MODEL, a shipped model by its name or a JSON weights file by its path; net:MODEL@N, "
-    "N turns of look-ahead over its value network; net:MODEL:policy, its policy network; perfect, the solved game; "
-    "perfect:FILE, another table."
+    "N turns of look-ahead over its value network; net:MODEL:policy, its policy network; level:N, from 1, a beginner, "
+    "to 7, nearly perfect; perfect, the solved game; perfect:FILE, another table."
 )
 
 
@@ -38,9 +38,10 @@ def complete_run(incomplete: str) -> list[str]:
 
 def complete_agent(incomplete: str) -> list[str]:
     """The shell's completion of an agent: the spellings that need no file, and the shipped models."""
-    from engine.network.shipped import shipped_models
+    from engine.network.shipped import levels, shipped_models
 
     spellings = ["random", "greedy", *(f"emm:{depth}" for depth in range(1, 5)), "emm-evolved:3", "perfect"]
+    spellings += [f"level:{number + 1}" for number in range(len(levels()))]
     spellings += [f"net:{name}" for name in shipped_models()]
     return [spelling for spelling in spellings if spelling.startswith(incomplete)]
 

@@ -118,9 +118,11 @@ def read_manifest(folder: Path) -> list[ModelEntry]:
 
 
 def write_manifest(folder: Path, entries: Sequence[ModelEntry]) -> None:
-    """Write a folder's manifest. Raises OSError."""
+    """Write the models of a folder's manifest; its levels stay as they are. Raises OSError."""
+    path = folder / "manifest.json"
+    kept = json.loads(path.read_text()) if path.exists() else {}
     models = [dataclasses.asdict(entry) for entry in entries]
-    write_json(folder / "manifest.json", {"version": MANIFEST_VERSION, "models": models})
+    write_json(path, kept | {"version": MANIFEST_VERSION, "models": models})
 
 
 def file_problem(entry: ModelEntry, folder: Path) -> str | None:

@@ -1,5 +1,7 @@
 """The players: their spelling, and the moves they choose."""
 
+import itertools
+import math
 from collections import Counter
 from pathlib import Path
 
@@ -10,6 +12,8 @@ from random_networks import random_document, write
 
 from engine import Agent, Network, Position, Search, play_match
 from engine.games.agents import SPELLINGS, open_table
+from engine.games.regret import choices
+from engine.network.shipped import levels
 from engine.solved.tablebase import MissingTable, Tablebase
 
 WON = Position.from_notation("..............:7|x.............:0")
@@ -60,6 +64,7 @@ class TestSpelling:
             "net:FILE",
             "net:FILE@N",
             "net:FILE:policy",
+            "level:N",
             "perfect",
             "perfect:FILE",
         )
@@ -194,6 +199,55 @@ class TestShippedModels:
         with pytest.raises((ValueError, FileNotFoundError), match=reason) as error:
             Agent.parse(typed)
         assert "\n" not in str(error.value)
+
+
+class TestLevels:
+    """level:N softens the choice of a shipped network by its temperature."""
+
+    POSITION = Position.from_notation("x.x.xx........:1|..x...x..x....:0")
+
+    def test_the_manifest_defines_them(self):
+        known = levels()
+        assert 6 <= len(known) <= 8
+        assert len({level.name for level in known}) == len(known)
+        assert [level.temperature for level in known] == sorted((level.temperature for level in known), reverse=True)
+        assert all(100 <= after.elo - before.elo <= 150 for before, after in itertools.pairwise(known))
+        assert levels("no such rules") == ()
+
+    def test_a_move_is_drawn_by_its_regret(self):
+        """The shares of 20,000 choices are within five standard deviations of exp(-regret / temperature)."""
+        agent = Agent.parse("level:1")
+        network = Agent.parse(f"net:{levels()[0].network}")
+        moves = network.moves(self.POSITION, 2)
+        best = max(value for _, value in moves)
+        weights = np.array([math.exp((value - best) / (levels()[0].temperature / 100)) for _, value in moves])
+        draws = 20_000
+        chosen = choices(agent, [self.POSITION.packed] * draws, [2] * draws, seed=1)
+        shares = np.array([(chosen == square).mean() for square, _ in moves])
+        expected = weights / weights.sum()
+        assert len(moves) == 3
+        assert (np.abs(shares - expected) < 5 * np.sqrt(expected * (1 - expected) / draws)).all()
+
+    def test_the_values_are_the_networks(self):
+        agent, network = Agent.parse("level:2"), Agent.parse(f"net:{levels()[1].network}")
+        assert agent.moves(self.POSITION, 2) == network.moves(self.POSITION, 2)
+        assert (agent.unit, agent.depth) == ("win probability", 0)
+
+    def test_the_strongest_plays_the_best_move(self, turns):
+        agent, network = Agent.parse(f"level:{len(levels())}"), Agent.parse(f"net:{levels()[-1].network}")
+        for position, roll in turns[::10]:
+            assert agent.best_move(position, roll) == network.best_move(position, roll)
+
+    @pytest.mark.parametrize("spelling", ["level:", "level:0", "level:8", "level:x", "level"])
+    def test_refusals(self, spelling):
+        with pytest.raises(ValueError, match=r"level:1 to level:7|unknown agent"):
+            Agent.parse(spelling)
+
+    def test_the_weaker_loses(self):
+        for weaker in (1, 3):
+            assert (
+                play_match(Agent.parse(f"level:{weaker}"), Agent.parse(f"level:{weaker + 2}"), 200, 0).won.mean() < 0.4
+            )
 
 
 class TestRefusals:

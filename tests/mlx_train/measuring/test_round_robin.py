@@ -12,6 +12,7 @@ import random_networks
 from commandline import call
 
 from engine import Agent, Tablebase, play_match
+from engine.network.shipped import levels
 from mlx_train.measuring.round_robin import bradley_terry, cells, compare, markdown, matrix_table, pairs_csv
 from mlx_train.pictures import models
 from mlx_train.pictures.comparison import write_comparison
@@ -137,3 +138,16 @@ def test_the_command_without_a_table(tmp_path, monkeypatch):
     wrong = call("compare", "random", cwd=tmp_path)
     assert wrong.returncode == 2
     assert "Traceback" not in wrong.stderr
+
+
+@pytest.mark.slow
+def test_the_elo_of_the_levels():
+    """A round robin of the levels gives the Elo of the manifest to 50 points, some four standard errors."""
+    known = levels()
+    agents = [Agent.parse(f"level:{number}") for number in range(1, len(known) + 1)]
+    wins = np.zeros((len(agents), len(agents)), dtype=np.int64)
+    for i, j in itertools.combinations(range(len(agents)), 2):
+        won = play_match(agents[i], agents[j], 1000, 1).won
+        wins[i, j], wins[j, i] = won.sum(), (~won).sum()
+    elo, _ = bradley_terry(wins)
+    assert elo - elo[-1] == pytest.approx([level.elo - known[-1].elo for level in known], abs=50)
