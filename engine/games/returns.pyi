@@ -1,7 +1,16 @@
+from typing import NamedTuple
+
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from engine.network.network import Network
+
+class PlayedGames(NamedTuple):
+    positions: NDArray[np.uint64]
+    returns: NDArray[np.float32]
+    turns: int
+    choices: NDArray[np.uint8]
+    lengths: NDArray[np.int64]
 
 def play_games(
     network: Network,
@@ -13,4 +22,6 @@ def play_games(
     depth: int = 1,
     exploration: float = 0.0,
     siblings: float = 0.0,
-) -> tuple[NDArray[np.uint64], NDArray[np.float32], int]: ...
+    tolerance: float = 0.0,
+    played: tuple[ArrayLike, ArrayLike] | None = None,
+) -> PlayedGames: ...

@@ -11,10 +11,11 @@ the backup is the difference between later backups and the network (Sutton's TD(
 control variates; for trace_decay 1, G is as unbiased as the game's result, and with an exact network it has no noise).
 A move played for exploration that is not the best cuts the trace (Watkins, 1989).
 
-A game is a function of the network, the seed and its number.
+A game is a function of the network, the seed and its number. Another network can value the same game again: the dice
+and the moves stay, the returns become the other network's.
 """
 
-from libc.stdint cimport uint64_t
+from libc.stdint cimport uint8_t, uint64_t
 from engine.core.dice cimport CHOICES, ROLLS, Dice, new_dice, next_below, next_unit
 from engine.core.game cimport STOP, Game, new_game, play
 from engine.network.layers cimport Net
@@ -22,6 +23,7 @@ from engine.network.lookahead cimport MAX_LOOKAHEAD, chance_value, network_moves
 from engine.network.network cimport Network
 from engine.core.position cimport *
 import numpy as np
+from typing import NamedTuple
 
 cdef enum:
     MAX_TURNS = 2000            # a longer game is stopped; a game of two good players takes 210
@@ -41,15 +43,21 @@ ctypedef struct ReturnSettings:
     double exploration          # share of the decisions at which any legal move is played
     double siblings             # share of the decisions of which another successor becomes a row too
     int depth                   # turns of a backup; 0 for the turn's own roll alone
+    double tolerance            # a move that is worse than the best one by more cuts the trace
 
 
 # One game, and where its rows go.
 ctypedef struct Learner:
     const Net* net
     ReturnSettings settings
-    Dice choices
+    Dice dice                   # of exploration and siblings
     TurnValues* turns           # MAX_TURNS of them
     int turn_count
+    const uint8_t* script       # the choices of a game that is valued again, or NULL for a new game
+    int script_length
+    bint astray                 # whether a decision had no legal choice in the script
+    uint8_t* choices            # which legal move each decision's is, by ascending square; room for MAX_TURNS
+    int choice_count
     uint64_t* positions         # with room for twice MAX_TURNS rows, as `targets`
     float* targets              # 2 p - 1 for the side to move
     int row_count
@@ -120,7 +128,7 @@ cdef void put_row(Learner* learner, uint64_t position, double value) noexcept no
 
 cdef void put_sibling(Learner* learner, const Game* game, const ValuedMoves* moves, int chosen) noexcept nogil:
     """A row of a successor that is not played, with its backup, unless it ends the game."""
-    cdef int other = next_below(&learner.choices, moves.count - 1)
+    cdef int other = next_below(&learner.dice, moves.count - 1)
     cdef Board sibling
     other += other >= chosen
     sibling = successor(game.board, moves.squares[other], game.roll)
@@ -151,10 +159,17 @@ cdef int learning_turn(void* context, const Game* game) noexcept nogil:
         return NO_MOVE
     chosen = moves.best
     if moves.count > 1:
-        if next_unit(&learner.choices) < settings.exploration:
-            chosen = next_below(&learner.choices, moves.count)
-            turn.explored = moves.values[chosen] < moves.values[moves.best]
-        if next_unit(&learner.choices) < settings.siblings:
+        if next_unit(&learner.dice) < settings.exploration:
+            chosen = next_below(&learner.dice, moves.count)
+        if learner.script != NULL:
+            if learner.choice_count == learner.script_length or learner.script[learner.choice_count] >= moves.count:
+                learner.astray = True
+                return STOP
+            chosen = learner.script[learner.choice_count]
+        learner.choices[learner.choice_count] = chosen
+        learner.choice_count += 1
+        turn.explored = moves.values[chosen] < moves.values[moves.best] - settings.tolerance
+        if next_unit(&learner.dice) < settings.siblings:
             put_sibling(learner, game, &moves, chosen)
     turn.following = moves.values[chosen]
     turn.again = grants_roll(&game.board, moves.squares[chosen], game.roll)
@@ -173,47 +188,86 @@ cdef void put_returns(Learner* learner) noexcept nogil:
         put_row(learner, turn.position, value)
 
 
-cdef void play_game(Learner* learner, uint64_t seed, uint64_t number) noexcept nogil:
-    """Plays game `number`, and fills the learner with its turns and rows."""
+cdef bint play_game(Learner* learner, uint64_t seed, uint64_t number) noexcept nogil:
+    """Plays game `number`, and fills the learner with its turns and rows; False if its script does not end it."""
     cdef Game game = new_game(whole_opening(FINKEL), new_dice(seed, number, ROLLS))
-    learner.choices = new_dice(seed, number, CHOICES)
-    learner.turn_count = learner.row_count = 0
+    learner.dice = new_dice(seed, number, CHOICES)
+    learner.turn_count = learner.row_count = learner.choice_count = 0
+    learner.astray = False
     play(&game, learning_turn, learner)
+    if learner.script != NULL and (learner.astray or learner.choice_count < learner.script_length):
+        return False
     put_returns(learner)
+    return True
+
+
+class PlayedGames(NamedTuple):
+    """Games of a network against itself.
+
+    positions: (n,) uint64, packed. returns: (n,) float32, 2 p - 1 for the side to move. turns: of all games. choices:
+    (m,) uint8, which legal move each decision's is, by ascending square; lengths: (games,) int64, decisions of each.
+    """
+
+    positions: object
+    returns: object
+    turns: int
+    choices: object
+    lengths: object
 
 
 def play_games(Network network not None, Py_ssize_t games, uint64_t seed, uint64_t first=0, *, double trace_decay,
-               int depth=1, double exploration=0.0, double siblings=0.0):
-    """Games `first` and on of a value network against itself.
+               int depth=1, double exploration=0.0, double siblings=0.0, double tolerance=0.0, played=None):
+    """Games `first` and on of a value network against itself -> PlayedGames.
 
     trace_decay: lambda, 0 to 1. depth: turns of a backup; 0 takes the turn's own roll alone, as TD(lambda) without
     backups does. exploration: the share of decisions at which any legal move is played, each as likely.
     siblings: the share of decisions of which a successor that is not played becomes a row too, with its backup.
-    -> (packed positions (n,) uint64; returns (n,) float32, 2 p - 1 for the side to move; turns of all games).
-    ValueError for numbers out of range or a network without values.
+    tolerance: the win probability that a move may give away without cutting the trace. played: (choices, lengths) of
+    the same games, whoever played them with the same seed: they are valued again, and the rows are of the same
+    positions each time. ValueError for numbers out of range, for a network without values, or for choices that do not
+    end their games.
     """
     if games < 1:
         raise ValueError(f"games must be at least 1, got {games}")
     if not 0 <= depth <= MAX_LOOKAHEAD:
         raise ValueError(f"depth must be 0 to {MAX_LOOKAHEAD} turns, got {depth}")
-    for name, share in (("trace_decay", trace_decay), ("exploration", exploration), ("siblings", siblings)):
+    for name, share in (("trace_decay", trace_decay), ("exploration", exploration), ("siblings", siblings),
+                        ("tolerance", tolerance)):
         if not 0 <= share <= 1:
             raise ValueError(f"{name} must be between 0 and 1, got {share}")
     if not network.has_value:
         raise ValueError("learning needs a value network")
+    cdef const uint8_t[::1] script
+    ends = None
+    if played is not None:
+        script = np.ascontiguousarray(played[0], dtype=np.uint8)
+        ends = np.cumsum(played[1])
+        if len(ends) != games or sum(played[1]) != script.shape[0]:
+            raise ValueError(f"{games} games need as many lengths, which sum to the number of choices")
     cdef Learner learner
     cdef char[::1] scratch = np.empty(MAX_TURNS * sizeof(TurnValues), dtype=np.int8)
     cdef uint64_t[::1] positions = np.empty(2 * MAX_TURNS, dtype=np.uint64)
     cdef float[::1] targets = np.empty(2 * MAX_TURNS, dtype=np.float32)
+    cdef uint8_t[::1] choices = np.empty(MAX_TURNS, dtype=np.uint8)
     learner.net = &network.value_net
-    learner.settings = ReturnSettings(trace_decay, exploration, siblings, depth)
+    learner.settings = ReturnSettings(trace_decay, exploration, siblings, depth, tolerance)
     learner.turns, learner.positions, learner.targets = <TurnValues*> &scratch[0], &positions[0], &targets[0]
-    cdef Py_ssize_t i
+    learner.choices, learner.script, learner.script_length = &choices[0], NULL, 0
+    cdef Py_ssize_t i, start = 0
+    cdef bint ended
     turns = 0
     parts = []
     for i in range(games):
+        if ends is not None:
+            learner.script, learner.script_length = &script[0] + start, ends[i] - start
+            start = ends[i]
         with nogil:
-            play_game(&learner, seed, first + i)
+            ended = play_game(&learner, seed, first + i)
+        if not ended:
+            raise ValueError(f"game {first + i}: the choices do not end it")
         turns += learner.turn_count
-        parts.append((np.array(positions[:learner.row_count]), np.array(targets[:learner.row_count])))
-    return (*(np.concatenate(column) for column in zip(*parts)), turns)
+        parts.append((np.array(positions[:learner.row_count]), np.array(targets[:learner.row_count]),
+                      np.array(choices[:learner.choice_count])))
+    columns = [np.concatenate(column) for column in zip(*parts)]
+    lengths = np.array([len(part[2]) for part in parts], dtype=np.int64)
+    return PlayedGames(columns[0], columns[1], turns, columns[2], lengths)

@@ -30,7 +30,7 @@ def backup(network, position, depth=1):
 
 def trajectory(network, seed, game, **options):
     """-> (the positions of a game in the order of play, their returns as win probabilities, rolls)."""
-    packed, returns, turns = play_games(network, 1, seed, game, siblings=0, **options)
+    packed, returns, turns = play_games(network, 1, seed, game, siblings=0, **options)[:3]
     assert len(packed) == turns
     return [int(p) for p in packed[::-1]], (returns[::-1].astype(np.float64) + 1) / 2, rolls(seed, game, turns)
 
@@ -82,8 +82,8 @@ def test_the_last_turn_wins(network):
 
 
 def test_siblings_are_successors_that_were_not_played_with_their_backup(network):
-    packed, returns, turns = play_games(network, 2, 1, trace_decay=1.0, siblings=1.0)
-    plain, _, same = play_games(network, 2, 1, trace_decay=1.0)
+    packed, returns, turns = play_games(network, 2, 1, trace_decay=1.0, siblings=1.0)[:3]
+    plain, _, same = play_games(network, 2, 1, trace_decay=1.0)[:3]
     assert turns == same == len(plain)
     played = {int(p) for p in plain}
     others = [(int(p), g) for p, g in zip(packed, returns, strict=True) if int(p) not in played]
