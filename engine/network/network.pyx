@@ -25,6 +25,12 @@ cdef extern from *:
     void release_memory "ur_release_memory"() noexcept nogil
 
 
+cdef check_lookahead(int depth):
+    """Raises ValueError for turns of look-ahead out of range."""
+    if not 1 <= depth <= MAX_LOOKAHEAD:
+        raise ValueError(f"look-ahead must be 1 to {MAX_LOOKAHEAD} turns, got {depth}")
+
+
 cdef class Network:
     """The networks of one weights file, ready to play.
 
@@ -182,13 +188,43 @@ cdef class Network:
         cdef int count
         self._need(self.has_value, "value")
         check_roll(position.board.rules, roll)
-        if not 1 <= depth <= MAX_LOOKAHEAD:
-            raise ValueError(f"look-ahead must be 1 to {MAX_LOOKAHEAD} turns, got {depth}")
+        check_lookahead(depth)
         if is_over(&position.board):
             raise ValueError(f"the game is over in {position}")
         with nogil:
             count = network_moves(&self.value_net, &position.board, roll, depth, squares, values)
         return [(squares[i], values[i]) for i in range(count)]
+
+    def move_values(self, packed, rolls, int depth=1):
+        """(n, 7) float64 win probabilities after the moves by policy slot of n packed positions with their rolls.
+
+        NaN in slots without a legal move. depth: as for `moves`. ValueError for a game that is over.
+        """
+        packed, rolls = check_rows(packed, rolls)
+        cdef const uint64_t[::1] positions = packed
+        cdef const uint8_t[::1] known = rolls
+        cdef double[:, ::1] out
+        cdef int squares[MAX_MOVES]
+        cdef double values[MAX_MOVES]
+        cdef Py_ssize_t i, bad = -1
+        cdef int k, count
+        cdef Board board
+        self._need(self.has_value, "value")
+        check_lookahead(depth)
+        result = np.full((positions.shape[0], POLICY_OUTPUTS), np.nan)
+        out = result
+        with nogil:
+            for i in range(positions.shape[0]):
+                board = unpack(positions[i])
+                if is_over(&board):
+                    bad = i
+                    break
+                count = network_moves(&self.value_net, &board, known[i], depth, squares, values)
+                for k in range(count):
+                    out[i, policy_slot(&board, squares[k])] = values[k]
+        if bad >= 0:
+            raise ValueError(f"entry {bad}: the game is over")
+        return result
 
     def policy(self, Position position not None, int roll):
         """Every legal move as (square, probability), ascending squares; the probabilities sum to 1."""
