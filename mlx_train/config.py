@@ -27,7 +27,13 @@ MAX_SEED = 2**63 - 1
 MAX_WORKERS = 1024
 
 #: Where the labels of a training come from.
-TEACHERS = ("search", "exact", "outcome")
+TEACHERS = ("iteration", "search", "exact", "outcome")
+
+#: The teacher of a run. It plays games while it trains, so only `run` has it; other commands begin with "search".
+RUN_TEACHER = "iteration"
+
+#: The only teacher of self-play.
+SELF_PLAY = "self-play"
 
 #: Which networks a command trains, compresses or measures.
 NETWORKS = ("both", "value", "policy")
@@ -82,11 +88,17 @@ def setting(
 
 _ANY = ()
 _SHARE = (0, 1)
-_OF_GAMES = ("search", "outcome")  # the teachers whose labels come from games of the search
-_OF_SEARCH = ("search",)  # the teacher whose labels are the search's values and played-out results
+_OF_GAMES = ("iteration", "search", "outcome")  # the teachers whose labels come from games of the search
+_OF_SEARCH = ("iteration", "search")  # the teachers whose labels are the search's values and played-out results
 
 # What the settings have in common of which each kind of training has its own default or text.
 _batch_size = partial(setting, Group.TRAINING, 512, (1, 1 << 22), words={"auto": AUTO})
+_optimizer = partial(
+    setting, Group.TRAINING, allowed=("adam", "soap"),
+    text="How gradients become steps; soap is Adam in an eigenbasis of the gradients.",
+)  # fmt: skip
+_averaging = partial(setting, Group.TRAINING, allowed=(0, 1 - 1e-9))
+_AVERAGE = "Decay a step of the average of the weights, which "
 _WARMUP = "Share of the steps over which the learning rate rises from zero."
 _CHECKPOINTS = "Seconds between checkpoints: the most work that a kill costs."
 
@@ -173,15 +185,20 @@ class Config(Settings):
     }
     # Labels without noise bear larger steps, and an absolute error lowers the squared one too (docs/experiments.md).
     TEACHER_DEFAULTS: ClassVar[Changes] = {
-        "exact": {"learning_rate": 0.003, "value_loss": "absolute", "optimizer": "soap"}
+        "iteration": {"playouts": 16, "averaging": 0.998, "optimizer": "soap", "learning_rate": 0.002},
+        "exact": {"learning_rate": 0.003, "value_loss": "absolute", "optimizer": "soap"},
     }
-
-    #: These trainings keep no running average of the weights.
-    averaging: ClassVar[float | None] = None
 
     teacher: str = setting(Group.GENERAL, "search", TEACHERS, "Where the labels come from.")
 
-    games: int = setting(Group.GAMES, 5000, (2, 10_000_000), "Games of the search against itself.", teachers=_OF_GAMES)
+    games: int = setting(
+        Group.GAMES, 5000, (2, 10_000_000), "Games of the search against itself, and of the network against itself.",
+        teachers=_OF_GAMES,
+    )  # fmt: skip
+    search_share: float = setting(
+        Group.GAMES, 0.2, _SHARE, "Share of the games that the search plays; the network plays the rest.",
+        teachers=("iteration",),
+    )  # fmt: skip
     depth: int = setting(
         Group.GAMES, 4, (1, 8), "Turns of look-ahead of the search that plays and labels games.", teachers=_OF_GAMES
     )
@@ -208,14 +225,12 @@ class Config(Settings):
         "Passes over the training decisions; with the teacher exact, equal parts of the steps.",
     )  # fmt: skip
     batch_size: int = _batch_size("Decisions a step, of all processes together; auto: what suits the device.")
-    optimizer: str = setting(
-        Group.TRAINING, "adam", ("adam", "soap"),
-        "How gradients become steps; soap is Adam in an eigenbasis of the gradients.",
-    )  # fmt: skip
+    optimizer: str = _optimizer("adam")
     learning_rate: float = setting(
         Group.TRAINING, 0.001, _ANY, "The optimizer's rate after the warm-up; a cosine takes it to zero."
     )
     warmup: float = setting(Group.TRAINING, 0.02, _SHARE, _WARMUP)
+    averaging: float = _averaging(0.0, text=_AVERAGE + "is validated and written; 0: no average.")
     value_loss: str = setting(
         Group.TRAINING, "squared", ("squared", "absolute"),
         "What the value network minimises, of the error of 2p - 1.",
@@ -251,6 +266,21 @@ class Config(Settings):
         Group.MEASURING, 2000, (1, 10_000_000), "Games against each opponent in the final table."
     )
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.plays and self.networks == "policy":
+            raise ValueError("the teacher iteration needs a value network: --networks policy has none")
+
+    @property
+    def plays(self) -> bool:
+        """Whether the averaged network plays games against itself."""
+        return self.teacher == "iteration"
+
+    @property
+    def search_games(self) -> int:
+        """The games that the search plays."""
+        return max(2, round(self.search_share * self.games)) if self.plays else self.games
+
 
 @dataclass(frozen=True, kw_only=True)
 class SelfplayConfig(Settings):
@@ -259,9 +289,9 @@ class SelfplayConfig(Settings):
     PRESETS: ClassVar[Changes] = {"quick": {"rounds": 40}, "standard": {"rounds": 150}, "production": {}}
 
     # What the trainer reads of every configuration, and self-play does not choose.
-    teacher: ClassVar[str] = "self-play"
+    teacher: ClassVar[str] = SELF_PLAY
+    plays: ClassVar[bool] = True
     networks: ClassVar[str] = "value"
-    optimizer: ClassVar[str] = "adam"
     value_loss: ClassVar[str] = "squared"
     dropout: ClassVar[float] = 0.0
     init: ClassVar[str] = ""
@@ -290,13 +320,12 @@ class SelfplayConfig(Settings):
     steps: int = setting(Group.TRAINING, 200, (1, 1_000_000), "Training steps a round.")
     window: int = setting(Group.TRAINING, 4, (1, 10_000), "Rounds whose positions are trained on.")
     batch_size: int = _batch_size("Positions a step; auto: what suits the device.")
+    optimizer: str = _optimizer("adam")
     learning_rate: float = setting(
-        Group.TRAINING, 0.004, _ANY, "Adam's rate after the warm-up; a cosine takes it to zero."
+        Group.TRAINING, 0.004, _ANY, "The optimizer's rate after the warm-up; a cosine takes it to zero."
     )
     warmup: float = setting(Group.TRAINING, 0.01, _SHARE, _WARMUP)
-    averaging: float = setting(
-        Group.TRAINING, 0.998, (0, 1 - 1e-9), "Decay a step of the average of the weights, which plays and is written."
-    )
+    averaging: float = _averaging(0.998, text=_AVERAGE + "plays and is written.")
     checkpoint_seconds: float = setting(Group.MACHINE, 60.0, (0, 86_400), _CHECKPOINTS)
 
     @property
@@ -327,15 +356,20 @@ def resolve(preset: str, **overrides: Any) -> Config:
     return resolve_as(Config, preset, overrides)
 
 
-def resolve_as(kind: type[S], preset: str, overrides: Mapping[str, Any], file: Path | None = None) -> S:
+def resolve_as(
+    kind: type[S], preset: str, overrides: Mapping[str, Any], file: Path | None = None, teacher: str = ""
+) -> S:
     """Settings of a kind. In falling priority: overrides that are not None, a file's, the preset's, the teacher's.
 
+    teacher: the teacher where none of them names one; "" for the class's default.
     Raises ValueError for an unknown preset or setting, a value out of range, or a file without settings.
     """
     check_choice("preset", preset, kind.PRESETS)
     given = {name: value for name, value in overrides.items() if value is not None}
     settings = kind.PRESETS[preset] | ({} if file is None else read_settings(file, kind)) | given
-    return kind.from_dict(kind.TEACHER_DEFAULTS.get(settings.get("teacher", ""), {}) | settings)
+    if teacher:
+        settings = {"teacher": teacher} | settings
+    return kind.from_dict(kind.TEACHER_DEFAULTS.get(settings.get("teacher", SELF_PLAY), {}) | settings)
 
 
 def read_settings(file: Path, kind: type[Settings] = Config) -> dict[str, Any]:

@@ -215,7 +215,7 @@ cdef class Network:
         out = result
         with nogil:
             for i in range(positions.shape[0]):
-                board = unpack(positions[i])
+                board = unpack(FINKEL, positions[i])
                 if is_over(&board):
                     bad = i
                     break

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mlx_train.config import DEFAULT_PRESET, MAX_SEED, Config, Group, Settings, check_workers, resolve_as
+from mlx_train.config import DEFAULT_PRESET, MAX_SEED, RUN_TEACHER, Config, Group, Settings, check_workers, resolve_as
 
 #: What a command wrote, for the summary at its end: path by what it is, such as {"weights": ...}.
 Files = dict[str, Path]
@@ -116,12 +116,17 @@ SettingsFile = Annotated[
 
 
 def config_options(
-    kind: type[Settings] = Config, *, groups: Sequence[Group] = tuple(Group), without: Sequence[str] = ()
+    kind: type[Settings] = Config,
+    *,
+    groups: Sequence[Group] = tuple(Group),
+    without: Sequence[str] = (),
+    teacher: str = "",
 ) -> Callable[[Callable[..., Files]], Callable[..., Files]]:
     """Give a command `--preset`, `--config` and an option for each setting of some groups.
 
     The command receives the settings and the preset's name before its own parameters. without: settings of the groups
-    that mean nothing to it. A command with an option `resume` receives the settings of the run that it names.
+    that mean nothing to it. teacher: the default teacher of a command that plays games while it trains; RUN_TEACHER is
+    refused by the others. A command with an option `resume` receives the settings of the run that it names.
     """
 
     def decorate(command: Callable[..., Files]) -> Callable[..., Files]:
@@ -132,15 +137,17 @@ def config_options(
             given = typed_settings(fields, {field.name: typed.pop(field.name) for field in fields})
             with usage():
                 if typed.get("resume") is None:
-                    config = resolve_as(kind, preset or DEFAULT_PRESET, given, settings_file)
+                    config = resolve_as(kind, preset or DEFAULT_PRESET, given, settings_file, teacher)
                 elif preset is None and settings_file is None:
                     config = _resumed(typed["resume"], command.__name__, given, kind)
                 else:
                     raise ValueError("--resume continues with the run's own settings: leave --preset and --config out")
+                if getattr(config, "teacher", "") == RUN_TEACHER and not teacher:
+                    raise ValueError(f"the teacher {RUN_TEACHER} plays games while it trains: only `run` has it")
             return command(config, preset or DEFAULT_PRESET, **typed)
 
         options = {"preset": _preset_option(kind), "settings_file": SettingsFile}
-        options |= {field.name: setting_option(field, kind) for field in fields}  # type: ignore[arg-type]
+        options |= {field.name: setting_option(field, kind, teacher) for field in fields}  # type: ignore[arg-type]
         _replace_first_two(with_settings, options)
         return with_settings
 
@@ -169,13 +176,19 @@ def _preset_option(kind: type[Settings]) -> Any:
 
 
 @cache
-def setting_option(field: Field, kind: type[Settings]) -> Any:
-    """The option of a setting, as an annotation: type, choices, help, default and panel come from the field."""
+def setting_option(field: Field, kind: type[Settings], teacher: str = "") -> Any:
+    """The option of a setting, as an annotation: type, choices, help, default and panel come from the field.
+
+    teacher: the command's default teacher, as for `config_options`.
+    """
     metadata = field.metadata
     text = metadata["help"]
     if metadata["teachers"]:
         text = f"{text} Teacher {' or '.join(metadata['teachers'])}."
     shown = {"show_default": default_text(field, kind), "rich_help_panel": metadata["group"]}
+    if field.name == "teacher":
+        choices = [name for name in metadata["choices"] if name != RUN_TEACHER or teacher]
+        return Annotated[str | None, one_of(choices, text, **shown | {"show_default": teacher or field.default})]
     if metadata["choices"]:
         return Annotated[str | None, one_of(metadata["choices"], text, **shown)]
     takes: Any = int if field.default is None else type(field.default)

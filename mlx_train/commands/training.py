@@ -18,7 +18,7 @@ TensorBoard = Annotated[
 ]
 
 
-@config_options()
+@config_options(teacher="search")
 def run(
     config: Config,
     preset: str,
@@ -35,7 +35,8 @@ def run(
 
 
 @config_options(
-    groups=(Group.GENERAL, Group.GAMES, Group.MACHINE), without=("device", "memory_limit", "checkpoint_seconds")
+    groups=(Group.GENERAL, Group.GAMES, Group.MACHINE),
+    without=("device", "memory_limit", "checkpoint_seconds", "search_share"),
 )
 def generate(config: Config, preset: str, output: OutputFolder = None, resume: ResumeFolder = None) -> Files:
     """Play the games of the search against itself and write the dataset."""

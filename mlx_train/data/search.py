@@ -25,6 +25,7 @@ class SearchSource(Source):
     def __init__(self, config: Config, data: Decisions, share: Share = ALL):
         """share: which rows of every batch are made. Raises ValueError for a dataset of a single game."""
         training, validation = data.split(config.validation_split, config.seed)
+        self.records = data.records
         self.seed = config.seed
         self.share = share
         unit = data.info.get("unit", "points")

@@ -49,6 +49,14 @@ class Source(ABC):
         """The validation batches, the same each time; by default none, and no epoch is validated."""
         return iter(())
 
+    def metrics(self) -> dict[str, int]:
+        """What an epoch's `EpochMetrics` say beside the losses; by default nothing."""
+        return {}
+
+    def facts(self) -> dict[str, Any]:
+        """What the metadata of the finished weights says of the source; by default nothing."""
+        return {}
+
     def state(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """-> (a tree of arrays, JSON values by name), which a checkpoint keeps for `restore`. By default empty."""
         return {}, {}

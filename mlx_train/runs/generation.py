@@ -122,10 +122,10 @@ def process_workers(config: Config, ranks: Ranks) -> int:
 
 def _player(config: Config, ranks: Ranks) -> tuple[Search | Tablebase, dict[str, Any]]:
     """-> (who plays and labels the games, what the dataset says of them)."""
-    about = {"requested_games": config.games, "exploration": config.exploration, "seed": config.seed}
+    about = {"requested_games": config.search_games, "exploration": config.exploration, "seed": config.seed}
     if config.teacher == "exact":
         return solved_table(config, ranks), {"unit": VALUE_SCALE, "playouts": 0, **about}
-    playouts = {"search": config.playouts, "outcome": 0}[config.teacher]
+    playouts = 0 if config.teacher == "outcome" else config.playouts
     search = {"unit": "points", "depth": config.depth, "weights": config.weights, "playouts": playouts}
     return Search(config.depth, config.weights), {**search, **about}
 
@@ -138,20 +138,20 @@ def _play_rest(
     workers = process_workers(config, ranks)
     before = f", {played:,} of them there already" if played else ""
     together = f" in each of {ranks.share.size} processes" if ranks.share.size > 1 else ""
-    say(f"generating {config.games:,} games{before} on {workers} of {detect().total} cores{together}")
+    say(f"generating {config.search_games:,} games{before} on {workers} of {detect().total} cores{together}")
     cores = CoreUse()
     smallest = block = _FIRST_BLOCK * workers * ranks.share.size
     try:
         # Signals are held back: a process that ended in the middle of an exchange would leave the others waiting.
-        with held_back() as stop_requested, progress("games", config.games, "games", played) as update:
+        with held_back() as stop_requested, progress("games", config.search_games, "games", played) as update:
 
             def on_games(games: range, count: int) -> None:
                 if stop_requested():
                     raise KeyboardInterrupt  # in one of the threads that play: it ends them all, in good order
                 update(games[0] + count * ranks.share.size, cores)
 
-            while played < config.games:
-                games = range(played, min(played + block, config.games))
+            while played < config.search_games:
+                games = range(played, min(played + block, config.search_games))
                 start = time.perf_counter()
                 share = _play_share(games, player, config, info["playouts"], workers, ranks, on_games)
                 seconds = max(ranks.gather(time.perf_counter() - start))

@@ -91,7 +91,7 @@ class Learning:
 
     def _write_round(self, epoch: EpochMetrics) -> dict[str, Any]:
         """Write a round's row of metrics, and a snapshot after some rounds and the last one -> the row."""
-        source, state, number = self.source, self.trainer.state, epoch.epoch
+        source, state, number = self.source.own, self.trainer.state, epoch.epoch
         row = {
             "round": number,
             "games": source.games,
@@ -114,7 +114,7 @@ class Learning:
 
     def _metadata(self) -> dict[str, Any]:
         """What the weights file says of the training."""
-        state, source = self.trainer.state, self.source
+        state, source = self.trainer.state, self.source.own
         return weights_metadata(self.config, state, self.session.device) | {
             "num_games": source.games,
             "num_training_samples": source.positions,
@@ -148,7 +148,7 @@ def learn_from_nothing(
     )
     with held_back() as stop_requested:
         learning = Learning(config, run, stop_requested)
-        state, source = learning.trainer.state, learning.source
+        state, source = learning.trainer.state, learning.source.own
         say(
             f"learning on the {named(learning.session.device)}: {config.rounds * config.games:,} games in "
             f"{config.rounds:,} rounds"

@@ -5,21 +5,26 @@ import datetime
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from engine.games.agents import Agent
 from engine.games.decisions import DECISION_DTYPE
 from engine.network.document import VALUE_SCALE
+from engine.network.network import Network
 from mlx_train.config import Config, SelfplayConfig
 from mlx_train.data.exact import ExactSource
 from mlx_train.data.games import DATASET_VERSION, Decisions
+from mlx_train.data.iteration import IterationSource
 from mlx_train.data.search import SearchSource
 from mlx_train.data.source import Source
 from mlx_train.device.backend import peak_memory, use_device
 from mlx_train.device.gpus import named
 from mlx_train.device.memory import check, explained, smaller_batch
+from mlx_train.measuring.matches import win_rate
 from mlx_train.networks.mlp import Networks
 from mlx_train.networks.weights import METADATA_VERSION, load_into, save_document, to_document
 from mlx_train.pictures.style import save_figure
@@ -38,6 +43,9 @@ from mlx_train.training.ranks import ALONE, Ranks
 from mlx_train.training.state import EpochMetrics, TrainingState, best_epochs
 from mlx_train.training.trainer import Trainer
 from mlx_train.training.trainer import train as train_networks
+
+#: Games of the match that decides whether the network plays better than the search.
+_MATCH_GAMES = 1000
 
 # What is trained on
 
@@ -78,7 +86,7 @@ def read_games(path: Path | None, resume: Path | None, ranks: Ranks = ALONE) -> 
     return (Decisions.load(read["data"]) if ranks.leads else None), read
 
 
-def search_data(config: Config, data: Decisions | None, ranks: Ranks = ALONE) -> tuple[Source, dict[str, Any]]:
+def search_data(config: Config, data: Decisions | None, ranks: Ranks = ALONE) -> tuple[SearchSource, dict[str, Any]]:
     """-> (batches of a dataset, what the weights' metadata says of them). Only rank 0 needs to have the dataset."""
     if ranks.share.size > 1:
         ranks.agree({"dataset version": DATASET_VERSION})
@@ -87,7 +95,7 @@ def search_data(config: Config, data: Decisions | None, ranks: Ranks = ALONE) ->
         data = Decisions(np.frombuffer(records, dtype=DECISION_DTYPE), info)
     assert data is not None
     teacher = "exact" if data.info.get("unit") == VALUE_SCALE else "search"
-    if config.teacher not in ("outcome", teacher):
+    if config.teacher not in ("outcome", teacher) and not (config.plays and teacher == "search"):
         raise ValueError(f"these games have labels of the teacher {teacher}: say --teacher {teacher}, or outcome")
     source = SearchSource(config, data, ranks.share)
     about = {"num_games": data.games, "num_training_samples": len(source.training), "depth": data.info.get("depth")}
@@ -113,8 +121,27 @@ def _solved_game(config: Config, games: Games, ranks: Ranks) -> tuple[Source, di
     return exact_data(config, ranks)
 
 
+def _iterated_games(config: Config, games: Games, ranks: Ranks) -> tuple[Source, dict[str, Any]]:
+    search, about = search_data(config, games(), ranks)
+    better = partial(beats_search, config)
+    return IterationSource(config, search, better, share=ranks.share, exchange=ranks.gather_bytes), about
+
+
+def beats_search(config: Config, network: Network) -> bool:
+    """Whether a network wins significantly more than half of its games against the search that plays and labels."""
+    search = Agent.parse(f"emm{'-evolved' if config.weights == 'evolved' else ''}:{config.depth}")
+    match = win_rate(Agent.from_network(network), search, _MATCH_GAMES, seed=config.seed, workers=config.workers)
+    low, high = (100 * bound for bound in match.interval)
+    known = f"{100 * match.rate:.1f} % of {match.games:,} games against {search.name} ({low:.1f} - {high:.1f})"
+    if low > 50:
+        say(f"the network plays better than the search, and goes on with its own games: it wins {known}")
+    else:
+        say(f"the search remains the teacher: the network wins {known}")
+    return low > 50
+
+
 #: The function that builds the batches of each teacher.
-SOURCES = {"search": _labelled_games, "outcome": _labelled_games, "exact": _solved_game}
+SOURCES = {"iteration": _iterated_games, "search": _labelled_games, "outcome": _labelled_games, "exact": _solved_game}
 
 
 def training_data(config: Config, games: Games, ranks: Ranks = ALONE) -> tuple[Source, dict[str, Any]]:
@@ -233,7 +260,7 @@ def train(
         session.train(on_epoch, stop_requested, on_batch)
         trainer.use_best()
         if state.history and ranks.leads:
-            session.metadata = session.metadata or _metadata(config, state, about, session.device)
+            session.metadata = session.metadata or _metadata(config, state, about | source.facts(), session.device)
             if state.finished:
                 moment("training done")
                 session.save()

@@ -24,6 +24,7 @@ class EpochMetrics:
     validation_value_loss: float | None = None
     validation_policy_loss: float | None = None
     validation_policy_accuracy: float | None = None  # share of decisions whose best move is the most probable
+    own_games: int | None = None  # games of the network against itself so far, whose returns are the labels
 
     def to_dict(self) -> dict[str, float]:
         """As plain JSON values; what was not measured is left out."""
@@ -33,8 +34,11 @@ class EpochMetrics:
 def best_epochs(history: Sequence[EpochMetrics]) -> dict[str, EpochMetrics]:
     """The epoch of the lowest validation loss of each network that is trained, the first among equals.
 
-    Empty for a history without validation losses.
+    The last epoch once the network learns from its own games: every epoch has other games and returns, so their losses
+    do not compare. Empty for a history without validation losses.
     """
+    if history and history[-1].own_games:
+        history = history[-1:]
     rows = [row.to_dict() for row in history]
     return {
         name: history[min(range(len(rows)), key=lambda i, key=key: rows[i][key])]  # type: ignore[misc]

@@ -99,7 +99,7 @@ class Trainer:
             optimizer.init(self.model[name].trainable_parameters())
         self.best: dict[str, Any] = {}
         self.average: dict[str, Any] = {}
-        if config.averaging is not None:
+        if config.averaging or config.plays:
             self.average |= {name: tree_map(mx.array, self.model[name].parameters()) for name in self.names}
         self.player: dict[str, Any] = {}
         # The compiled step has the arrays as input and as output: an array that is missing would silently stay.
@@ -181,7 +181,6 @@ class Trainer:
     def _follow(self, name: str) -> None:
         """Move a network's average towards its weights; faster in the first steps, to forget the random start."""
         steps = self.optimizers[name].state["step"].astype(mx.float32)
-        assert self.config.averaging is not None
         decay = mx.minimum(self.config.averaging, (1 + steps) / (10 + steps))
         self.average[name] = tree_map(
             lambda old, new: new + decay * (old - new), self.average[name], self.model[name].parameters()
@@ -306,7 +305,8 @@ class Trainer:
         state.loss_sums = [0.0] * len(state.loss_sums)
         for name, row in best_epochs(state.history).items():
             if row.epoch == metrics.epoch:
-                self.best[name] = tree_map(mx.array, self.model[name].parameters())
+                weights = self.average[name] if self.average else self.model[name].parameters()
+                self.best[name] = tree_map(mx.array, weights)
         mx.eval(self.best)
         moment("epoch ended")
 
@@ -330,7 +330,11 @@ class Trainer:
         return {f"{phase}_{name}_loss": loss for name, loss in zip(self.names, losses, strict=False)}
 
     def validate(self, source: Source) -> dict[str, float]:
-        """Losses over all of the validation batches -> the validation part of the metrics; empty without batches."""
+        """Losses over all of the validation batches -> the validation part of the metrics; empty without batches.
+
+        Of the averaged weights, where there is an average.
+        """
+        model = self._networks(self.average) if self.average else self.model
         sums = dict.fromkeys(self.names, 0.0)
         hits = rows = 0
         for batch in source.validation():
@@ -341,10 +345,10 @@ class Trainer:
                 if count == 0:  # a small last batch among many processes
                     continue
                 if name == "value":
-                    loss = value_loss(self.model.value, arrays[0], arrays[1], self.config.value_loss)
+                    loss = value_loss(model.value, arrays[0], arrays[1], self.config.value_loss)
                 else:
-                    loss = policy_loss(self.model.policy, *arrays)
-                    hits += int(np.array(policy_hits(self.model.policy, *arrays)))
+                    loss = policy_loss(model.policy, *arrays)
+                    hits += int(np.array(policy_hits(model.policy, *arrays)))
                 sums[name] += float(np.array(loss)) * count
             rows += count
         *totals, hits, rows = map(sum, zip(*self.ranks.gather([*sums.values(), hits, rows]), strict=True))
@@ -367,9 +371,13 @@ class Trainer:
         return Network.from_document(self._document(self.player, {}))
 
     def _document(self, weights: dict[str, Any], metadata: dict[str, Any]) -> dict[str, Any]:
+        return to_document(self._networks(weights), metadata, self.config.networks)
+
+    def _networks(self, weights: dict[str, Any]) -> Networks:
+        """Networks of the configuration's sizes with weights in the trained networks' place."""
         networks = Networks(self.config.hidden_sizes, self.config.activation)
         networks.update(weights)
-        return to_document(networks, metadata, self.config.networks)
+        return networks
 
 
 def train(
@@ -401,6 +409,7 @@ def train(
             learning_rate=trainer.learning_rate,
             peak_memory_bytes=peak_memory(),
             process_peak_memory_bytes=process_peak_memory(),
+            own_games=source.metrics().get("own_games"),
             **measured,
         )
         _check_finite(metrics)

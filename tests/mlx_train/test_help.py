@@ -82,11 +82,11 @@ def test_the_help_of_run_has_a_panel_for_each_group_and_shows_choices_and_teache
     shown = " ".join(call("run", "--help", env=os.environ | {"COLUMNS": "300"}).stdout.split())
     places = [shown.index(f"╭─ {title} ─") for title in (*Group, RUN_FOLDER)]
     assert places == sorted(places)
-    assert "--teacher [search|exact|outcome]" in shown
+    assert "--teacher [iteration|search|exact|outcome]" in shown
     assert "--hidden-sizes N,N,..." in shown
-    assert "played out. Teacher search. [default: (3)]" in shown
+    assert "played out. Teacher iteration or search. [default: (3; teacher iteration: 16)]" in shown
     assert shown.index("╭─ Teacher exact") < shown.index("--play-share") < shown.index("╭─ Training")
-    assert "[default: (0.001; teacher exact: 0.003)]" in shown
+    assert "[default: (0.001; teacher iteration: 0.002; teacher exact: 0.003)]" in shown
     assert not re.search(r"--(reuse|pieces)\b", shown)
 
 

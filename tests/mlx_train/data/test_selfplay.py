@@ -29,15 +29,15 @@ def after(rounds):
 def test_the_first_round_has_games_and_no_batches():
     source = SelfPlaySource(CONFIG)
     assert list(source.epoch(1, player=player)) == []
-    assert (source.rounds, source.games) == (1, 12)
-    assert source.positions == len(source.window[0][0]) > 12
+    assert (source.own.rounds, source.own.games) == (1, 12)
+    assert source.own.positions == len(source.own.window[0].packed) > 12
     assert list(source.validation()) == []
 
 
 def test_the_window_holds_the_last_rounds():
     source = after(3)
-    assert len(source.window) == CONFIG.window
-    assert source.games == 36
+    assert len(source.own.window) == CONFIG.window
+    assert source.own.games == 36
 
 
 def test_a_round_goes_on_from_any_batch():
@@ -54,7 +54,7 @@ def test_a_round_that_is_left_early_adds_nothing():
     batches = source.epoch(2, player=player)
     next(batches)
     batches.close()
-    assert (source.rounds, len(source.window)) == (1, 1)
+    assert (source.own.rounds, len(source.own.window)) == (1, 1)
 
 
 def test_a_round_in_the_window_is_not_played_again():
@@ -63,7 +63,7 @@ def test_a_round_in_the_window_is_not_played_again():
     again.restore(*source.state())
     assert list(again.epoch(2, CONFIG.steps, player)) == []
     assert again.state()[1] == source.state()[1]
-    for pair, other in zip(again.window, source.window, strict=True):
+    for pair, other in zip(again.own.window, source.own.window, strict=True):
         np.testing.assert_array_equal(pair[0], other[0])
 
 

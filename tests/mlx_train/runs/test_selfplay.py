@@ -104,7 +104,7 @@ from mlx_train.training.trainer import Trainer, train
 config = SelfplayConfig(rounds=3, games=4, steps=4, batch_size=32, hidden_sizes=(8,), device="cpu")
 source = SelfPlaySource(config)
 train(Trainer(config, source.total_steps, chunks=1), source)
-assert source.rounds == 3 and source.games == 12
+assert source.own.rounds == 3 and source.own.games == 12
 print(*opened, sep="\\n")
 """
 
@@ -145,13 +145,13 @@ def test_the_number_of_threads_changes_nothing(undisturbed, tmp_path):
 
 def test_the_seed_does(undisturbed, tmp_path):
     other = learnt(tmp_path / "run", replace(SMALL, seed=1), 2)
-    assert not np.array_equal(other.source.window[0][0], undisturbed["source.window.0.packed"])
+    assert not np.array_equal(other.source.own.window[0].packed, undisturbed["source.window.0.packed"])
 
 
 def test_an_interrupted_run_goes_on_bit_for_bit(interrupted, undisturbed):
     learning = Learning(replace(SMALL, workers=1), interrupted)
     assert (learning.trainer.state.epoch, learning.trainer.state.step) == (5, 1)
-    assert learning.source.rounds == 4
+    assert learning.source.own.rounds == 4
     assert len(interrupted.metrics.read_text().splitlines()) == 4
     assert max(learning.snapshots()) == 4
     learning.learn()
@@ -177,7 +177,7 @@ def test_a_stop_while_games_are_waited_for_leaves_the_round_unfinished(tmp_path,
     learning = Learning(replace(SMALL, games=2000), run, lambda: True)
     learning.learn()
     assert not learning.trainer.state.finished
-    assert learning.source.rounds == 0
+    assert learning.source.own.rounds == 0
 
 
 def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(tmp_path, undisturbed, capsys):
