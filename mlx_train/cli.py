@@ -94,7 +94,7 @@ app = typer.Typer(
 
 #: The commands by their panel in the program's help, in order.
 PANELS: dict[str, tuple[Callable[..., dict[str, Path] | None], ...]] = {
-    "Play and look": (playing.play, browser.web, playing.watch, playing.replay, playing.analyze),
+    "Play and look": (playing.play, browser.web, playing.watch, playing.replay, playing.analyze, playing.convert),
     "Train": (
         training.run,
         training.generate,

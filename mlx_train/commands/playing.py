@@ -1,4 +1,4 @@
-"""play, watch, replay, analyze: games and positions to look at."""
+"""play, watch, replay, analyze, convert: games and positions to look at."""
 
 import json
 from enum import StrEnum
@@ -96,7 +96,7 @@ def watch(
 
 
 def replay(
-    record: Annotated[Path, typer.Argument(metavar="RECORD", help="A record of `play`, `watch` or the browser.")],
+    record: Annotated[Path, typer.Argument(metavar="RECORD", help="A game's record, in any format that is known.")],
     delay: Delay = 1.0,
     step: Annotated[bool, typer.Option("--step", help="Wait for Enter after each turn instead.")] = False,
     table: TableFile = None,
@@ -149,6 +149,23 @@ def analyze(
         result = analysis.analyze_position(position, player, roll)
     print(json.dumps(result, indent=2) if as_json else analysis.moves_table(result))
     return {} if output is None else analysis.write_board(output, position, player, roll)
+
+
+def convert(
+    record: Annotated[Path, typer.Argument(metavar="RECORD", help="A game's record, in any format that is known.")],
+    output: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE", help="The new file; its ending names the format: .jsonl our own, .json RoyalUr's, .rgn RGN."
+        ),
+    ],
+) -> Files:
+    """Write a game's record in another format."""
+    from mlx_train.playing.records import formats
+
+    with usage():
+        formats.format_of(output)
+    return formats.convert(record, output)
 
 
 def _analyze_record(

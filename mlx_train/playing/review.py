@@ -20,7 +20,8 @@ from mlx_train.measuring.value_error import gives_win_probabilities
 from mlx_train.pictures.games import game_chart
 from mlx_train.pictures.style import save_figure
 from mlx_train.playing.analysis import check_picture, route
-from mlx_train.playing.records import GameRecord
+from mlx_train.playing.records.formats import read_record
+from mlx_train.playing.records.game_record import GameRecord
 from mlx_train.system.text import markdown_table
 
 #: The least points of win probability that a marked move gives away, the mark's sign and its name. GNU Backgammon's
@@ -172,6 +173,8 @@ class Review:
         record = self.record
         names = [f"{name} ({colour})" for name, colour in zip(record.players, SEATS, strict=True)]
         won = "not finished" if record.winner is None else f"{names[record.winner]} won"
+        if record.ending:
+            won = record.ending.text(names).removesuffix(".")
         first = 100 * self.account.win_probability[0]
         heading = f"{' against '.join(names)}, {len(record.turns)} turns, {won}\njudged by {self.judge}; "
         heading += f"{names[0]} began with a win probability of {first:.1f} %\n"
@@ -229,7 +232,7 @@ def review_file(path: Path, judge: Judge, name: str, picture: Path, as_json: boo
 
     Raises ValueError, OSError.
     """
-    result = review(GameRecord.read(path), judge, name)
+    result = review(read_record(path), judge, name)
     print(json.dumps(result.to_dict(), indent=2) if as_json else result.text())
     save_figure(game_chart(result.account, result.record.players), picture)
     return {"picture": picture}

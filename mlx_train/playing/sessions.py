@@ -14,7 +14,9 @@ from engine.games.agents import Agent, open_table
 from engine.machine.installation import command
 from engine.solved.tablebase import Tablebase, default_path
 from mlx_train.config import RUNS
-from mlx_train.playing.records import GameRecord, play_on
+from mlx_train.playing.records.formats import read_record
+from mlx_train.playing.records.game_record import GameRecord
+from mlx_train.playing.records.own import play_on
 from mlx_train.playing.review import knows
 from mlx_train.playing.terminal import Game, show
 from mlx_train.system.progress import say
@@ -66,10 +68,10 @@ def unfinished(path: Path) -> GameRecord:
 
     Raises ValueError for a finished game, or one that was not played in the terminal; OSError.
     """
-    record = GameRecord.read(path)
+    record = read_record(path)
     if record.players.count(YOU) != 1 or record.seed is None:
         raise ValueError(f"{path}: not a game of yours: {' against '.join(record.players)}, seed {record.seed}")
-    if record.winner is not None:
+    if record.is_finished:
         raise ValueError(f"{path}: the game is over")
     return record
 
@@ -103,7 +105,7 @@ def replay(file: Path, *, delay: float, step_by_step: bool, table_file: Path | N
 
     Raises ValueError, OSError.
     """
-    record = GameRecord.read(file)
+    record = read_record(file)
     table = _table(table_file)
     with suppress(EOFError):
         show(_console(), record, record.steps(), table, delay=delay, step_by_step=step_by_step)

@@ -18,7 +18,9 @@ from engine.games.turns import Player, Step
 from engine.machine.installation import command
 from engine.solved.tablebase import Tablebase
 from mlx_train.playing.analysis import move_text
-from mlx_train.playing.records import GameRecord, play_on
+from mlx_train.playing.records.formats import write_record
+from mlx_train.playing.records.game_record import GameRecord
+from mlx_train.playing.records.own import play_on
 from mlx_train.playing.review import LEGEND, Verdict, judge_move, knows
 from mlx_train.system.text import short_name
 
@@ -56,11 +58,14 @@ def _turn_line(step: Step, names: Sequence[str], verdict: Verdict | None) -> Tex
 
 def _end_line(record: GameRecord) -> Text:
     """The state of a game in one line: who won, or that it is not finished."""
+    turns = f"{len(record.turns)} turns"
+    if record.ending:
+        return Text(f"{record.ending.text(record.players)} {turns} were played.")
     if record.winner is None:
-        return Text(f"not finished after {len(record.turns)} turns")
+        return Text(f"not finished after {turns}")
     line = Text()
     line.append(SEATS[record.winner], style=SEAT_STYLES[record.winner])
-    line.append(f" ({record.players[record.winner]}) wins after {len(record.turns)} turns")
+    line.append(f" ({record.players[record.winner]}) wins after {turns}")
     return line
 
 
@@ -207,7 +212,7 @@ class Game:
             if turn.player == self.side and turn.move is not None:
                 break
         if self.record.turns:
-            self.record.write(self.file)
+            write_record(self.record, self.file)
         else:
             self.file.unlink(missing_ok=True)  # a game without turns has no file
         self._print(f"Back at turn {len(self.record.turns) + 1}.")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from engine import Network, Position
-from mlx_train.playing.records import GameRecord
+from mlx_train.playing.records.formats import read_record
 from mlx_train.playing.server import Server, locate
 from mlx_train.tools.browser import chromium, missing
 
@@ -127,7 +127,7 @@ def record_of(page):
     with page.expect_download() as download:
         page.click("#download")
     assert download.value.suggested_filename.endswith(".jsonl")
-    return GameRecord.read(Path(download.value.path()))
+    return read_record(Path(download.value.path()))
 
 
 def roll_of(page):

@@ -7,7 +7,7 @@ from random_networks import GOLDEN_NETWORK
 from engine import Agent, Network, Position
 from engine.games.regret import regrets
 from engine.games.turns import opening, play_turns
-from mlx_train.playing.records import GameRecord
+from mlx_train.playing.records.game_record import GameRecord
 from mlx_train.playing.review import MARKS, Verdict, find_judge, judge_move, knows, mark_of, review
 
 

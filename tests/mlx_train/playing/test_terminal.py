@@ -20,7 +20,10 @@ from engine import Agent, Search
 from engine.core.dice import rolls
 from engine.games.turns import opening
 from mlx_train.cli import main
-from mlx_train.playing.records import GameRecord, play_on
+from mlx_train.playing.records import own
+from mlx_train.playing.records.formats import read_record
+from mlx_train.playing.records.game_record import GameRecord
+from mlx_train.playing.records.own import play_on
 from mlx_train.playing.review import review
 from mlx_train.playing.sessions import new_file, unfinished
 from mlx_train.playing.terminal import Game, show
@@ -85,8 +88,8 @@ def test_a_whole_game(monkeypatch, tmp_path, table, side):
     game = new_game(tmp_path / "game.jsonl", table, side)
     Person(monkeypatch, *[first_choice(game)] * 1000)
     game.run()
-    record = GameRecord.read(tmp_path / "game.jsonl")
-    assert record.text() == game.record.text()
+    record = read_record(tmp_path / "game.jsonl")
+    assert own.text(record) == own.text(game.record)
     assert record.winner is not None
     assert [turn.roll for turn in record.turns] == rolls(7, 0, len(record.turns))
     mine = [step for step in record.steps() if step.turn.player == side and step.turn.move is not None]
@@ -215,7 +218,7 @@ def test_an_unfinished_game_is_kept(monkeypatch, tmp_path, end):
     Person(monkeypatch, "", then=end)
     with pytest.raises(end):
         game.run()
-    record = GameRecord.read(tmp_path / "game.jsonl")
+    record = read_record(tmp_path / "game.jsonl")
     assert record.turns == game.record.turns
     assert record.winner is None
 
@@ -272,7 +275,7 @@ class TestCommands:
         assert again.read_bytes() == file.read_bytes()
 
     def test_replay_shows_what_was_watched(self, file, table_file):
-        record = GameRecord.read(file)
+        record = read_record(file)
         result = call("replay", file, "--table", table_file)
         assert result.returncode == 0, result.stderr
         assert len(result.stdout.splitlines()) == len(record.turns) + 2
@@ -302,7 +305,7 @@ class TestCommands:
         result = call("analyze", file, "--agent", f"net:{GOLDEN_NETWORK}", "--json")
         assert result.returncode == 0, result.stderr
         found = json.loads(result.stdout)
-        assert len(found["turns"]) == len(GameRecord.read(file).turns)
+        assert len(found["turns"]) == len(read_record(file).turns)
         assert file.with_suffix(".png").exists()
 
     def test_play_until_the_input_ends(self, table_file, tmp_path):
@@ -314,14 +317,14 @@ class TestCommands:
         assert result.returncode == 0, result.stderr
         assert "random begins" in result.stdout
         assert str(file) in result.stderr
-        record = GameRecord.read(file)
+        record = read_record(file)
         assert record.players == ("random", "you")
         assert record.seed == 1
         assert record.turns
         again = call("play", "--resume", file, "--table", table_file, input="0\n2\n")
         assert again.returncode == 0, again.stderr
-        assert GameRecord.read(file).turns[: len(record.turns)] == record.turns
-        assert len(GameRecord.read(file).turns) > len(record.turns)
+        assert read_record(file).turns[: len(record.turns)] == record.turns
+        assert len(read_record(file).turns) > len(record.turns)
 
     def test_the_last_line_works_as_printed(self, table_file, tmp_path, monkeypatch):
         """Typed in the same folder: with the table of the game, or by a network where there is none."""
@@ -425,7 +428,7 @@ def test_in_a_terminal_ctrl_c_keeps_the_game(tmp_path, table_file):
         os.close(ours)
     assert "┌───────┬" in text
     assert "\x1b[1;" in text  # colours
-    assert GameRecord.read(file).turns[0].move == 0
+    assert read_record(file).turns[0].move == 0
 
 
 def controlling_terminal():
