@@ -1,20 +1,25 @@
 """How a batch reaches MLX's device. A GPU gets its rows here: packed positions and table entries become features there.
 
-On the CPU the rows are features already. Two steps, so that the second runs on the device beside the training step
-before: `crossing` copies arrays, `as_features` runs the kernels of `mlx_train.device`.
+On the CPU the rows are features already. Under CUDA a thread copies the rows of several batches and makes their
+features while the steps before go on: the host writes to memory that moves to the GPU page by page.
 """
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
-from functools import cache
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import closing
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
-from mlx_train.data.batches import Batch, PackedRows, Rows, TableEntries
+from mlx_train.data.batches import Batch, PackedRows, Rows, TableEntries, joined
+from mlx_train.data.prefetch import prefetched
 from mlx_train.device.backend import mx
 from mlx_train.device.feature_kernel import feature_bytes
 
 if TYPE_CHECKING:
     from mlx_train.device.table_kernel import DeviceTable
+
+#: Transfers that are made ahead of the step.
+_TRANSFERS_AHEAD = 2
 
 
 def to_mlx(batch: Batch, network: str, table: "DeviceTable | None" = None) -> list[mx.array]:
@@ -25,17 +30,30 @@ def to_mlx(batch: Batch, network: str, table: "DeviceTable | None" = None) -> li
     return as_features(batch.of(network).each(mx.array), table)
 
 
-def crossing(batches: Iterable[Batch], networks: Sequence[str], batches_per_transfer: int) -> Iterator[list[Rows]]:
-    """For each batch, the rows of each of the networks as MLX arrays, of the same `Rows` class as in the batch.
+def crossing(
+    batches: Iterable[Batch], networks: Sequence[str], batches_per_transfer: int, table: "DeviceTable | None" = None
+) -> Generator[list[list[mx.array]], None, None]:
+    """For each batch, the features and labels of each of the networks, as of `to_mlx`.
 
     batches_per_transfer: how many batches are copied to the device at once; each copy to a GPU takes time by itself.
     """
     rest = iter(batches)
-    while group := list(itertools.islice(rest, batches_per_transfer)):
-        crossed = [Rows.joined([batch.of(network) for batch in group]).each(mx.array) for network in networks]
-        ends = itertools.accumulate((len(batch.of(networks[0])) for batch in group), initial=0)
-        for start, end in itertools.pairwise(ends):
-            yield [rows[start:end] for rows in crossed]
+    groups = iter(lambda: list(itertools.islice(rest, batches_per_transfer)), [])
+    transfer = partial(_transferred, networks, table)
+    threads = 1 if mx.default_device() == mx.Device(mx.gpu) and mx.cuda.is_available() else 0
+    with closing(prefetched(transfer, groups, threads, _TRANSFERS_AHEAD)) as transferred:
+        for ends, together in transferred:
+            for start, end in itertools.pairwise(ends):
+                yield [[array[start:end] for array in arrays] for arrays in together]
+
+
+def _transferred(
+    networks: Sequence[str], table: "DeviceTable | None", group: Sequence[Batch]
+) -> tuple[list[int], list[list[mx.array]]]:
+    """A group of batches on the device, copied at once -> (where each begins and ends, arrays by network)."""
+    together = [to_mlx(joined(group), network, table) for network in networks]
+    mx.eval(together)  # a lazy array would fail in another thread
+    return list(itertools.accumulate((len(batch.of(networks[0])) for batch in group), initial=0)), together
 
 
 def as_features(rows: Rows, table: "DeviceTable | None" = None) -> list[mx.array]:

@@ -14,7 +14,7 @@ from engine.network.network import Network
 from mlx_train.config import Config, SelfplayConfig
 from mlx_train.data.batches import Batch, Share
 from mlx_train.data.source import Source
-from mlx_train.data.transfer import as_features, crossing, to_mlx
+from mlx_train.data.transfer import crossing, to_mlx
 from mlx_train.device.backend import mx, nn, optim, peak_memory
 from mlx_train.networks.mlp import Networks
 from mlx_train.networks.weights import load_into, to_document
@@ -258,16 +258,17 @@ class Trainer:
         first = state.step
         if self.average and not first:
             self.player = tree_map(mx.array, self.average)
-        with closing(source.epoch(state.epoch, first, self.playing_network)) as batches:
-            crossed = crossing(batches, self.names, source.batches_per_transfer)
+        with (
+            closing(source.epoch(state.epoch, first, self.playing_network)) as batches,
+            closing(crossing(batches, self.names, source.batches_per_transfer, source.device_table)) as crossed,
+        ):
             while not stopped:
                 before = time.perf_counter()
-                rows = next(crossed, None)
+                arrays = next(crossed, None)
                 waited += time.perf_counter() - before
-                if rows is None:
+                if arrays is None:
                     stopped = alone and stopping()
                     break
-                arrays = [as_features(network, source.device_table) for network in rows]
                 former, latest = latest, self.step_on(arrays, source.batch_size, stopping())
                 self._losses.append(latest)
                 state.step += 1

@@ -7,7 +7,7 @@ from mlx_train.config import resolve
 from mlx_train.data.batches import Batch, TableEntries
 from mlx_train.data.games import Decisions
 from mlx_train.data.search import SearchSource
-from mlx_train.data.transfer import as_features, crossing, to_mlx
+from mlx_train.data.transfer import crossing, to_mlx
 from mlx_train.device.backend import use_device
 
 
@@ -29,8 +29,8 @@ def test_batches_that_cross_together_are_the_same(source, together, networks):
     crossed = list(crossing(iter(batches), networks, together))
     assert len(crossed) == 7
     for parts, batch in zip(crossed, batches, strict=True):
-        for rows, name in zip(parts, networks, strict=True):
-            for one, other in zip(as_features(rows), to_mlx(batch, name), strict=True):
+        for arrays, name in zip(parts, networks, strict=True):
+            for one, other in zip(arrays, to_mlx(batch, name), strict=True):
                 np.testing.assert_array_equal(one, other)
 
 

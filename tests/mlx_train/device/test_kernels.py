@@ -13,7 +13,7 @@ from engine.solved.order import index_tables
 from mlx_train.config import resolve
 from mlx_train.data import transfer
 from mlx_train.data.exact import ExactSource
-from mlx_train.data.transfer import as_features, crossing, to_mlx
+from mlx_train.data.transfer import crossing, to_mlx
 from mlx_train.device import feature_kernel, kernels, solver_kernel, table_kernel
 from mlx_train.device.backend import available_devices, mx
 from mlx_train.training.trainer import TRAINED
@@ -173,8 +173,7 @@ def test_a_gpu_is_trained_on_what_the_cpu_is_trained_on(rows_kernel, table, monk
     monkeypatch.setattr(transfer, "feature_bytes", lambda rows, stream: mx.array(unpacked_features(np.array(rows))))
     source = ExactSource(config, table)
     assert source.batches_per_transfer == 3  # six are made ahead
-    crossed = crossing(source.epoch(2, 13), names, source.batches_per_transfer)
-    trained = [[as_features(rows, source.device_table) for rows in batch] for batch in crossed]
+    trained = list(crossing(source.epoch(2, 13), names, source.batches_per_transfer, source.device_table))
     assert len(trained) == 7
     on_gpu = [[to_mlx(batch, name, source.device_table) for name in names] for batch in source.validation()]
     for one, other in ((trained, wanted), (on_gpu, validated)):
