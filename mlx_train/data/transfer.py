@@ -5,10 +5,11 @@ features while the steps before go on: the host writes to memory that moves to t
 """
 
 import itertools
+import threading
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing
-from functools import cache, partial
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, cast
 
 from mlx_train.data.batches import Batch, PackedRows, Rows, TableEntries, joined
 from mlx_train.data.prefetch import prefetched
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 #: Transfers that are made ahead of the step.
 _TRANSFERS_AHEAD = 2
+
+_LOCAL = threading.local()
 
 
 def to_mlx(batch: Batch, network: str, table: "DeviceTable | None" = None) -> list[mx.array]:
@@ -76,7 +79,8 @@ def as_features(rows: Rows, table: "DeviceTable | None" = None) -> list[mx.array
     return arrays
 
 
-@cache
 def transfer_stream() -> mx.Stream:
-    """The GPU's stream in which rows become features."""
-    return mx.new_stream(mx.gpu)
+    """The GPU's stream in which rows become features: one for each thread, because a stream belongs to a thread."""
+    if not hasattr(_LOCAL, "stream"):
+        _LOCAL.stream = mx.new_stream(mx.gpu)
+    return cast(mx.Stream, _LOCAL.stream)
