@@ -6,24 +6,23 @@ The threads hand over numpy arrays only: an MLX array that was not evaluated fai
 import itertools
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TypeVar
 
 S = TypeVar("S")
 T = TypeVar("T")
 
 
-def prefetched(make: Callable[[S], T], sources: Iterable[S], threads: int, depth: int) -> Generator[T, None, None]:
+def prefetched(
+    make: Callable[[S], T], sources: Iterable[S], threads: int | ThreadPoolExecutor, depth: int
+) -> Generator[T, None, None]:
     """make(source) for each of the sources, in their order, up to `depth` ahead of the item that is taken next.
 
-    threads: 0 to make each item when it is taken. An error in `make` is raised where its item would have come. Closing
-    the iterator ends the threads.
+    threads: how many, which end with the iterator; or the caller's, which stay. An error in `make` is raised where its
+    item would have come. Closing the iterator waits for the items that threads are making.
     """
-    if not threads:
-        yield from map(make, sources)
-        return
     rest = iter(sources)
-    pool = ThreadPoolExecutor(threads)
+    pool = ThreadPoolExecutor(threads) if isinstance(threads, int) else threads
     waiting: deque[Future[T]] = deque()
     try:
         for source in itertools.islice(rest, depth):
@@ -34,4 +33,6 @@ def prefetched(make: Callable[[S], T], sources: Iterable[S], threads: int, depth
                 waiting.append(pool.submit(make, source))
             yield item
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        wait([future for future in waiting if not future.cancel()])
+        if pool is not threads:
+            pool.shutdown()

@@ -6,9 +6,10 @@ features while the steps before go on: the host writes to memory that moves to t
 
 import itertools
 import threading
-from collections.abc import Generator, Iterable, Sequence
-from contextlib import closing
-from functools import partial
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from functools import cache, partial
 from typing import TYPE_CHECKING, cast
 
 from mlx_train.data.batches import Batch, PackedRows, Rows, TableEntries, joined
@@ -43,8 +44,10 @@ def crossing(
     rest = iter(batches)
     groups = iter(lambda: list(itertools.islice(rest, batches_per_transfer)), [])
     transfer = partial(_transferred, networks, table)
-    threads = 1 if mx.default_device() == mx.Device(mx.gpu) and mx.cuda.is_available() else 0
-    with closing(prefetched(transfer, groups, threads, _TRANSFERS_AHEAD)) as transferred:
+    with ExitStack() as stack:
+        transferred: Iterator[tuple[list[int], list[list[mx.array]]]] = map(transfer, groups)
+        if mx.default_device() == mx.Device(mx.gpu) and mx.cuda.is_available():
+            transferred = stack.enter_context(closing(prefetched(transfer, groups, _thread(), _TRANSFERS_AHEAD)))
         for ends, together in transferred:
             for start, end in itertools.pairwise(ends):
                 yield [[array[start:end] for array in arrays] for arrays in together]
@@ -77,6 +80,12 @@ def as_features(rows: Rows, table: "DeviceTable | None" = None) -> list[mx.array
         return rows.arrays
     mx.async_eval(arrays)
     return arrays
+
+
+@cache
+def _thread() -> ThreadPoolExecutor:
+    """The thread that brings rows to a GPU, the same in every epoch."""
+    return ThreadPoolExecutor(1, thread_name_prefix="transfer")
 
 
 def transfer_stream() -> mx.Stream:

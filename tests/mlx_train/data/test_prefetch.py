@@ -1,5 +1,7 @@
 """Items that threads make ahead of their use."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from mlx_train.data.prefetch import prefetched
@@ -20,3 +22,12 @@ def test_items_made_ahead_keep_their_order_and_their_errors():
     endless = prefetched(lambda n: n, iter(int, 1), 2, 4)
     assert next(endless) == 0
     endless.close()  # ends its threads
+
+
+def test_the_callers_threads_stay():
+    with ThreadPoolExecutor(1) as pool:
+        for first in (0, 10):
+            items = prefetched(lambda n: n + 1, iter(range(first, first + 5)), pool, 2)
+            assert next(items) == first + 1
+            items.close()
+        assert list(prefetched(lambda n: n + 1, range(5), pool, 2)) == [1, 2, 3, 4, 5]
