@@ -7,6 +7,7 @@ files that it wrote, by what they are, for the summary at its end.
 
 import codecs
 import io
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -136,6 +137,20 @@ def _print_plainly() -> None:
         sys.stdout.reconfigure(errors="plain")
 
 
+def _open_closed_streams() -> None:
+    """Replace a standard stream that was closed (`<&-`, `>&-`) by the null device.
+
+    Otherwise a file of the command would get its number, and what is printed would go there.
+    """
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, mode, closefd=False))  # noqa: SIM115
+
+
 def run() -> None:
     """Run the command that was typed."""
     completing = {"--install-completion", "--show-completion"} & set(sys.argv)
@@ -144,6 +159,7 @@ def run() -> None:
 
 def main() -> None:
     """Run the command line; expected failures become one line on stderr."""
+    _open_closed_streams()
     _print_plainly()
     raise_on_termination()
     try:

@@ -6,7 +6,8 @@ The command line makes its options from these fields (mlx_train/commands/options
 import dataclasses
 import difflib
 import json
-import math
+import reprlib
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -25,6 +26,9 @@ MAX_SEED = 2**63 - 1
 
 #: The most worker threads, as in `engine.machine.cores`, which is not loaded here: `--help` must be fast.
 MAX_WORKERS = 1024
+
+#: The most hidden layers, one fewer than `engine.network.layers.MOST_LAYERS`.
+MOST_HIDDEN = 11
 
 #: Where the labels of a training come from.
 TEACHERS = ("iteration", "search", "exact", "outcome")
@@ -87,6 +91,7 @@ def setting(
 
 
 _ANY = ()
+_LARGEST = 1e12  # of a float without a range: far from the ends of float32
 _SHARE = (0, 1)
 _OF_GAMES = ("iteration", "search", "outcome")  # the teachers whose labels come from games of the search
 _OF_SEARCH = ("iteration", "search")  # the teachers whose labels are the search's values and played-out results
@@ -129,12 +134,14 @@ class Settings:
     )
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "hidden_sizes", tuple(self.hidden_sizes))
-        if not self.hidden_sizes:
-            raise ValueError("hidden_sizes must be one size or more")
+        if isinstance(self.hidden_sizes, list):
+            object.__setattr__(self, "hidden_sizes", tuple(self.hidden_sizes))
         for field in dataclasses.fields(self):
+            _check_type(field, getattr(self, field.name))
             _check(field, getattr(self, field.name))
         check_workers(self.workers)
+        if not 1 <= len(self.hidden_sizes) <= MOST_HIDDEN:
+            raise ValueError(f"hidden_sizes must be 1 to {MOST_HIDDEN} sizes, got {len(self.hidden_sizes)}")
 
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON values."""
@@ -146,6 +153,8 @@ class Settings:
 
         Raises ValueError for a key that is not a setting, and for a removed setting that changes what is computed.
         """
+        if not isinstance(values, dict):
+            raise ValueError("settings must be a JSON object")
         for name, harmless in RETIRED.items():
             if values.get(name, harmless) != harmless:
                 raise ValueError(f"the setting {name} was removed: {values[name]} is refused, only {harmless} is read")
@@ -156,6 +165,21 @@ class Settings:
         return cls(**values)
 
 
+def _check_type(field: "dataclasses.Field[Any]", value: Any) -> None:
+    """Raise ValueError, naming the setting, for a value of another type than the default's. True is no number."""
+    default = field.default
+    if isinstance(default, tuple):
+        wanted, right = "whole numbers", isinstance(value, tuple) and all(type(number) is int for number in value)
+    elif isinstance(default, str):
+        wanted, right = "a text", isinstance(value, str)
+    elif isinstance(default, float):
+        wanted, right = "a number", type(value) is float or (type(value) is int and abs(value) <= sys.float_info.max)
+    else:
+        wanted, right = "a whole number", type(value) is int or (default is None and value is None)
+    if not right:
+        raise ValueError(f"{field.name} must be {wanted}, got {reprlib.repr(value)}")
+
+
 def _check(field: "dataclasses.Field[Any]", value: Any) -> None:
     """Raise ValueError, naming the setting, for a value that it does not allow."""
     choices, between = field.metadata["choices"], field.metadata["between"]
@@ -164,8 +188,8 @@ def _check(field: "dataclasses.Field[Any]", value: Any) -> None:
     elif between and value not in field.metadata["words"].values():
         if not all(between[0] <= number <= between[1] for number in (value if isinstance(value, tuple) else (value,))):
             raise ValueError(f"{field.name} must be between {between[0]} and {between[1]}, got {value}")
-    elif isinstance(field.default, float) and not between and not (math.isfinite(value) and value > 0):
-        raise ValueError(f"{field.name} must be a positive number, got {value}")
+    elif isinstance(field.default, float) and not between and not 1 / _LARGEST <= value <= _LARGEST:
+        raise ValueError(f"{field.name} must be a positive number, from {1 / _LARGEST:g} to {_LARGEST:g}, got {value}")
 
 
 def check_workers(workers: int | None) -> None:

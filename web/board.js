@@ -293,6 +293,7 @@ export class Board {
 
   /** Moves the focus between movable pieces with the arrow keys, Home and End. */
   #walk(event) {
+    if (event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return; // the browser's own keys
     const sources = this.#sources;
     const at = sources.indexOf(document.activeElement);
     const steps = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 };

@@ -93,7 +93,9 @@ function fillPlayers() {
 
 /** The shipped networks of the manifest. */
 async function listNetworks() {
-  const response = await fetch(new URL(`${WEIGHTS}manifest.json`, document.baseURI));
+  const response = await fetch(new URL(`${WEIGHTS}manifest.json`, document.baseURI)).catch(() => {
+    throw new Error("the list of networks: the server can't be reached");
+  });
   if (!response.ok) throw new Error(`the list of networks: the server answers ${response.status}`);
   for (const { name, parameters } of (await response.json()).models) {
     const count = (parameters.value ?? parameters.policy).toLocaleString("en");

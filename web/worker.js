@@ -7,10 +7,6 @@ const MAX_FILE_BYTES = 256 << 20; // the limit of the engine's reader in Python
 const GZIP_MAGIC = [0x1f, 0x8b];
 const canInflate = "DecompressionStream" in globalThis;
 
-const engine = fetch(new URL("ur.wasm", import.meta.url)).then((response) => {
-  if (!response.ok) throw new Error(`ur.wasm: the server answers ${response.status}; \`make wasm\` builds it`);
-  return Ur.load(response);
-});
 const networks = new Map(); // name -> the engine's network
 
 const refusal = (name, why) => new Error(`${name}: not a usable weights file: ${why}`);
@@ -34,18 +30,36 @@ async function parse(name, buffer) {
     });
     body = new Response(body.body.pipeThrough(new DecompressionStream("gzip")).pipeThrough(limit));
   }
+  let bytes;
   try {
-    return await body.json();
+    bytes = await body.arrayBuffer();
+  } catch {
+    throw refusal(name, problem);
+  }
+  problem = "not UTF-8";
+  try {
+    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
   } catch (error) {
     throw refusal(name, error instanceof SyntaxError ? "not JSON" : problem);
   }
 }
 
+/** The server's answer. The browser's own error, "Failed to fetch", would not say what it asked for. */
+const ask = (name, address) =>
+  fetch(address).catch(() => {
+    throw new Error(`${name}: ${new URL(address).host} can't be reached`);
+  });
+
+const engine = ask("ur.wasm", new URL("ur.wasm", import.meta.url)).then((response) => {
+  if (!response.ok) throw new Error(`ur.wasm: the server answers ${response.status}; \`make wasm\` builds it`);
+  return Ur.load(response);
+});
+
 /** The bytes of the first address that the server has. */
 async function download(name, addresses) {
   let answer = "this browser can't read gzip";
   for (const address of addresses) {
-    const response = await fetch(address);
+    const response = await ask(name, address);
     if (response.ok) return response.arrayBuffer();
     answer = `the server answers ${response.status}`;
   }

@@ -68,3 +68,20 @@ def policy_slots(packed, rolls, str rules="finkel"):
                 sources &= sources - 1
                 k += 1
     return slots
+
+
+def move_counts(packed, rolls, str rules="finkel"):
+    """(n,) uint8: how many moves are legal, for n positions; 0 where the turn passes or the game is over."""
+    cdef int number = rules_number(rules)
+    packed, rolls = check_rows(packed, rolls, rules)
+    cdef const uint64_t[::1] positions = packed
+    cdef const uint8_t[::1] known = rolls
+    counts = np.empty(positions.shape[0], dtype=np.uint8)
+    cdef uint8_t[::1] out = counts
+    cdef Py_ssize_t i
+    cdef Board board
+    with nogil:
+        for i in range(positions.shape[0]):
+            board = unpack(number, positions[i])
+            out[i] = 0 if is_over(&board) else popcount(legal_sources(&board, known[i]))
+    return counts

@@ -65,6 +65,24 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def lock_folder(folder: Path) -> int:
+    """Keep other processes that call this out of a folder -> a descriptor; closing it, or dying, ends the lock.
+
+    The lock is on the folder, because a file in it may be replaced by another of its name, which is not locked. Raises
+    BlockingIOError where another process has the lock, OSError where there is no such folder. On a file system without
+    locks nobody is kept out.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise BlockingIOError(errno.EWOULDBLOCK, "in use by another process", str(folder)) from None
+    except OSError:  # a file system without locks
+        pass
+    return descriptor
+
+
 def remove_abandoned(path: Path) -> None:
     """Delete the unfinished files of `path` that nobody holds any more: their writers were killed."""
     prefix = f".{path.name}."

@@ -4,7 +4,6 @@ A file holds a value network, a policy network or both, of the same hidden sizes
 another feature set is readable data but refuses to play.
 """
 
-import gzip
 import itertools
 import json
 import zlib
@@ -34,6 +33,8 @@ MAX_WEIGHT = 1e4
 
 _MAX_FILE_BYTES = 256 << 20
 
+_GZIP_MAGIC = b"\x1f\x8b"
+
 #: Older files spell their keys in camel case.
 OLD_KEYS = {
     "valueWeights": "value_weights",
@@ -59,27 +60,44 @@ def parameter_count(input_size: int, hidden_sizes: Sequence[int], output_size: i
 def read_document(path: str | PathLike[str]) -> dict[str, Any]:
     """A weights file as a dictionary of checked parts.
 
-    Reads `.json` and `.json.gz`, the present keys and the older camel-case ones. Returns the document with
+    Reads JSON in UTF-8 and its gzip, whatever the file's name, with the present keys or the older camel-case ones: the
+    same files as the page. Returns the document with
     `value_weights` and `policy_weights` as float32 arrays (or None), and `network_config` spelt in full. Of a quantised
     file it also has `value_layers` and `policy_layers`, lists of `engine.network.quantized.Layer` (or None). Raises
     ValueError, in one line that names the file, for anything that is wrong; OSError where it cannot be read.
     """
     path = Path(path)
-    opener: Any = gzip.open if path.suffix == ".gz" else open
     try:
-        with opener(path, "rb") as file:
-            content = file.read(_MAX_FILE_BYTES + 1)
-        if len(content) > _MAX_FILE_BYTES:
-            raise ValueError(f"larger than {_MAX_FILE_BYTES >> 20} MiB")
+        with path.open("rb") as file:
+            content = _plain(file.read(_MAX_FILE_BYTES + 1))
         try:
-            document = json.loads(content)
+            document = json.loads(content.decode("utf-8-sig"), parse_constant=_refuse_constant)
         except RecursionError:
             raise ValueError("nested too deeply") from None
         if not isinstance(document, dict):
             raise ValueError("not a JSON object")
         return _checked(_modern(document))
-    except (ValueError, EOFError, gzip.BadGzipFile, zlib.error) as error:
+    except (ValueError, zlib.error) as error:
         raise ValueError(f"{path}: not a usable weights file: {error}") from None
+
+
+def _plain(content: bytes) -> bytes:
+    """The bytes of a file as they are, or what its gzip holds. Raises ValueError, zlib.error."""
+    if content.startswith(_GZIP_MAGIC):
+        unpacker = zlib.decompressobj(16 + zlib.MAX_WBITS)
+        content = unpacker.decompress(content, _MAX_FILE_BYTES + 1)
+        if len(content) <= _MAX_FILE_BYTES and not unpacker.eof:
+            raise ValueError("the gzip is cut off")
+        if unpacker.unused_data:  # a second member, which no browser reads
+            raise ValueError("something follows the gzip")
+    if len(content) > _MAX_FILE_BYTES:
+        raise ValueError(f"larger than {_MAX_FILE_BYTES >> 20} MiB")
+    return content
+
+
+def _refuse_constant(name: str) -> None:
+    """Python alone reads NaN and Infinity in JSON."""
+    raise ValueError(f"{name} is not JSON")
 
 
 def _modern(document: dict[str, Any]) -> dict[str, Any]:
@@ -150,12 +168,12 @@ def _weights(document: dict[str, Any], key: str, expected: int) -> NDArray[np.fl
         raise ValueError(f"{key} must be a list of numbers")
     if len(values) != expected:
         raise ValueError(f"{key} has {len(values)} numbers, its network_config needs {expected}")
-    try:
-        array = np.array(values)
-    except ValueError:
-        array = np.array(None)
-    if array.ndim != 1 or array.dtype.kind not in "if":
+    if not set(map(type, values)) <= {int, float}:  # True is no number
         raise ValueError(f"{key} must hold numbers only")
+    try:
+        array = np.array(values, dtype=np.float64)
+    except OverflowError:
+        array = np.array([np.inf])
     with np.errstate(over="ignore"):
         array = array.astype(np.float32)
     if not np.isfinite(array).all():

@@ -23,7 +23,9 @@ def weights_files(folder: Path) -> dict[str, Path]:
     """
     if not folder.is_dir():
         return {}
-    files = [path for path in folder.iterdir() if path.name.endswith(_ENDINGS) and path.name != MANIFEST]
+    files = [
+        path for path in folder.iterdir() if path.name.endswith(_ENDINGS) and path.name != MANIFEST and path.is_file()
+    ]
     return {file.name.removesuffix(".gz").removesuffix(".json"): file for file in sorted(files, reverse=True)}
 
 

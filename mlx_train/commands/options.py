@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from mlx_train.config import DEFAULT_PRESET, MAX_SEED, RUN_TEACHER, Config, Group, Settings, check_workers, resolve_as
+from mlx_train.system.text import printable_lines
 
 #: What a command wrote, for the summary at its end: path by what it is, such as {"weights": ...}.
 Files = dict[str, Path]
@@ -52,7 +53,7 @@ def usage() -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
+        raise typer.BadParameter(printable_lines(str(error))) from None
 
 
 def one_of(choices: Iterable[str], text: str, **more: Any) -> Any:

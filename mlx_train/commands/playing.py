@@ -34,7 +34,7 @@ RecordFile = Annotated[
         show_default="runs/games/DATE.jsonl",
     ),
 ]
-Delay = Annotated[float, typer.Option(min=0, help="Seconds a turn, on a terminal.")]
+Delay = Annotated[float, typer.Option(min=0, max=3600, help="Seconds a turn, on a terminal; an hour at most.")]
 
 
 def play(
@@ -70,7 +70,7 @@ def play(
     names = (sessions.YOU, opponent or sessions.OPPONENT)
     with usage():
         game = sessions.new_record(*(names[::-1] if side is Side.SECOND else names), seed, start)
-    return sessions.play(game, sessions.new_file(record), hints=hints, table_file=table)
+    return sessions.play_new(game, record, hints=hints, table_file=table)
 
 
 def watch(
@@ -116,7 +116,7 @@ def analyze(
         ),
     ],
     roll: Annotated[
-        int | None, typer.Option(help="Of a position: the roll, 0 to 4.", show_default="all of them")
+        int | None, typer.Option(min=0, max=4, help="Of a position: the roll, 0 to 4.", show_default="all of them")
     ] = None,
     agent: Annotated[
         str | None,

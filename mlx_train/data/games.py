@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from engine.core.batch import move_counts
 from engine.games.decisions import DECISION_DTYPE
 from engine.machine.files import atomic_file
 
@@ -89,6 +90,20 @@ class Decisions:
             raise ValueError(f"{path}: dataset of version {version}, this is version {DATASET_VERSION}")
         if records.dtype != DECISION_DTYPE or records.ndim != 1 or len(records) == 0:
             raise ValueError(f"{path}: not a dataset: its records have another layout, or there are none")
-        if not ((records["moves"] >= 2) & (records["moves"] <= 7) & (records["chosen"] < records["moves"])).all():
-            raise ValueError(f"{path}: not a dataset: a record's moves are out of range")
+        try:
+            _check(records)
+        except ValueError as error:
+            raise ValueError(f"{path}: not a dataset: {error}") from None
         return cls(records, meta)
+
+
+def _check(records: np.ndarray) -> None:
+    """Raise ValueError unless every record is a decision that the rules allow, with a value for each of its moves."""
+    moves = move_counts(records["position"], records["roll"])
+    legal = np.arange(records["values"].shape[1]) < moves[:, None]
+    if not ((moves >= 2) & (records["moves"] == moves) & (records["chosen"] < moves)).all():
+        raise ValueError("a record's moves are not those of its position")
+    if not np.isfinite(records["values"][legal]).all():
+        raise ValueError("a record's value is not finite")
+    if not (np.abs(records["outcome"]) == 1).all():
+        raise ValueError("a record's outcome is neither won nor lost")

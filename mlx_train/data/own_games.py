@@ -28,6 +28,9 @@ _POLL_SECONDS = 0.1
 #: The attributes that a checkpoint stores as JSON values.
 _COUNTS = ("rounds", "games", "positions", "turns")
 
+#: The dtypes of a `Round`.
+_DTYPES = (np.uint64, np.float32, np.uint8, np.int64, np.int64)
+
 #: Bytes of every process, in order of the ranks (`mlx_train.training.ranks`).
 Exchange = Callable[[bytes], Sequence[bytes]]
 
@@ -185,7 +188,12 @@ class OwnGames:
         return {"window": [part._asdict() for part in self.window]}, {name: getattr(self, name) for name in _COUNTS}
 
     def restore(self, arrays: dict[str, Any], values: dict[str, Any]) -> None:
-        """Restore the result of `state`."""
-        self.window.extend(Round(**part) for part in arrays.get("window", []))
+        """Restore the result of `state`. Raises ValueError, KeyError or TypeError for anything else."""
+        rounds = [Round(**part) for part in arrays.get("window", [])]
+        if any(tuple(array.dtype for array in part) != _DTYPES or len(part[0]) != len(part[1]) for part in rounds):
+            raise ValueError("the window's arrays are of other types")
+        if not all(type(values[name]) is int and values[name] >= 0 for name in _COUNTS):
+            raise ValueError("the counts are no whole numbers")
+        self.window.extend(rounds)
         for name in _COUNTS:
             setattr(self, name, values[name])

@@ -7,10 +7,17 @@ from typing import Any, Literal
 
 import numpy as np
 
+from engine.games.agents import open_table
+from engine.machine.installation import command
 from engine.solved.solving import Progress, check_tolerance
-from engine.solved.tablebase import Tablebase, default_path
+from engine.solved.tablebase import MissingTable, Tablebase, default_path
 from mlx_train.system.peak_memory import peaks
 from mlx_train.system.progress import progress, say
+
+
+def not_solved() -> str:
+    """The reason of `find_table` where no table was made."""
+    return f"the game is not solved here (`{command('solve')}`)"
 
 
 def parse_tolerance(text: str) -> float | Literal["floor"]:
@@ -60,6 +67,18 @@ def _finer_tolerance(path: Path, tolerance: float) -> float | None:
         if Tablebase.open(path, check=False).tolerance < tolerance:
             return Tablebase.open(path).tolerance  # checked this time
     return None
+
+
+def find_table() -> tuple[Tablebase | None, str]:
+    """The solved game at its usual place, for what can do without it -> (table, ""), or (None, the reason)."""
+    try:
+        return open_table(), ""
+    except MissingTable:
+        return None, not_solved()
+    except OSError as error:  # a home that does not exist, or may not be read
+        return None, f"{error.filename}: {error.strerror}"
+    except (ValueError, RuntimeError) as error:  # damaged, or a user without a home
+        return None, str(error)
 
 
 def solve_whole_game(workers: int | None = None) -> None:

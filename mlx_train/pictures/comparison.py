@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from engine.games.agents import Agent, open_table
-from engine.machine.installation import command
-from engine.solved.tablebase import default_path
+from mlx_train.data.solving import find_table
 from mlx_train.measuring.round_robin import Comparison, compare, markdown, pairs_csv, standings_csv
 from mlx_train.pictures.models import matrix_picture
 from mlx_train.pictures.style import save_figure
@@ -30,11 +29,9 @@ def compare_into(
 
     Raises ValueError, OSError.
     """
-    table = None
-    if table_file is not None or default_path().exists():
-        table = open_table(table_file)
-    else:
-        say(f"no regret is measured: the game is not solved here (`{command('solve')}`)")
+    table, reason = find_table() if table_file is None else (open_table(table_file), "")
+    if table is None:
+        say(f"no regret is measured: {reason}")
     folder.mkdir(parents=True, exist_ok=True)
     result = compare(agents, games, seed=seed, table=table, workers=workers)
     write_comparison(result, folder)

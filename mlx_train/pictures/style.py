@@ -31,10 +31,32 @@ _DOTS_PER_INCH = 144
 
 
 def new_figure(width: float, height: float) -> "Figure":
-    """An empty figure; width and height in inches."""
+    """An empty figure; width and height in inches. A dollar sign in a text, which may be a name, begins no formula."""
     from matplotlib.figure import Figure
+    from matplotlib.text import Text
 
-    return Figure(figsize=(width, height), layout="constrained")
+    class PlainFigure(Figure):
+        def draw(self, renderer: Any) -> None:
+            powers = _power_labels(self)
+            for text in self.findobj(Text):
+                if text not in powers:
+                    text.set_parse_math(False)
+            super().draw(renderer)
+
+    return PlainFigure(figsize=(width, height), layout="constrained")
+
+
+def _power_labels(figure: "Figure") -> set[Any]:
+    """The tick labels that matplotlib itself writes as formulas: powers on logarithmic axes."""
+    from matplotlib.ticker import LogFormatterMathtext
+
+    ticks: list[Any] = []
+    for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
+        if isinstance(axis.get_major_formatter(), LogFormatterMathtext):
+            ticks += axis.get_major_ticks()
+        if isinstance(axis.get_minor_formatter(), LogFormatterMathtext):
+            ticks += axis.get_minor_ticks()
+    return {label for tick in ticks for label in (tick.label1, tick.label2)}
 
 
 def save_figure(figure: "Figure", path: Path) -> None:

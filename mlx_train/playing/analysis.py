@@ -7,7 +7,7 @@ from engine.core.dice import ROLL_PROBABILITIES
 from engine.core.position import Position
 from engine.drawing import square_name
 from engine.games.agents import Agent
-from engine.solved.tablebase import default_path
+from mlx_train.data.solving import find_table
 from mlx_train.system.files import write_text
 from mlx_train.system.text import markdown_table
 
@@ -22,7 +22,7 @@ def read_question(notation: str, agent: str | None, picture: Path | None) -> tup
         position = Position.from_notation(notation)
     except ValueError as error:
         raise ValueError(f"{notation!r} is no file, and no position: {error}") from None
-    return position, Agent.parse(agent or ("perfect" if default_path().exists() else "emm:3"))
+    return position, Agent.parse(agent or ("emm:3" if find_table()[0] is None else "perfect"))
 
 
 def write_board(path: Path, position: Position, agent: Agent, roll: int | None) -> dict[str, Path]:

@@ -22,7 +22,7 @@ from mlx_train.pictures.style import save_figure
 from mlx_train.playing.analysis import check_picture, route
 from mlx_train.playing.records.formats import read_record
 from mlx_train.playing.records.game_record import GameRecord
-from mlx_train.system.text import markdown_table
+from mlx_train.system.text import markdown_table, printable
 
 #: The least points of win probability that a marked move gives away, the mark's sign and its name. GNU Backgammon's
 #: marks are 0.04, 0.08 and 0.16 of equity, which is 2p - 1.
@@ -171,12 +171,12 @@ class Review:
     def text(self) -> str:
         """Who won, a table of the players and a table of the mistakes, as Markdown."""
         record = self.record
-        names = [f"{name} ({colour})" for name, colour in zip(record.players, SEATS, strict=True)]
+        names = [f"{printable(name)} ({colour})" for name, colour in zip(record.players, SEATS, strict=True)]
         won = "not finished" if record.winner is None else f"{names[record.winner]} won"
         if record.ending:
-            won = record.ending.text(names).removesuffix(".")
+            won = printable(record.ending.text(names)).removesuffix(".")
         first = 100 * self.account.win_probability[0]
-        heading = f"{' against '.join(names)}, {len(record.turns)} turns, {won}\njudged by {self.judge}; "
+        heading = f"{' against '.join(names)}, {len(record.turns)} turns, {won}\njudged by {printable(self.judge)}; "
         heading += f"{names[0]} began with a win probability of {first:.1f} %\n"
         return "\n".join([heading, self._players_table(), "", self._mistakes_table()])
 

@@ -1,10 +1,9 @@
 """The commands `play`, `watch` and `replay`: the record's file, the table at hand, and how to go on afterwards."""
 
-import datetime
-import itertools
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -12,13 +11,15 @@ from rich.console import Console
 from engine.core.position import Position
 from engine.games.agents import Agent, open_table
 from engine.machine.installation import command
-from engine.solved.tablebase import Tablebase, default_path
+from engine.solved.tablebase import Tablebase
 from mlx_train.config import RUNS
+from mlx_train.data.solving import find_table, not_solved
 from mlx_train.playing.records.formats import read_record
 from mlx_train.playing.records.game_record import GameRecord
 from mlx_train.playing.records.own import play_on
 from mlx_train.playing.review import knows
 from mlx_train.playing.terminal import Game, show
+from mlx_train.system.files import create_dated
 from mlx_train.system.progress import say
 
 #: The name of the person in a record.
@@ -49,17 +50,18 @@ def new_record(first: str, second: str, seed: int | None, start: str | None) -> 
 
 
 def new_file(path: Path | None = None) -> Path:
-    """The file of a new record: `path`, or a dated file in `GAMES`. Makes its folder.
+    """Create the empty file of a new record: `path`, or a dated file in `GAMES`. Makes its folder.
 
     Raises ValueError if the file exists, because a game never replaces another; OSError.
     """
+    create = partial(Path.touch, exist_ok=False)
     if path is None:
-        stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
-        names = (f"{stamp}{f'-{number}' if number > 1 else ''}.jsonl" for number in itertools.count(1))
-        path = next(each for each in (GAMES / name for name in names) if not each.exists())
-    if path.exists():
-        raise ValueError(f"{path} exists already")
+        return create_dated(GAMES, "", ".jsonl", create)
     path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        create(path)
+    except FileExistsError:
+        raise ValueError(f"{path} exists already") from None
     return path
 
 
@@ -74,6 +76,18 @@ def unfinished(path: Path) -> GameRecord:
     if record.is_finished:
         raise ValueError(f"{path}: the game is over")
     return record
+
+
+def play_new(record: GameRecord, file: Path | None, *, hints: bool, table_file: Path | None) -> dict[str, Path]:
+    """Let `YOU` play a new game in the terminal -> the files of the summary. file: as in `new_file`.
+
+    Raises ValueError, OSError.
+    """
+    file = new_file(file)
+    try:
+        return play(record, file, hints=hints, table_file=table_file)
+    finally:
+        _remove_empty(file)
 
 
 def play(record: GameRecord, file: Path, *, hints: bool, table_file: Path | None) -> dict[str, Path]:
@@ -95,9 +109,19 @@ def watch(record: GameRecord, file: Path | None, *, delay: float, table_file: Pa
     agents = [Agent.parse(name) for name in record.players]
     table = _table(table_file)
     file = new_file(file)
-    with _kept(record, file, table_file, table) as files:
-        show(_console(), record, play_on(record, agents, file), table, delay=delay)
+    try:
+        with _kept(record, file, table_file, table) as files:
+            show(_console(), record, play_on(record, agents, file), table, delay=delay)
+    finally:
+        _remove_empty(file)
     return files
+
+
+def _remove_empty(file: Path) -> None:
+    """Delete the file of a game in which nothing was played."""
+    with suppress(OSError):
+        if file.stat().st_size == 0:
+            file.unlink()
 
 
 def replay(file: Path, *, delay: float, step_by_step: bool, table_file: Path | None) -> None:
@@ -116,8 +140,13 @@ def _console() -> Console:
 
 
 def _table(file: Path | None) -> Tablebase | None:
-    """The table of a file; without a file the solved game in its usual place, None if there is none."""
-    return open_table(file) if file is not None or default_path().exists() else None
+    """The table of a file. Without a file the solved game, or None where it can't be had."""
+    if file is not None:
+        return open_table(file)
+    table, reason = find_table()
+    if reason not in ("", not_solved()):
+        say(f"played without the solved game: {reason}")
+    return table
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from mlx_train.playing.records.formats import write_record
 from mlx_train.playing.records.game_record import GameRecord
 from mlx_train.playing.records.own import play_on
 from mlx_train.playing.review import LEGEND, Verdict, judge_move, knows
-from mlx_train.system.text import short_name
+from mlx_train.system.text import printable, short_name
 
 #: The agent that gives hints for positions that no table at hand holds.
 FALLBACK = "emm:3"
@@ -60,12 +60,12 @@ def _end_line(record: GameRecord) -> Text:
     """The state of a game in one line: who won, or that it is not finished."""
     turns = f"{len(record.turns)} turns"
     if record.ending:
-        return Text(f"{record.ending.text(record.players)} {turns} were played.")
+        return Text(f"{printable(record.ending.text(record.players))} {turns} were played.")
     if record.winner is None:
         return Text(f"not finished after {turns}")
     line = Text()
     line.append(SEATS[record.winner], style=SEAT_STYLES[record.winner])
-    line.append(f" ({record.players[record.winner]}) wins after {turns}")
+    line.append(f" ({printable(record.players[record.winner])}) wins after {turns}")
     return line
 
 
@@ -146,7 +146,7 @@ class Game:
             self._print(f"{who} given away {sum(regrets):.1f} points in {decisions}.", style)
 
     def _print(self, text: str, style: str = "") -> None:
-        self.console.print(Text(text, style=style))
+        self.console.print(Text(printable(text), style=style))
 
     def _tell(self, step: Step) -> None:
         """Print a turn that was played, with its verdict."""
@@ -244,7 +244,8 @@ def show(
     record: the game of the steps; it may grow while they are shown. delay: seconds a turn on a terminal; elsewhere a
     turn is one line, without a board and without a delay. step_by_step: wait for Enter after each turn instead.
     """
-    title = Text.assemble((record.players[0], SEAT_STYLES[0]), " against ", (record.players[1], SEAT_STYLES[1]))
+    first, second = map(printable, record.players)
+    title = Text.assemble((first, SEAT_STYLES[0]), " against ", (second, SEAT_STYLES[1]))
     lines: list[Text] = []
     last: tuple[int, int] | None = None
     with _screen(console, in_place=not step_by_step) as display:

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from engine.core.features import FEATURE_SET
 from engine.games.agents import open_table
 from engine.games.exact_rows import policy_batch, value_batch
+from engine.machine.installation import command
 from engine.network.document import LAYOUT as FLAT_LAYOUT
 from engine.network.document import read_document
 from engine.network.quantized import LAYOUT, MAX_BITS, MIN_BITS, Layer
@@ -37,6 +39,12 @@ MAX_PRUNED = 0.95
 #: The fewest positions for the rounding.
 MIN_CALIBRATION = 1000
 
+#: The most positions for the rounding: their features take 1.5 GB.
+MAX_CALIBRATION = 10_000_000
+
+#: The most steps of training, as of a run.
+MAX_STEPS = 100_000_000
+
 # The keys that a quantised document takes from its source, beside the metadata.
 _SHARED = ("feature_set", "value_scale")
 
@@ -50,10 +58,10 @@ def check_request(
         raise ValueError(f"bits must be from {MIN_BITS} to {MAX_BITS}, got {bits}")
     if not all(0 <= share <= MAX_PRUNED for share in prune):
         raise ValueError(f"prune must be a share from 0 to {MAX_PRUNED}, got {prune}")
-    if calibration < MIN_CALIBRATION:
-        raise ValueError(f"calibration must be at least {MIN_CALIBRATION} positions, got {calibration}")
-    if steps < 0:
-        raise ValueError(f"steps must not be negative, got {steps}")
+    if not MIN_CALIBRATION <= calibration <= MAX_CALIBRATION:
+        raise ValueError(f"calibration must be {MIN_CALIBRATION} to {MAX_CALIBRATION} positions, got {calibration}")
+    if not 0 <= steps <= MAX_STEPS:
+        raise ValueError(f"steps must be 0 to {MAX_STEPS}, got {steps}")
     return {"bits": bits, "prune": prune, "networks": networks, "calibration": calibration, "steps": steps}
 
 
@@ -62,7 +70,12 @@ def compress_into(
 ) -> dict[str, Path]:
     """`compress` into a folder, with its tables and its picture; print the measures -> the files by what they are."""
     table = open_table(table_file)
-    results = compress(model, folder, table, **settings)
+    try:
+        results = compress(model, folder, table, **settings)
+    except KeyboardInterrupt:
+        again = command(*sys.argv[1:])
+        say(f"interrupted: the finished files are in {folder}, not measured together; begin again with `{again}`")
+        raise
     text = write_results(folder, results, reference_curve(table))
     print(json.dumps([asdict(result) for result in results], indent=2) if as_json else text)
     say(peak_line())

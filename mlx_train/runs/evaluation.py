@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
-from engine.games.agents import Agent, open_table
-from engine.machine.installation import command
+from engine.games.agents import Agent
 from engine.network.document import read_document
-from engine.solved.tablebase import MissingTable, Tablebase
+from engine.solved.tablebase import Tablebase
 from mlx_train.config import Config
+from mlx_train.data.solving import find_table
 from mlx_train.measuring.cost import microseconds_per_move
 from mlx_train.measuring.exactness import Exactness, exactness, exactness_table
 from mlx_train.measuring.matches import WinRate, play_pairs, win_rate_table
@@ -49,14 +49,13 @@ class Evaluation:
         return figures | {"games": self.matches[0].games}
 
 
-def evaluate(config: Config, run: Run) -> Evaluation:
-    """Measure the run's network; writes evaluation.json and the weights' metadata."""
+def evaluate(config: Config, run: Run, table: Tablebase | None) -> Evaluation:
+    """Measure the run's network; writes evaluation.json and the weights' metadata. table: from `solution`."""
     agent = Agent.parse(f"net:{run.weights}" + (":policy" if config.networks == "policy" else ""))
     opponents = [Agent.parse(name) for name in OPPONENTS]
     with progress("matches", config.evaluation_games * len(opponents), "games") as update:
         pairs = [(agent, opponent) for opponent in opponents]
         results = play_pairs(pairs, config.evaluation_games, seed=config.seed, workers=config.workers, progress=update)
-    table = _solution()
     exact = None
     if table is not None:
         games = max(4, config.evaluation_games // 2 * 2)
@@ -69,15 +68,12 @@ def evaluate(config: Config, run: Run) -> Evaluation:
     return evaluation
 
 
-def _solution() -> Tablebase | None:
-    """The solved game at its usual place. If it is missing or damaged, prints a message and returns None."""
-    try:
-        return open_table()
-    except MissingTable:
-        say(f"not measured against perfect play: the game is not solved here (`{command('solve')}`)")
-    except ValueError as error:  # a finished training should not fail for a damaged table
-        say(f"not measured against perfect play: {error}")
-    return None
+def solution() -> Tablebase | None:
+    """The solved game, to measure against; prints a message and returns None where it can't be had."""
+    table, reason = find_table()
+    if table is None:
+        say(f"not measured against perfect play: {reason}")
+    return table
 
 
 def _add_metadata(run: Run, values: dict[str, Any]) -> None:

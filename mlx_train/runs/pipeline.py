@@ -38,16 +38,18 @@ def run_all(
     config = training.with_init(config, resume, ranks)
     require_table(config, resume, ranks)
     run = begin(config, "run", preset, output, resume, ranks)
+    run.resume_options = ["--tensorboard"] if tensorboard else []
     if ranks.first(run.evaluation.exists):
         say(f"{run.folder}: this run is finished")
         ranks.leave()
         return run.files()
+    table = evaluation.solution() if ranks.leads else None  # before the work: what is missing can still be made
     source, about = training.training_data(config, lambda: generate(config, run, ranks), ranks)
     trained = training.train(config, source, run, about, ranks, tensorboard=tensorboard)
     ranks.leave()
     if ranks.leads:
         try:
-            measured = evaluation.evaluate(config, run)
+            measured = evaluation.evaluate(config, run, table)
         except KeyboardInterrupt:
             say(f"interrupted: the networks are finished, not measured; go on with `{run.resume_command}`")
             raise
@@ -64,6 +66,7 @@ def train_only(
     decisions, origin = training.read_games(data, resume, ranks)
     source, about = training.search_data(config, decisions, ranks)
     run = begin(config, "train", "training", output, resume, ranks, **origin)
+    run.resume_options = ["--tensorboard"] if tensorboard else []
     trained = training.train(config, source, run, about, ranks, tensorboard=tensorboard)
     ranks.leave()
     if ranks.leads:

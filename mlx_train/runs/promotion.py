@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 import shlex
 from importlib.resources import files
@@ -15,7 +16,7 @@ from engine.core.features import extract_features_bytes
 from engine.games.agents import Agent, open_table
 from engine.games.sampling import sample_decisions
 from engine.games.turns import PIECES
-from engine.machine.files import atomic_file
+from engine.machine.files import atomic_file, lock_folder
 from engine.network.document import read_document
 from engine.network.network import Network
 from engine.solved.tablebase import Tablebase
@@ -130,7 +131,14 @@ def promote_file(
     file: Path, name: str, table_file: Path | None, *, folder: Path = WEIGHTS, **more: Any
 ) -> dict[str, Path]:
     """`promote` with the table of a file, and print the new entry -> the files written."""
-    entry = promote(file, name, open_table(table_file), folder=folder, **more)
+    table = open_table(table_file)
+    # The manifest is read now, and written after the measuring; a new folder has none that could be lost.
+    lock = lock_folder(folder) if folder.is_dir() else None
+    try:
+        entry = promote(file, name, table, folder=folder, **more)
+    finally:
+        if lock is not None:
+            os.close(lock)
     print(model_table([entry], ["ok"]))
     return {"model": folder / entry.file, "manifest": folder / "manifest.json"}
 

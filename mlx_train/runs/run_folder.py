@@ -14,8 +14,6 @@ A killed run goes on in its folder: every file there is complete, so each phase 
 """
 
 import dataclasses
-import datetime
-import fcntl
 import json
 import os
 import sys
@@ -23,10 +21,10 @@ import weakref
 from pathlib import Path
 from typing import Any, TypeVar
 
-from engine.machine.files import remove_abandoned, remove_unfinished
+from engine.machine.files import lock_folder, remove_abandoned, remove_unfinished
 from engine.machine.installation import command
 from mlx_train.config import CHANGEABLE, RUNS, Config, Settings
-from mlx_train.system.files import write_json, write_text
+from mlx_train.system.files import create_dated, write_json, write_text
 from mlx_train.system.provenance import provenance
 
 S = TypeVar("S", bound=Settings)
@@ -50,23 +48,28 @@ class Run:
         self.snapshots = self.folder / "snapshots"
         self.learning = self.folder / "learning.json"
         self.learning_curve = self.folder / "learning.png"
+        #: The options of this call that config.json does not hold, to be typed again with `--resume`.
+        self.resume_options: list[str] = []
 
     @classmethod
     def create(cls, config: Settings, name: str, output: Path | None = None, **more: Any) -> "Run":
         """Make a folder, `output` or a dated one below `runs`, and write its config.json, `more` included.
 
-        Raises ValueError if `output` exists and is not an empty folder, OSError if it can't be made.
+        Raises ValueError if `output` exists and is not an empty folder, or if another process is in it; OSError if it
+        can't be made.
         """
         if output is None:
-            output = _dated_folder(name)
+            output = create_dated(RUNS, f"-{name}", "", Path.mkdir)
+        elif not output.exists() or output.is_dir():
+            output.mkdir(parents=True, exist_ok=True)
         else:
-            remove_abandoned(cls(output).config)  # of a run that was killed before it had a config.json
-            if output.exists() and (not output.is_dir() or any(output.iterdir())):
-                raise ValueError(f"{output} exists already and is not an empty folder")
-        output.mkdir(parents=True, exist_ok=True)
+            raise ValueError(f"{output} exists already and is not an empty folder")
         run = cls(output)
+        run._lock()  # before the folder is looked into: of two processes with one name, one is refused
+        remove_abandoned(run.config)  # of a run that was killed before it had a config.json
+        if any(output.iterdir()):
+            raise ValueError(f"{output} exists already and is not an empty folder")
         write_json(run.config, {"command": sys.argv[1:], **more, "config": config.to_dict(), **provenance()})
-        run._lock()
         return run
 
     @classmethod
@@ -83,7 +86,7 @@ class Run:
     def resume_command(self) -> str:
         """The command that goes on with the run."""
         made_by = json.loads(self.config.read_text()).get("made_by", "run")
-        return command(made_by, "--resume", self.folder)
+        return command(made_by, "--resume", self.folder, *self.resume_options)
 
     def read(self, kind: type[Settings] = Config) -> dict[str, Any]:
         """The keys of config.json, `config` as settings of a kind. Raises ValueError for a folder of no run."""
@@ -95,12 +98,11 @@ class Run:
 
     def _lock(self) -> None:
         """Keep other processes out for as long as this object lives."""
-        descriptor = os.open(self.config, os.O_RDONLY)
-        weakref.finalize(self, os.close, descriptor)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+            descriptor = lock_folder(self.folder)
+        except BlockingIOError:
             raise ValueError(f"{self.folder} is in use by another process") from None
+        weakref.finalize(self, os.close, descriptor)
 
     def append_metrics(self, values: dict[str, Any]) -> None:
         """Add one line to metrics.jsonl."""
@@ -128,17 +130,6 @@ def refuse_output(output: Path | None, resume: Path | None, what: str = "run") -
     """Raise ValueError where both a new folder and the folder of an earlier run or search are named."""
     if resume is not None and output is not None:
         raise ValueError(f"--resume goes on in the {what}'s own folder: leave --output out")
-
-
-def _dated_folder(name: str) -> Path:
-    """A folder below `runs` that does not exist: its name is the time and `name`."""
-    stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
-    folder = RUNS / f"{stamp}-{name}"
-    number = 1
-    while folder.exists():
-        number += 1
-        folder = RUNS / f"{stamp}-{name}-{number}"
-    return folder
 
 
 def resumed_config(folder: Path, made_by: str, given: dict[str, Any], kind: type[S]) -> S:

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from engine.games.agents import open_table
-from engine.machine.installation import command
-from engine.solved.tablebase import default_path
+from engine.solved.tablebase import Tablebase
 from mlx_train.config import SelfplayConfig
 from mlx_train.data.selfplay import SelfPlaySource
+from mlx_train.data.solving import find_table
 from mlx_train.device.gpus import named
 from mlx_train.device.memory import peak_line, prepare
 from mlx_train.measuring.learning_curve import measure, read_metrics
@@ -146,6 +146,9 @@ def learn_from_nothing(
         if resume is None
         else Run.resume(resume, type(config))
     )
+    run.resume_options = [] if measured else ["--no-measure"]
+    run.resume_options += [] if table is None else ["--table", str(table)]
+    solved = _solution(table) if measured else None  # before the work: what is missing can still be made
     with held_back() as stop_requested:
         learning = Learning(config, run, stop_requested)
         state, source = learning.trainer.state, learning.source.own
@@ -166,18 +169,25 @@ def learn_from_nothing(
             say(f"interrupted: go on with `{run.resume_command}`")
             raise KeyboardInterrupt
     say(f"{source.games:,} games, {state.seconds:,.0f} s, {state.cpu_seconds:,.0f} s of cores, {peak_line()}")
-    if measured:
-        _measure(run, learning.snapshots(), table, config.workers)
+    if solved is not None:
+        _measure(run, learning.snapshots(), solved, config.workers)
     return run.files()
 
 
-def _measure(run: Run, snapshots: dict[int, Path], table: Path | None, workers: int | None) -> None:
-    """Measure every snapshot, where the game is solved; write learning.json and its picture, print the last point."""
-    if table is None and not default_path().exists():
-        say(f"nothing is measured: the game is not solved here (`{command('solve')}`)")
-        return
+def _solution(file: Path | None) -> Tablebase | None:
+    """The table of a file. Without a file the solved game; prints a message and returns None where it can't be had."""
+    if file is not None:
+        return open_table(file)
+    table, reason = find_table()
+    if table is None:
+        say(f"nothing is measured: {reason}")
+    return table
+
+
+def _measure(run: Run, snapshots: dict[int, Path], table: Tablebase, workers: int | None) -> None:
+    """Measure every snapshot; write learning.json and its picture, print the last point."""
     with progress("snapshots", len(snapshots), "snapshots") as update:
-        points = measure(read_metrics(run.metrics), snapshots, open_table(table), workers=workers, progress=update)
+        points = measure(read_metrics(run.metrics), snapshots, table, workers=workers, progress=update)
     write_json(run.learning, [asdict(point) for point in points])
     save_figure(learning_curve(points), run.learning_curve)
     header = ("round", "games", "minutes", "core minutes", "value error", "regret, points", "win % against perfect")

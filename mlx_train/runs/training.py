@@ -236,13 +236,14 @@ def train(
     """
     session = Session(config, source, run, ranks)
     trainer, state = session.trainer, session.trainer.state
+    rows = [metrics.to_dict() for metrics in state.history]
     if ranks.leads:
-        run.write_metrics([metrics.to_dict() for metrics in state.history])
+        run.write_metrics(rows)
     say(f"training on the {named(session.device)}: up to {source.total_steps:,} steps of {source.batch_size:,} samples")
     with (
         held_back() as stop_requested,
         progress("training", source.total_steps, "steps", state.updates) as update,
-        Events(run.events) if tensorboard and ranks.leads else nullcontext() as events,
+        Events(run.events, rows) if tensorboard and ranks.leads else nullcontext() as events,
     ):
 
         def on_batch() -> None:

@@ -29,6 +29,9 @@ from mlx_train.system.progress import progress, say
 if TYPE_CHECKING:
     import optuna
 
+#: The most trials of a search.
+MAX_TRIALS = 1_000_000
+
 #: The most processes that run trials.
 MAX_PARALLEL = 64
 
@@ -44,8 +47,10 @@ def check_request(
     require()
     if measure is not None:
         check_choice("measure", measure, MEASURES)
-    if trials < 1 or not 1 <= parallel <= MAX_PARALLEL:
-        raise ValueError(f"trials must be at least 1 and parallel 1 to {MAX_PARALLEL}, got {trials} and {parallel}")
+    if not 1 <= trials <= MAX_TRIALS or not 1 <= parallel <= MAX_PARALLEL:
+        raise ValueError(
+            f"trials must be 1 to {MAX_TRIALS} and parallel 1 to {MAX_PARALLEL}, got {trials} and {parallel}"
+        )
     refuse_output(output, resume, "search")
     return TuningRequest(config=prepare(config), measure=measure or next(iter(MEASURES)), table=table)
 
@@ -58,8 +63,13 @@ def search_into(
         folder = begin(request, output)
     else:
         folder, request = resume(resumed, request.table, request.config, measure)
+    options = {"--trials": trials, "--parallel": parallel, "--table": request.table}
+    folder.run.resume_options = [str(word) for option in options.items() if option[1] is not None for word in option]
     try:
         tune(folder, request, trials, parallel)
+    except KeyboardInterrupt:
+        say(f"interrupted: the finished trials are kept; go on with `{folder.run.resume_command}`")
+        raise
     finally:
         if folder.summary.exists():
             print(folder.summary.read_text().rpartition("\n\n!")[0])

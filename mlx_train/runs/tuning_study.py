@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -100,8 +101,9 @@ class TuningFolder:
     def study(self, seed: int) -> "optuna.Study":
         """The study; a new one if the database has none. seed: the seed of the suggestions from now on."""
         optuna = require()
-        options = {"connect_args": {"timeout": _DATABASE_SECONDS}}
-        storage = optuna.storages.RDBStorage(f"sqlite:///{self.database}", engine_kwargs=options)
+        # Not by a URL, in which a question mark or a percent sign of a folder's name would mean something else.
+        connect = partial(sqlite3.connect, self.database, timeout=_DATABASE_SECONDS, check_same_thread=False)
+        storage = optuna.storages.RDBStorage("sqlite:///study.db", engine_kwargs={"creator": connect})
         return optuna.create_study(
             study_name="tune",
             storage=storage,

@@ -2,6 +2,8 @@
 
 import sys
 
+from mlx_train.system.text import printable_lines
+
 #: The exceptions of expected failures. Any other exception is a fault of the program and keeps its traceback.
 EXPECTED = (ValueError, OSError, FloatingPointError, RuntimeError, MemoryError)
 
@@ -13,4 +15,4 @@ def tell(error: BaseException) -> None:
         text = f"out of memory: {error}"
     elif isinstance(error, OSError) and error.filename is not None:
         text = f"{error.filename}: {error.strerror}"  # without the error's number
-    print(f"error: {text}", file=sys.stderr, flush=True)
+    print(f"error: {printable_lines(text)}", file=sys.stderr, flush=True)

@@ -1,5 +1,6 @@
 """Event files for TensorBoard, with the numbers of metrics.jsonl. They need the extra `tensorboard`."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -19,8 +20,18 @@ def require() -> Any:
 class Events:
     """Writes one event file into a folder, in a `with` statement. Raises RuntimeError where TensorBoard is missing."""
 
-    def __init__(self, folder: Path):
-        self._writer = require()(str(folder))
+    def __init__(self, folder: Path, history: Sequence[dict[str, Any]]):
+        """history: the lines of metrics.jsonl so far.
+
+        The new file has them too, and replaces the files of earlier calls: they may have epochs that a kill has undone.
+        """
+        writer = require()
+        earlier = list(folder.glob("*tfevents*"))
+        self._writer = writer(str(folder))
+        for metrics in history:
+            self.add(metrics)
+        for path in earlier:
+            path.unlink()
 
     def add(self, metrics: dict[str, Any]) -> None:
         """Add the numbers of one epoch at its step: `metrics` as in metrics.jsonl."""

@@ -1,7 +1,9 @@
 """Text and JSON files, written whole or not at all, and the gzip of a weights file."""
 
+import datetime
 import json
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +11,33 @@ from engine.machine.files import atomic_file
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write a UTF-8 text file atomically."""
+    """Write a UTF-8 text file atomically. Bytes of a file's name that are no UTF-8 become escapes."""
     with atomic_file(path) as file:
-        file.write(text.encode())
+        file.write(text.encode(errors="backslashreplace"))
 
 
 def write_json(path: str | Path, value: Any) -> None:
     """Write a JSON file atomically, indented, numbers finite."""
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def create_dated(folder: Path, name: str, ending: str, create: Callable[[Path], object]) -> Path:
+    """Create a file or a folder that is named by the time: DATE-TIME, `name`, a number if that is taken, `ending`.
+
+    create: makes a path, and raises FileExistsError where it exists, so that of two processes each gets its own.
+    Raises OSError.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    stem = f"{datetime.datetime.now():%Y%m%d-%H%M%S}{name}"
+    number = 1
+    while True:
+        path = folder / f"{stem}{f'-{number}' if number > 1 else ''}{ending}"
+        try:
+            create(path)
+        except FileExistsError:
+            number += 1
+        else:
+            return path
 
 
 def compressed(content: bytes) -> bytes:

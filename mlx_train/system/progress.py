@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from mlx_train.system.text import printable_lines
+
 _LOG_SECONDS = 10.0  # between the lines of a log
 _CELL_SECONDS = 0.5  # between the changes of a line in a notebook
 _BAR_SECONDS = 0.05  # between two changes of a bar: updates may come by the million
@@ -25,7 +27,7 @@ def silence() -> None:
 def say(text: str) -> None:
     """Print one line for the person who watches; it is never part of a result."""
     if not _silent:
-        print(text, file=sys.stderr, flush=True)
+        print(printable_lines(text), file=sys.stderr, flush=True)
 
 
 def duration(seconds: float) -> str:

@@ -5,9 +5,20 @@ from collections.abc import Sequence
 from typing import Any
 
 
+def printable(text: str) -> str:
+    """A text from outside, such as a name in a file, on one line: control signs and broken signs become escapes."""
+    signs = (sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
+    return "".join(signs)
+
+
+def printable_lines(text: str) -> str:
+    """`printable` of each line of a text."""
+    return "\n".join(map(printable, text.split("\n")))
+
+
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """A Markdown table, columns padded."""
-    cells = [[str(cell) for cell in row] for row in (header, *rows)]
+    """A Markdown table, columns padded. A bar in a cell is escaped, as Markdown wants it."""
+    cells = [[printable(str(cell)).replace("|", "\\|") for cell in row] for row in (header, *rows)]
     widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
     lines = ["| " + " | ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) + " |" for row in cells]
     lines.insert(1, "| " + " | ".join("-" * w for w in widths) + " |")
@@ -35,6 +46,7 @@ def setting_text(value: Any) -> str:
 
 def short_name(agent: str) -> str:
     """An agent's name for a picture: of a network, its file's name without folder and ending."""
+    agent = printable(agent)
     kind, _, rest = agent.partition(":")
     if kind != "net":
         return agent
@@ -49,7 +61,7 @@ def short_names(agents: Sequence[str]) -> list[str]:
     names = [short_name(agent) for agent in agents]
     folders = 1
     while len(set(names)) < len(set(agents)) and folders <= max(agent.count("/") for agent in agents):
-        longer = ["/".join([*agent.split("/")[-1 - folders : -1], short_name(agent)]) for agent in agents]
+        longer = [printable("/".join([*agent.split("/")[-1 - folders : -1], short_name(agent)])) for agent in agents]
         names = [long if names.count(short) > 1 else short for long, short in zip(longer, names, strict=True)]
         folders += 1
     return [name.removeprefix("net:") for name in names]

@@ -14,10 +14,11 @@ over. The arrays of `model` are in every file; the other five groups are present
 
 import io
 import json
+import math
 import re
 import zlib
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from mlx.utils import tree_flatten, tree_map, tree_unflatten
@@ -38,8 +39,11 @@ CHECKPOINT_VERSION = 2
 #: How many checkpoints are kept.
 KEPT = 2
 
+# Of the numbers in an array's name: networks have some layers, a source some rounds.
+_MOST_DIGITS = 4
+
 _SUFFIX = ".safetensors"
-_NAME = re.compile(r"\d+-([0-9a-f]{8})" + re.escape(_SUFFIX))
+_NAME = re.compile(r"[0-9]{1,15}-([0-9a-f]{8})" + re.escape(_SUFFIX))
 
 _KINDS: dict[str, type[Config] | type[SelfplayConfig]] = {kind.__name__: kind for kind in (Config, SelfplayConfig)}
 
@@ -95,7 +99,7 @@ def _write(folder: Path, data: memoryview) -> Path:
     """Add a checkpoint to a folder, and delete all but the newest."""
     folder.mkdir(exist_ok=True)
     former = checkpoints(folder)
-    number = 1 + int(former[-1].name.partition("-")[0]) if former else 1
+    number = 1 + _number(former[-1]) if former else 1
     path = folder / f"{number:06}-{zlib.crc32(data):08x}{_SUFFIX}"
     with atomic_file(path) as file:
         file.write(data[: len(data) // 2])
@@ -112,7 +116,12 @@ def _write(folder: Path, data: memoryview) -> Path:
 
 def checkpoints(folder: str | Path) -> list[Path]:
     """The checkpoints in a folder, the newest last."""
-    return sorted(path for path in Path(folder).glob(f"*{_SUFFIX}") if _NAME.fullmatch(path.name))
+    return sorted((path for path in Path(folder).glob(f"*{_SUFFIX}") if _NAME.fullmatch(path.name)), key=_number)
+
+
+def _number(path: Path) -> int:
+    """The number in a checkpoint's name: names sort as texts only up to 999,999."""
+    return int(path.name.partition("-")[0])
 
 
 def read_bytes(path: Path) -> bytes:
@@ -156,19 +165,41 @@ def resume_from(folder: str | Path) -> tuple[Path, bytes] | None:
 
 def parse(data: bytes, name: object) -> Checkpoint:
     """The contents of a checkpoint's bytes. Raises ValueError for another version and for bytes of another format."""
-    flat: Any
-    metadata: Any
     try:
-        flat, metadata = mx.load(io.BytesIO(data), format="safetensors", return_metadata=True)
+        _check_layout(data)
+        flat, metadata = cast(Any, mx.load(io.BytesIO(data), format="safetensors", return_metadata=True))
         version = metadata["version"]
-        arrays: Any = tree_unflatten(list(flat.items()))
-    except (RuntimeError, ValueError, KeyError, AttributeError) as error:
+        if version == str(CHECKPOINT_VERSION):
+            kind = _KINDS[metadata.get("kind", Config.__name__)]
+            texts = {key: json.loads(metadata[key]) for key in ("config", "position", "run")}
+            texts["source"] = json.loads(metadata.get("source", "{}"))
+            if not all(isinstance(values, dict) for values in texts.values()):
+                raise ValueError("its metadata are no JSON objects")
+            config = kind.from_dict(texts.pop("config"))
+            return Checkpoint(cast(Any, tree_unflatten(list(flat.items()))), config, **texts)
+    except (RuntimeError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"{name}: not a checkpoint: {error}") from None
-    if version != str(CHECKPOINT_VERSION):
-        raise ValueError(f"{name}: checkpoint of version {version}, this is version {CHECKPOINT_VERSION}")
-    config = _KINDS[metadata.get("kind", Config.__name__)].from_dict(json.loads(metadata["config"]))
-    position, run = json.loads(metadata["position"]), json.loads(metadata["run"])
-    return Checkpoint(arrays, config, position, json.loads(metadata.get("source", "{}")), run)
+    raise ValueError(f"{name}: checkpoint of version {version}, this is version {CHECKPOINT_VERSION}")
+
+
+def _check_layout(data: bytes) -> None:
+    """Check the header of a safetensors file, before MLX reads it. Raises ValueError.
+
+    An array's name lists its places in a tree; a large number in it would make a list of so many entries.
+    """
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + length].decode())
+    space = len(data) - 8 - length
+    for name, entry in header.items():
+        if name == "__metadata__":
+            continue
+        start, end = entry["data_offsets"]
+        if not 0 <= start <= end <= space or not all(type(size) is int and size >= 0 for size in entry["shape"]):
+            raise ValueError(f"the array {name[:80]} is not in the file")
+        if math.prod(entry["shape"]) > end - start:
+            raise ValueError(f"the array {name[:80]} is larger than its bytes")
+        if any(part.isdecimal() and len(part) > _MOST_DIGITS for part in name.split(".")):
+            raise ValueError(f"the array {name[:80]} has no place")
 
 
 def load_model(source: str | Path) -> tuple[Networks, Config | SelfplayConfig, dict[str, Any]]:
@@ -188,7 +219,11 @@ def load_model(source: str | Path) -> tuple[Networks, Config | SelfplayConfig, d
     checkpoint = parse(data, path)
     config, arrays = checkpoint.config, checkpoint.arrays
     model = Networks(config.hidden_sizes, config.activation, config.dropout)
-    _load(model, arrays["model"] | arrays.get("average", {}) | arrays.get("best", {}), path)
+    try:
+        weights = arrays["model"] | arrays.get("average", {}) | arrays.get("best", {})
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{path}: not a checkpoint: {error!r}") from None
+    _load(model, weights, path)
     return model, config, checkpoint.run
 
 
@@ -205,21 +240,37 @@ def restore(trainer: Trainer, data: bytes, name: object = "checkpoint", source: 
         if settings[setting] != other[setting]:
             raise ValueError(f"{name}: a checkpoint with {setting} {other[setting]}, not {settings[setting]}")
     arrays = checkpoint.arrays
-    _load(trainer.model, arrays["model"], name)
-    for network, optimizer in trainer.optimizers.items():
-        optimizer.state.update(arrays["optimizer"][network])
-    trainer.average.update(arrays.get("average", {}))
-    trainer.best, trainer.player = arrays.get("best", {}), arrays.get("player", {})
-    trainer.state = TrainingState.from_dict(checkpoint.position)
-    mx.eval(trainer.arrays, trainer.best, trainer.player)
-    if source is not None:
-        source.restore(tree_map(np.array, arrays.get("source", {})), checkpoint.source)
+    try:
+        _load(trainer.model, arrays["model"], name)
+        for network, optimizer in trainer.optimizers.items():
+            _check_like(arrays["optimizer"][network], optimizer.state, f"optimizer.{network}")
+            optimizer.state.update(arrays["optimizer"][network])
+        for group in ("average", "best", "player"):
+            for network, weights in arrays.get(group, {}).items():
+                _check_like(weights, trainer.model[network].parameters(), f"{group}.{network}")
+        trainer.average.update(arrays.get("average", {}))
+        trainer.best, trainer.player = arrays.get("best", {}), arrays.get("player", {})
+        trainer.state = TrainingState.from_dict(checkpoint.position)
+        mx.eval(trainer.arrays, trainer.best, trainer.player)
+        if source is not None:
+            source.restore(tree_map(np.array, arrays.get("source", {})), checkpoint.source)
+    except (KeyError, TypeError, AttributeError, IndexError) as error:
+        raise ValueError(f"{name}: not a checkpoint of this training: {error!r}") from None
     return checkpoint.run
+
+
+def _check_like(arrays: Any, wanted: Any, what: str) -> None:
+    """Raise ValueError unless two trees have arrays of the same names, shapes and dtypes."""
+    found, expected = (
+        {name: (array.shape, array.dtype) for name, array in cast(Any, tree_flatten(tree))} for tree in (arrays, wanted)
+    )
+    if found != expected:
+        raise ValueError(f"{what} has other arrays than this training")
 
 
 def _load(model: Networks, arrays: dict[str, Any], name: object) -> None:
     try:
         model.load_weights(tree_flatten(arrays), strict=True)  # type: ignore[arg-type]
         mx.eval(model.parameters())
-    except (RuntimeError, ValueError) as error:
+    except (RuntimeError, ValueError, TypeError, AttributeError) as error:
         raise ValueError(f"{name}: a checkpoint of another architecture: {error}") from None

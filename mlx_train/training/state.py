@@ -85,5 +85,13 @@ class TrainingState:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "TrainingState":
-        """The inverse of `to_dict`. Raises TypeError for anything else."""
-        return cls(**values | {"history": [EpochMetrics(**row) for row in values["history"]]})
+        """The inverse of `to_dict`. Raises TypeError or KeyError for anything else."""
+        history = [EpochMetrics(**row) for row in values["history"]]
+        numbers = [*values["loss_sums"], values["seconds"], values["cpu_seconds"]]
+        numbers += [number for row in history for number in row.to_dict().values()]
+        counts = [values["epoch"], values["step"], values["updates"], *(row.epoch for row in history)]
+        if not (all(type(number) in (int, float) for number in numbers) and type(values["finished"]) is bool):
+            raise TypeError("a training's state is numbers")
+        if not all(type(count) is int and count >= 0 for count in counts):
+            raise TypeError("a training's epochs and steps are counted")
+        return cls(**values | {"history": history})

@@ -2,12 +2,15 @@
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from commandline import call
+from random_networks import random_document
 
 from engine.network.document import read_document
 
@@ -143,7 +146,9 @@ def test_analyze():
         (["compare", "random", "greedy", "--output", "/dev/null"], 1, "/dev/null: File exists"),
         (["analyze", "nonsense"], 2, "expected"),
         (["analyze", "..............:0|..............:0", "--roll", "7"], 2, "roll"),
+        (["analyze", "..............:0|..............:0", "--roll", str(10**30)], 2, "roll"),
         (["analyze", "..............:7|..............:0"], 2, "over"),
+        (["watch", "random", "random", "--delay", "1e10"], 2, "3600"),
         (["export", "nowhere", "there.json"], 1, "nowhere"),
     ],
 )
@@ -162,6 +167,59 @@ def test_signs_that_the_output_lacks_do_not_cost_the_results(tmp_path):
     written = (tmp_path / "runs/compare/comparison.md").read_text()
     assert written.count("±") == 5
     assert written.replace("±", "+-") in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        ("runs >&-", 0),
+        ("models >&- 2>&- <&-", 0),
+        ("play --seed 5 <&-", 0),
+        ("evaluate perfect --exact <&-", 1),
+        ("generate --games 4 --depth 1 --playouts 0 --output games 2>&-", 0),
+    ],
+)
+def test_closed_streams_do_no_harm(command, code, tmp_path):
+    (tmp_path / "weights").symlink_to(Path.cwd() / "weights")
+    result = subprocess.run(
+        f"exec {shlex.quote(sys.executable)} -m mlx_train {command}",
+        shell=True, cwd=tmp_path, env=os.environ | {"UR_CACHE": str(tmp_path)}, capture_output=True, text=True,
+        timeout=120,
+    )  # fmt: skip
+    assert result.returncode == code, result.stderr
+    assert "Traceback" not in result.stderr
+    assert "lost sys" not in result.stderr
+    if "2>&-" in command and "games" in command:
+        assert json.loads(result.stdout)["games"] == 4
+        assert (tmp_path / "games/games.npz").exists()
+
+
+def test_a_home_that_cannot_be_used_costs_only_the_measures(tmp_path):
+    """The word comes before the work, and the run ends well."""
+    environment = {name: text for name, text in os.environ.items() if name not in ("UR_CACHE", "XDG_CACHE_HOME")}
+    result = call(
+        "run", "--preset", "quick", "--games", 8, "--epochs", 1, "--depth", 1, "--evaluation-games", 4,
+        "--hidden-sizes", 4, "--output", "run", cwd=tmp_path, env=environment | {"HOME": "/dev/null/x"},
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    lines = result.stderr.splitlines()
+    (word,) = (n for n, line in enumerate(lines) if line.startswith("not measured against perfect play: /dev/null/x"))
+    assert word < next(n for n, line in enumerate(lines) if line.startswith("generating"))
+    assert json.loads((tmp_path / "run/evaluation.json").read_text())["exact"] is None
+
+
+def test_names_that_are_no_text(tmp_path):
+    """A name in another encoding, a formula of matplotlib's, a table's bar."""
+    names = [os.fsdecode(b"bad\xff.json"), "$\\x$.json", "a|b\x1b[31m.json"]
+    for seed, name in enumerate(names):
+        (tmp_path / name).write_text(json.dumps(random_document(hidden=(4,), seed=seed)))
+    agents = [f"net:./{name}" for name in names]
+    result = call("compare", *agents, "--games", 4, cwd=tmp_path, env=os.environ | {"UR_CACHE": str(tmp_path)})
+    assert result.returncode == 0, result.stderr
+    assert "\x1b" not in result.stdout + result.stderr
+    assert "a\\|b\\x1b[31m" in result.stdout
+    assert (tmp_path / "runs/compare/comparison.png").read_bytes().startswith(b"\x89PNG")
+    assert "bad\\udcff" in (tmp_path / "runs/compare/comparison.md").read_text()
 
 
 def test_an_output_in_use_is_refused(finished):

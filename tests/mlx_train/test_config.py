@@ -6,8 +6,8 @@ import pytest
 
 from engine.classic import evaluation
 from engine.machine import cores
-from engine.network import document
-from mlx_train.config import MAX_WORKERS, Config, Group, SelfplayConfig, resolve, resolve_as
+from engine.network import document, layers
+from mlx_train.config import MAX_WORKERS, MOST_HIDDEN, Config, Group, SelfplayConfig, resolve, resolve_as
 
 
 def test_presets_are_the_published_ones():
@@ -42,6 +42,18 @@ def test_overrides_leave_the_rest():
         ("hidden_sizes", (0,)),
         ("activation", "gelu"),
         ("weights", "classic"),
+        ("learning_rate", 1e30),
+        ("temperature", 1e-300),
+        ("hidden_sizes", (8, "8")),
+        ("hidden_sizes", (8.0,)),
+        ("hidden_sizes", 8),
+        ("hidden_sizes", (8,) * 16),
+        ("games", True),
+        ("games", 5.0),
+        ("exploration", "0.1"),
+        ("value_points", 10**400),
+        ("init", 3),
+        ("workers", "2"),
     ],
 )
 def test_absurd_numbers_are_refused_by_name(name, value):
@@ -95,5 +107,6 @@ def test_what_a_teacher_asks_for_stands_behind_everything_else(tmp_path):
         assert resolve("quick", teacher=teacher).learning_rate == 0.001
 
 
-def test_the_engine_takes_as_many_workers():
+def test_the_engine_takes_as_many_workers_and_layers():
     assert MAX_WORKERS == cores.MAX_WORKERS
+    assert MOST_HIDDEN == layers.MOST_LAYERS - 1

@@ -195,6 +195,10 @@ def test_a_whole_game_by_keys(visit):
             first = page.evaluate("document.activeElement.ariaLabel")
             page.keyboard.press(("ArrowRight", "End", "ArrowUp", "Home")[turn % 4])
             walked.add(first != page.evaluate("document.activeElement.ariaLabel"))
+            now = page.evaluate("document.activeElement.ariaLabel")
+            for modifier in ("Shift", "Control", "Alt", "Meta"):  # the browser's own keys stay its own
+                page.keyboard.press(f"{modifier}+End")
+                assert page.evaluate("document.activeElement.ariaLabel") == now
         page.keyboard.press("Enter")
     assert walked == {True, False}
     record = record_of(page)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from engine import Position, sample_decisions
-from engine.core.batch import policy_slots, successors
+from engine.core.batch import move_counts, policy_slots, successors
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +25,15 @@ class TestSuccessors:
         for (_, roll, nth, position), packed, same_player in zip(moves, after.tolist(), same.tolist(), strict=True):
             expected = position.play(roll, position.legal_moves(roll)[nth])
             assert (Position.from_packed(packed), same_player) == expected
+
+    def test_move_counts_against_position(self, moves):
+        rolls = [n % 5 for n in range(len(moves))]
+        counts = move_counts([m[0] for m in moves], rolls)
+        assert counts.dtype == np.uint8
+        expected = [len(position.legal_moves(roll)) for (*_, position), roll in zip(moves, rolls, strict=True)]
+        assert counts.tolist() == expected
+        with pytest.raises(ValueError, match="entry 1 is not a packed position"):
+            move_counts([0, 1 << 60], [1, 1])
 
     def test_policy_slots_against_position(self, moves):
         slots = policy_slots([m[0] for m in moves], [m[1] for m in moves])

@@ -334,6 +334,12 @@ class TestReading:
             network = Network.load(name)
             assert network.value(Position.initial()) == small.value(Position.initial())
 
+    def test_the_first_bytes_decide_not_the_name(self, tmp_path, small):
+        text = b"\xef\xbb\xbf" + json.dumps(random_document(seed=3)).encode()
+        for name, content in (("W.JSON.GZ", gzip.compress(text)), ("w.json", gzip.compress(text)), ("w.gz", text)):
+            (tmp_path / name).write_bytes(content)
+            assert Network.load(tmp_path / name).has_value
+
     def test_older_keys(self, tmp_path):
         document = random_document(hidden=(4, 2))
         config = {"inputSize": 150, "hiddenSizes": [4, 2]}
@@ -435,8 +441,8 @@ REFUSED = {
     "lists": (random_document() | {"value_weights": [[0.5]] * COUNT}, "numbers only"),
     "booleans": (random_document() | {"value_weights": [True] * COUNT}, "numbers only"),
     "a huge integer": (with_number(10**400), "numbers only|not finite"),
-    "NaN": (with_number(math.nan), "not finite"),
-    "Infinity": (with_number(math.inf), "not finite"),
+    "NaN": (with_number(math.nan), "NaN is not JSON"),
+    "Infinity": (with_number(math.inf), "Infinity is not JSON"),
     "beyond float32": (with_number(1e39), "not finite in float32"),
     "another layout": (random_document() | {"layout": "output-input"}, "layout 'output-input' is unknown"),
     "an odd layout": (random_document() | {"layout": [1]}, "layout"),
@@ -493,6 +499,27 @@ class TestRefusals:
         self.path.write_bytes(content)
         self.refuse("not a usable weights file")
 
+    def test_what_no_browser_reads(self):
+        text = json.dumps(random_document())
+        half = gzip.compress(text[: len(text) // 2].encode())
+        for content in (
+            text.encode("utf-16"),
+            text.encode().replace(b"{", b'{"\xff": 0, ', 1),
+            text.replace("{", '{"x": NaN, ', 1).encode(),
+            half + gzip.compress(text[len(text) // 2 :].encode()),
+            gzip.compress(text.encode()) + b"\0",
+            gzip.compress(text.encode())[:-1],
+        ):
+            self.path.write_bytes(content)
+            self.refuse("not a usable weights file")
+
+    @pytest.mark.parametrize("item", [True, None, "1", [1], {}])
+    def test_one_wrong_item_among_many_numbers(self, item):
+        document = random_document()
+        document["value_weights"][-1] = item
+        self.path.write_text(json.dumps(document))
+        self.refuse("value_weights must hold numbers only")
+
     @pytest.mark.parametrize("share", [0.1, 0.5, 0.999])
     def test_truncated(self, share):
         text = json.dumps(random_document())
@@ -517,7 +544,7 @@ class TestRefusals:
     def test_damaged_gzip(self):
         path = self.path.with_suffix(".json.gz")
         content = gzip.compress(json.dumps(random_document()).encode())
-        for damaged in (json.dumps(random_document()).encode(), content[:-500], content[:5], b""):
+        for damaged in (content[:-500], content[:5], content[:2], b""):
             path.write_bytes(damaged)
             self.refuse("not a usable weights file", path)
 

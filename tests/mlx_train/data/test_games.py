@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from engine.games.decisions import DECISION_DTYPE
 from mlx_train.data.games import Decisions
 
 
@@ -19,15 +20,19 @@ def test_round_trip(data, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["games.npz"]
 
 
-@pytest.mark.parametrize("damage", ["text", "truncated", "version", "layout", "moves"])
+@pytest.mark.parametrize(
+    "damage", ["text", "truncated", "version", "layout", "moves", "roll", "position", "value", "outcome", "chosen"]
+)
 def test_damaged_files_are_refused_in_one_line(data, tmp_path, damage, monkeypatch):
     path = tmp_path / "games.npz"
     if damage == "version":
         monkeypatch.setattr("mlx_train.data.games.DATASET_VERSION", 99)
     if damage == "layout":
         data = Decisions(np.zeros(3), {})
-    if damage == "moves":
-        data.records["moves"][0] = 200
+    if damage in DECISION_DTYPE.names:  # one of them
+        data.records[damage][-1] = {"moves": 200, "position": 1 << 48, "outcome": 3, "chosen": 7}.get(damage, 0)
+    if damage == "value":
+        data.records["values"][-1, 0] = np.nan
     data.save(path)
     monkeypatch.undo()
     if damage == "text":

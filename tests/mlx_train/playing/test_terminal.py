@@ -10,6 +10,8 @@ import shlex
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import pytest
 from commandline import call
@@ -25,7 +27,7 @@ from mlx_train.playing.records.formats import read_record
 from mlx_train.playing.records.game_record import GameRecord
 from mlx_train.playing.records.own import play_on
 from mlx_train.playing.review import review
-from mlx_train.playing.sessions import new_file, unfinished
+from mlx_train.playing.sessions import YOU, new_file, play_new, unfinished
 from mlx_train.playing.terminal import Game, show
 
 START = str(opening(2))
@@ -225,14 +227,26 @@ def test_an_unfinished_game_is_kept(monkeypatch, tmp_path, end):
 
 def test_new_files_never_take_the_place_of_others(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    seen = set()
-    for _ in range(3):
-        path = new_file()
-        path.write_text("")
-        seen.add(path)
-    assert len(seen) == 3
+    barrier = Barrier(8)
+
+    def create(_):
+        barrier.wait()
+        return new_file()
+
+    with ThreadPoolExecutor(8) as pool:  # as processes that are started at once
+        paths = list(pool.map(create, range(8)))
+    assert len(set(paths)) == 8
     with pytest.raises(ValueError, match="exists already"):
-        new_file(path)
+        new_file(paths[0])
+
+
+def test_a_game_that_does_not_begin_leaves_no_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Person(monkeypatch)
+    play_new(GameRecord((YOU, "greedy"), 5), None, hints=False, table_file=None)
+    with pytest.raises(FileNotFoundError):
+        play_new(GameRecord((YOU, "greedy"), 5), tmp_path / "a.jsonl", hints=False, table_file=tmp_path / "no.table")
+    assert list(tmp_path.rglob("*.jsonl")) == []
 
 
 class TestShow:

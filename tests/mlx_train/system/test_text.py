@@ -1,7 +1,7 @@
-"""Markdown tables, and short names of agents."""
+"""Markdown tables, short names of agents, and names from outside."""
 
 from mlx_train.pictures.models import PUBLISHED, SizePoint, size_table
-from mlx_train.system.text import file_name, markdown_table, short_name, short_names
+from mlx_train.system.text import file_name, markdown_table, printable, short_name, short_names
 
 
 def test_names():
@@ -26,3 +26,14 @@ def test_markdown():
     assert len(lines) == 2 + len(PUBLISHED) + 1
     assert "this project" in lines[5]
     assert "0.0085" in lines[5]
+
+
+def test_a_terminal_obeys_no_name():
+    assert printable("Ada \x1b[31m\n\udcff\x9b\u2028é✿ 王") == r"Ada \x1b[31m\n\udcff\x9b\u2028é✿ 王"
+    assert short_name("net:a/b\x1b]0;x\x07.json") == r"b\x1b]0;x\x07"
+    assert short_names(["net:a\n/b.json", "net:c/b.json"]) == [r"a\n/b", "c/b"]
+
+
+def test_a_bar_stays_in_its_cell():
+    table = markdown_table(("a|b",), [("c\n|",)])
+    assert table.splitlines() == [r"| a\|b  |", "| ----- |", r"| c\n\| |"]

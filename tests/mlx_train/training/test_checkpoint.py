@@ -1,6 +1,8 @@
 """What a killed training needs to go on, and what it makes of a damaged checkpoint."""
 
 import dataclasses
+import io
+import json
 
 import numpy as np
 import pytest
@@ -11,7 +13,16 @@ from mlx_train.config import resolve
 from mlx_train.data.games import Decisions
 from mlx_train.data.search import SearchSource
 from mlx_train.device.backend import mx, use_device
-from mlx_train.training.checkpoint import KEPT, checkpoints, load_model, newest, restore, resume_from, save_checkpoint
+from mlx_train.training.checkpoint import (
+    KEPT,
+    checkpoints,
+    load_model,
+    newest,
+    parse,
+    restore,
+    resume_from,
+    save_checkpoint,
+)
 from mlx_train.training.trainer import Trainer, train
 
 SMALL = resolve("quick", hidden_sizes=(16, 8), batch_size=64, epochs=3, dropout=0.2, learning_rate=0.01)
@@ -175,6 +186,74 @@ def test_other_checkpoints_are_refused(source, folder):
         restore(new_trainer(source), old)
     with pytest.raises(ValueError, match="not a checkpoint"):
         restore(new_trainer(source), b"nonsense")
+
+
+def crafted(data, change):
+    """A checkpoint's bytes with its arrays and metadata changed in place by a function."""
+    arrays, metadata = mx.load(io.BytesIO(data), format="safetensors", return_metadata=True)
+    change(arrays, metadata)
+    buffer = io.BytesIO()
+    mx.save_safetensors(buffer, arrays, metadata)
+    return buffer.getvalue()
+
+
+def _without(name):
+    return lambda arrays, metadata: [arrays.pop(key) for key in list(arrays) if key.startswith(name)]
+
+
+def _with_text(key, **values):
+    def change(arrays, metadata):
+        metadata[key] = json.dumps(json.loads(metadata[key]) | values)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda arrays, metadata: metadata.pop("config"), "unknown|missing|config"),
+        (lambda arrays, metadata: metadata.update(config="[]"), "no JSON objects"),
+        (lambda arrays, metadata: metadata.update(position="{"), "Expecting"),
+        (lambda arrays, metadata: metadata.update(kind="Other"), "Other"),
+        (_with_text("config", hidden_sizes=["16", None]), "hidden_sizes must be whole numbers"),
+        (_with_text("config", hidden_sizes=16), "hidden_sizes must be whole numbers"),
+        (_with_text("config", batch_size=True), "batch_size must be a whole number"),
+        (_with_text("position", epoch="1"), "a training's"),
+        (_with_text("position", history=3), "not a checkpoint of this training"),
+        (_without("model"), "model"),
+        (_without("optimizer"), "optimizer"),
+        (_without("optimizer.value.step"), "optimizer.value has other arrays"),
+        (lambda arrays, _: arrays.update({"best.value.layers.0.weight": mx.zeros(3)}), "best.value has other arrays"),
+        (lambda arrays, _: arrays.update({"model.value.layers.2147483648.weight": mx.zeros(3)}), "has no place"),
+    ],
+)
+def test_crafted_checkpoints_are_refused_in_one_line(source, folder, change, reason):
+    data = crafted(newest(folder)[1], change)
+    with pytest.raises(ValueError, match=reason) as error:
+        restore(new_trainer(source), data, "file")
+    assert str(error.value).startswith("file: ") or "has other arrays" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("change", [{"shape": [1 << 40]}, {"data_offsets": [0, 1 << 40]}, {"shape": [-1]}])
+def test_an_array_larger_than_its_file_is_refused(folder, change):
+    data = newest(folder)[1]
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + length])
+    next(entry for name, entry in header.items() if name != "__metadata__").update(change)
+    text = json.dumps(header).encode()
+    with pytest.raises(ValueError, match="file: not a checkpoint: the array"):
+        parse(len(text).to_bytes(8, "little") + text + data[8 + length :], "file")
+
+
+def test_the_millionth_checkpoint_is_the_newest(source, tmp_path):
+    """999999 is behind 1000000 as a text."""
+    path = save_checkpoint(tmp_path, new_trainer(source))
+    path.rename(path.with_name(path.name.replace("000001", "999999")))
+    saved = [save_checkpoint(tmp_path, new_trainer(source)) for _ in range(2)]
+    assert [path.name.partition("-")[0] for path in saved] == ["1000000", "1000001"]
+    assert checkpoints(tmp_path) == saved
+    assert newest(tmp_path)[0] == saved[-1]
 
 
 def test_a_full_disk_leaves_the_former_checkpoints(source, folder, monkeypatch):
