@@ -19,7 +19,7 @@ def read_question(notation: str, agent: str | None, picture: Path | None) -> tup
     """
     check_picture(picture, "a position", ".svg")
     try:
-        position = Position.from_notation(notation)
+        position = Position.from_notation(notation.replace("\\|", "|"))  # as a Markdown table has it
     except ValueError as error:
         raise ValueError(f"{notation!r} is no file, and no position: {error}") from None
     return position, Agent.parse(agent or ("emm:3" if find_table()[0] is None else "perfect"))

@@ -334,7 +334,7 @@ class TestCommand:
         ("flags", "reason"),
         [
             (("--measure", "los"), "unknown measure 'los'"),
-            (("--trials", 0), "trials must be at least 1"),
+            (("--trials", 0), "trials must be 1 to 1000000"),
             (("--parallel", 0), "parallel 1 to 64"),
             (("--networks", "policy", "--measure", "value_error"), "needs a value network"),
             (("--learning-rate", 0.1), "No such option"),  # it is looked for
