@@ -339,7 +339,7 @@ _TOP = "┌─┬─┬─┬─┐   ┌─┬─┐"
 _UPPER = "├─┼─┼─┼─┼─┬─┼─┼─┤"
 _LOWER = "├─┼─┼─┼─┼─┴─┼─┼─┤"
 _BOTTOM = "└─┴─┴─┴─┘   └─┴─┘"
-_ASCII = str.maketrans("┌┬┐├┼┤└┴┘─│●○✿▶·▲△", "+++++++++-|xo*>.^-")
+_ASCII = str.maketrans("┌┬┐├┼┤└┴┘─│●○✿▶·▲△←", "+++++++++-|xo*>.^-<")
 
 
 def _border(signs: str, cell: int) -> str:
@@ -375,6 +375,7 @@ class Board:
         self.last = _last_move(last, seat)
         self.mover, self.other = _sides(position, seat)
         self.marks = {mark.square: mark for mark in marks(position, roll, player)}
+        self.targets = {mark.target: mark for mark in self.marks.values()}
 
     def text(self, cell: int = _WIDE) -> Text:
         """The board as styled text: 12 lines, 65 wide; in narrow cells 49 wide, the roll in a line of its own."""
@@ -414,6 +415,8 @@ class Board:
         text.append("off ", style="dim")
         text.append(f"{_PIECE_SIGNS[side.seat] * side.off:<7} ", style=SEAT_STYLES[side.seat])
         text.append(f"{side.off}")
+        if to_move:
+            self._arrival(text, OFF)
         if to_move and self.roll is not None:
             text.append("   roll " if cell == _WIDE else "\n  roll ", style="dim")
             text.append("▲" * self.roll + "△" * (MAX_ROLL - self.roll), style="bold")
@@ -448,10 +451,27 @@ class Board:
             label = _fitted(mark.label, cell - 1) if mark else ""
             piece = f"{'' if len(label) == cell - 1 else ' '}{_PIECE_SIGNS[side.seat]}"
             text.append(piece, style=SEAT_STYLES[side.seat])
-            text.append(f"{label:<{cell - len(piece)}}", style="bold" if mark and mark.best else "")
+            if side is self.mover:
+                text.append(f"{label:<{cell - len(piece)}}", style="bold" if mark and mark.best else "")
+            elif shared:
+                self._arrival(text, square, cell - len(piece))
+            else:
+                text.append(" " * (cell - len(piece)))
+            return
+        if square in self.targets and (shared or seat == self.seat):
+            text.append(" ")
+            self._arrival(text, square, cell - 1)
             return
         left = self.last is not None and self.last[1] == square and (shared or self.last[0] == seat)
         text.append(f"{' ·' if left else '':<{cell}}", style="dim")
+
+    def _arrival(self, text: Text, square: int, room: int = 0) -> None:
+        """Where the move comes from that ends on a square, such as "←4"; "←0" from the hand. Bold for the best."""
+        mark = self.targets.get(square)
+        sign = f"←{mark.square}" if mark else ""
+        text.append(
+            f"{sign:<{room}}" if room else f" {sign}" if sign else "", style="bold" if mark and mark.best else ""
+        )
 
 
 register_drawing(svg, Board)

@@ -98,13 +98,24 @@ def watch(
 def replay(
     record: Annotated[Path, typer.Argument(metavar="RECORD", help="A game's record, in any format that is known.")],
     delay: Delay = 1.0,
-    step: Annotated[bool, typer.Option("--step", help="Wait for Enter after each turn instead.")] = False,
+    step: Annotated[
+        bool, typer.Option("--step", help="Walk through the turns instead: on, back, to the next mistake.")
+    ] = False,
+    turn: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Walk through the turns from this one on, counted from 1.",
+            show_default="the first",
+        ),
+    ] = None,
     table: TableFile = None,
 ) -> None:
     """Show a recorded game again, turn by turn."""
     from mlx_train.playing import sessions
 
-    sessions.replay(record, delay=delay, step_by_step=step, table_file=table)
+    sessions.replay(record, delay=delay, turn=turn or (1 if step else None), table_file=table)
 
 
 def analyze(

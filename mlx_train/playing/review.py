@@ -12,6 +12,7 @@ from engine.core.position import Position
 from engine.drawing import SEATS
 from engine.games.agents import Agent, open_table
 from engine.games.turns import PIECES, Step
+from engine.machine.installation import command
 from engine.network.network import Network
 from engine.solved.tablebase import Tablebase
 from mlx_train.measuring.luck import Account, Judge, account
@@ -22,13 +23,15 @@ from mlx_train.pictures.style import save_figure
 from mlx_train.playing.analysis import check_picture, route
 from mlx_train.playing.records.formats import read_record
 from mlx_train.playing.records.game_record import GameRecord
-from mlx_train.system.text import markdown_table, printable
+from mlx_train.system.progress import say
+from mlx_train.system.text import markdown_table, printable, short_names
 
 #: The least points of win probability that a marked move gives away, the mark's sign and its name. GNU Backgammon's
 #: marks are 0.04, 0.08 and 0.16 of equity, which is 2p - 1.
 MARKS = ((8.0, "??", "very bad"), (4.0, "?", "bad"), (2.0, "?!", "doubtful"))
 
 _DIGITS = 2  # decimals of points in a text
+_NAME = 17  # characters of a name in a text, so that the tables fit 80 columns
 
 #: The explanation of a verdict's text.
 LEGEND = "Behind a move: the points of win probability that it gave away; {}: the best move follows.".format(
@@ -171,33 +174,38 @@ class Review:
     def text(self) -> str:
         """Who won, a table of the players and a table of the mistakes, as Markdown."""
         record = self.record
-        names = [f"{printable(name)} ({colour})" for name, colour in zip(record.players, SEATS, strict=True)]
+        names = self._names()
         won = "not finished" if record.winner is None else f"{names[record.winner]} won"
         if record.ending:
             won = printable(record.ending.text(names)).removesuffix(".")
         first = 100 * self.account.win_probability[0]
-        heading = f"{' against '.join(names)}, {len(record.turns)} turns, {won}\njudged by {printable(self.judge)}; "
-        heading += f"{names[0]} began with a win probability of {first:.1f} %\n"
+        heading = f"{' against '.join(names)}\n{len(record.turns)} turns, {won}\n"
+        heading += f"judged by {printable(self.judge)}; {SEATS[0]} began with a win probability of {first:.1f} %\n"
         return "\n".join([heading, self._players_table(), "", self._mistakes_table()])
 
+    def _names(self) -> list[str]:
+        """The players with their colours; long names are cut."""
+        names = [name if len(name) <= _NAME else f"{name[: _NAME - 1]}…" for name in short_names(self.record.players)]
+        return [f"{name} ({colour})" for name, colour in zip(names, SEATS, strict=True)]
+
     def _players_table(self) -> str:
-        rows = []
+        columns = []
         for player in (0, 1):
             totals = self._player(player)
             share, regret = totals["best_share"], totals["regret"]
-            rows.append(
+            columns.append(
                 (
-                    totals["name"],
                     totals["decisions"],
                     "" if share is None else f"{100 * share:.0f}",
-                    "" if regret is None else f"{regret:.2f}",
                     f"{totals['given_away']:.1f}",
+                    "" if regret is None else f"{regret:.2f}",
                     f"{totals['luck']:+.1f}",
                     *totals["marks"].values(),
                 )
             )
-        header = ("player", "decisions", "best %", "regret", "given away", "luck")
-        return markdown_table((*header, *(sign for _, sign, _ in MARKS)), rows)
+        measures = ("decisions", "best moves, %", "points given away", "points a decision", "luck, points")
+        names = (*measures, *(f"{sign} {name}" for _, sign, name in MARKS))
+        return markdown_table(("", *self._names()), list(zip(names, *columns, strict=True)))
 
     def _mistakes_table(self) -> str:
         rows = []
@@ -205,11 +213,12 @@ class Review:
             turn = step.turn
             assert turn.move is not None
             routes = (route(square, turn.roll) for square in (turn.move, verdict.best))
-            points = f"{verdict.regret:.{_DIGITS}f} {verdict.mark}"
-            rows.append((step.number, SEATS[turn.player], turn.roll, *routes, points, str(step.position)))
+            rows.append(
+                (step.number, SEATS[turn.player], turn.roll, *routes, f"{verdict.regret:.{_DIGITS}f}", verdict.mark)
+            )
         if not rows:
             return f"no move gave away {MARKS[-1][0]:g} points or more"
-        return markdown_table(("turn", "player", "roll", "played", "best", "points", "position"), rows)
+        return markdown_table(("turn", "player", "roll", "played", "best", "points", ""), rows)
 
 
 def review(record: GameRecord, judge: Judge, name: str) -> Review:
@@ -235,4 +244,6 @@ def review_file(path: Path, judge: Judge, name: str, picture: Path, as_json: boo
     result = review(read_record(path), judge, name)
     print(json.dumps(result.to_dict(), indent=2) if as_json else result.text())
     save_figure(game_chart(result.account, result.record.players), picture)
+    if result.mistakes() and not as_json:
+        say(f"\nto see a turn: {command('replay', path, '--turn', str(result.mistakes()[0].step.number))}")
     return {"picture": picture}

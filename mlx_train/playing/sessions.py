@@ -19,6 +19,7 @@ from mlx_train.playing.records.game_record import GameRecord
 from mlx_train.playing.records.own import play_on
 from mlx_train.playing.review import knows
 from mlx_train.playing.terminal import Game, show
+from mlx_train.playing.walking import walk
 from mlx_train.system.files import create_dated
 from mlx_train.system.progress import say
 
@@ -124,15 +125,18 @@ def _remove_empty(file: Path) -> None:
             file.unlink()
 
 
-def replay(file: Path, *, delay: float, step_by_step: bool, table_file: Path | None) -> None:
-    """Show a recorded game. delay: seconds a turn, on a terminal; step_by_step: wait for Enter after each turn instead.
+def replay(file: Path, *, delay: float, turn: int | None, table_file: Path | None) -> None:
+    """Show a recorded game. delay: seconds a turn, on a terminal; turn: walk through the game from this turn instead.
 
     Raises ValueError, OSError.
     """
     record = read_record(file)
     table = _table(table_file)
-    with suppress(EOFError):
-        show(_console(), record, record.steps(), table, delay=delay, step_by_step=step_by_step)
+    if turn is None:
+        show(_console(), record, record.steps(), table, delay=delay)
+    else:
+        with suppress(EOFError):
+            walk(_console(), record, table, turn=turn)
 
 
 def _console() -> Console:

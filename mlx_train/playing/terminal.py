@@ -34,13 +34,14 @@ _HELP = (
 _LINES_KEPT = 6  # of the last turns, under the board of a game that is watched
 
 
-def _verdict(table: Tablebase | None, step: Step) -> Verdict | None:
+def verdict_of(table: Tablebase | None, step: Step) -> Verdict | None:
+    """The verdict on a turn; None for an only move, for a pass, and where the table does not hold the position."""
     if table is None or step.turn.move is None or not knows(table, step.position):
         return None
     return judge_move(table, step.position, step.turn.roll, step.turn.move)
 
 
-def _turn_line(step: Step, names: Sequence[str], verdict: Verdict | None) -> Text:
+def turn_line(step: Step, names: Sequence[str], verdict: Verdict | None) -> Text:
     """A turn in one line: player, roll, move, verdict. names: the players' names."""
     turn = step.turn
     line = Text()
@@ -56,17 +57,23 @@ def _turn_line(step: Step, names: Sequence[str], verdict: Verdict | None) -> Tex
     return line
 
 
-def _end_line(record: GameRecord) -> Text:
+def end_line(record: GameRecord) -> Text:
     """The state of a game in one line: who won, or that it is not finished."""
     turns = f"{len(record.turns)} turns"
     if record.ending:
-        return Text(f"{printable(record.ending.text(record.players))} {turns} were played.")
+        return Text(f"{printable(record.ending.text(record.players))} Turns played: {len(record.turns)}.")
     if record.winner is None:
         return Text(f"not finished after {turns}")
     line = Text()
     line.append(SEATS[record.winner], style=SEAT_STYLES[record.winner])
     line.append(f" ({printable(record.players[record.winner])}) wins after {turns}")
     return line
+
+
+def title_line(record: GameRecord) -> Text:
+    """The players in one line."""
+    first, second = map(printable, record.players)
+    return Text.assemble((first, SEAT_STYLES[0]), " against ", (second, SEAT_STYLES[1]))
 
 
 class _Leave(Exception):
@@ -104,7 +111,7 @@ class Game:
         if self.record.seed is None:
             raise ValueError("the dice of a game that is played need a seed")
         self._fallback = Agent.parse(FALLBACK)
-        self._verdicts = [_verdict(self.table, step) for step in self.record.steps()]  # one a turn
+        self._verdicts = [verdict_of(self.table, step) for step in self.record.steps()]  # one a turn
 
     def run(self) -> None:
         """Play until the game is over or the person leaves.
@@ -130,7 +137,7 @@ class Game:
                 return
         self.console.print()
         self.console.print(Board(self.record.position, seat=self.record.mover, last=self.record.last))
-        self.console.print(_end_line(self.record))
+        self.console.print(end_line(self.record))
         self._print_errors("You have", self.side)
         self._print_errors(f"{self.opponent.name} has", 1 - self.side)
 
@@ -150,9 +157,9 @@ class Game:
 
     def _tell(self, step: Step) -> None:
         """Print a turn that was played, with its verdict."""
-        verdict = _verdict(self.table, step)
+        verdict = verdict_of(self.table, step)
         self._verdicts.append(verdict)
-        self.console.print(_turn_line(step, self.record.players, verdict))
+        self.console.print(turn_line(step, self.record.players, verdict))
 
     def _ask(self, position: Position, roll: int) -> int | None:
         """Show the board and the moves -> the square that the person types; None where no move is legal.
@@ -219,46 +226,35 @@ class Game:
 
 
 @contextmanager
-def _screen(console: Console, in_place: bool) -> Iterator[Callable[[RenderableType, Text], object]]:
+def _screen(console: Console) -> Iterator[Callable[[RenderableType, Text], object]]:
     """-> `display(frame, line)`, which shows a frame on a terminal, and prints the line where there is no terminal."""
     if not console.is_terminal:
         yield lambda frame, line: console.print(line, soft_wrap=True)
-    elif in_place:
+    else:
         with Live(console=console, auto_refresh=False) as live:
             yield lambda frame, line: live.update(frame, refresh=True)
-    else:
-        yield lambda frame, line: console.print(frame)
 
 
 def show(
-    console: Console,
-    record: GameRecord,
-    steps: Iterable[Step],
-    table: Tablebase | None = None,
-    *,
-    delay: float,
-    step_by_step: bool = False,
+    console: Console, record: GameRecord, steps: Iterable[Step], table: Tablebase | None = None, *, delay: float
 ) -> None:
     """Show the turns of a game one after the other.
 
     record: the game of the steps; it may grow while they are shown. delay: seconds a turn on a terminal; elsewhere a
-    turn is one line, without a board and without a delay. step_by_step: wait for Enter after each turn instead.
+    turn is one line, without a board and without a delay.
     """
-    first, second = map(printable, record.players)
-    title = Text.assemble((first, SEAT_STYLES[0]), " against ", (second, SEAT_STYLES[1]))
+    title = title_line(record)
     lines: list[Text] = []
     last: tuple[int, int] | None = None
-    with _screen(console, in_place=not step_by_step) as display:
+    with _screen(console) as display:
         display(title, title)
         for step in steps:
             turn = step.turn
-            lines = [*lines, _turn_line(step, record.players, _verdict(table, step))][-_LINES_KEPT:]
+            lines = [*lines, turn_line(step, record.players, verdict_of(table, step))][-_LINES_KEPT:]
             board = Board(step.position, turn.roll, last=last, seat=turn.player)
             display(Group(title, board, *lines), lines[-1])
-            if step_by_step:
-                console.input()
-            elif console.is_terminal:
+            if console.is_terminal:
                 time.sleep(delay)
             last = None if turn.move is None else (turn.move, turn.roll)
-        lines = [*lines, _end_line(record)][-_LINES_KEPT:]
+        lines = [*lines, end_line(record)][-_LINES_KEPT:]
         display(Group(title, Board(record.position, last=last, seat=record.mover), *lines), lines[-1])

@@ -10,7 +10,7 @@ from mlx_train.config import Config
 from mlx_train.pictures.training import loss_curve
 from mlx_train.runs.run_record import RunRecord, changed_settings, difference, find_run, read_record, run_folders
 from mlx_train.system.progress import say
-from mlx_train.system.text import figure_text, markdown_table, setting_text
+from mlx_train.system.text import figure_text, fitted_table, markdown_table, setting_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -68,7 +68,9 @@ def runs_table(records: Sequence[RunRecord]) -> str:
         sizes = "-".join(map(str, record.config.get("hidden_sizes", ())))
         known = [figure_text(name, values.get(name)) for name in shown]
         rows.append((record.name, record.state, record.teacher, games, sizes, *known))
-    return markdown_table(("run", "state", "teacher", "games", "hidden sizes", *shown), rows)
+    columns = ("hidden sizes", "samples/s", "games", *_RUN_FIGURES[:5], "win % emm:3", "value error", "teacher")
+    least = [name for name in columns if name in (*shown, "hidden sizes", "games", "teacher")]
+    return fitted_table(("run", "state", "teacher", "games", "hidden sizes", *shown), rows, least)
 
 
 def run_page(record: RunRecord) -> str:

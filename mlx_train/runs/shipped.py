@@ -13,7 +13,7 @@ from mlx_train.measuring.exactness import exactness
 from mlx_train.networks.manifest import MeasureSettings, ModelEntry, file_problem, head_agent, read_manifest
 from mlx_train.pictures.models import SizePoint
 from mlx_train.system.progress import say
-from mlx_train.system.text import markdown_table
+from mlx_train.system.text import fitted_table
 
 #: The largest difference from the manifest when a measure is taken again. Processors round float32 sums differently:
 #: that moves an error a little, and now and then changes a choice between nearly equal moves. Win rates and regrets are
@@ -112,7 +112,8 @@ def model_table(entries: Sequence[ModelEntry], states: Sequence[str]) -> str:
         "model", "parameters", "mean error", "regret, points", "win % against perfect", "microseconds a move",
         "bytes", "file", "what",
     )  # fmt: skip
-    return markdown_table(header, [_row(entry, state) for entry, state in zip(entries, states, strict=True)])
+    rows = [_row(entry, state) for entry, state in zip(entries, states, strict=True)]
+    return fitted_table(header, rows, ("what", "microseconds a move", "bytes", "mean error", "parameters"))
 
 
 def _row(entry: ModelEntry, state: str) -> tuple[object, ...]:

@@ -1,6 +1,8 @@
 """Text for people: Markdown tables, figures and settings as they are typed, short names of agents."""
 
 import re
+import shutil
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,6 +25,23 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> s
     lines = ["| " + " | ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) + " |" for row in cells]
     lines.insert(1, "| " + " | ".join("-" * w for w in widths) + " |")
     return "\n".join(lines)
+
+
+def fitted_table(header: Sequence[str], rows: Sequence[Sequence[object]], least: Sequence[str]) -> str:
+    """A Markdown table that fits a terminal; where the output is no terminal, all of it.
+
+    least: the columns that a narrow terminal lacks, the first one to go first. The last line names them.
+    """
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    kept, left_out = list(range(len(header))), []
+    for name in (None, *least):
+        if name is not None:
+            kept.remove(header.index(name))
+            left_out.append(name)
+        table = markdown_table([header[i] for i in kept], [[row[i] for i in kept] for row in rows])
+        if width is None or len(table.partition("\n")[0]) <= width:
+            break
+    return f"{table}\nleft out in {width} columns: {', '.join(left_out)}" if left_out else table
 
 
 def gibibytes(count: float) -> str:

@@ -195,6 +195,19 @@ class TestTerminal:
         for mark in marks(MIDDLE, 2, Search(2)):
             assert mark.label in board
 
+    @pytest.mark.parametrize("width", [80, 50])
+    def test_each_move_shows_where_it_leads(self, width):
+        """On an empty square, at a piece that it captures, at the pieces borne off; not on the opponent's squares."""
+        position = Position.from_notation("x..xx......x..:1|..x...x..x....:2")
+        lines = plain(Board(position, 3), width=width).splitlines()
+        assert [line.count("←") for line in lines] == [0, 0, 0, 0, 0, 0, 2, 0, 0, 1, 0, 1, *[0] * (len(lines) - 12)]
+        assert "○←4" in lines[6]
+        assert "│ ←5" in lines[6]
+        assert "│ ←0" in lines[9]
+        assert "1 ←12" in lines[11]
+        assert "←" not in plain(Board(position), width=width)
+        assert "<4" in plain(Board(position, 3), "ascii")
+
     def test_the_last_move_leaves_a_trace(self):
         after, _ = Position.from_notation("...x..........:0|......x.......:0").play(3, 4)
         assert plain(Board(after, seat=1, last=(4, 3))).count("·") == 1

@@ -82,8 +82,8 @@ def test_the_tables_of_a_game(table, record):
     assert mistakes
     for step, verdict in mistakes:
         row = next(line for line in text.splitlines() if line.startswith(f"| {step.number} "))
-        assert str(step.position).replace("|", "\\|") in row
-        assert f"{verdict.regret:.2f} {verdict.mark}" in row
+        assert f"| {verdict.regret:.2f} " in row
+        assert f"| {verdict.mark} " in row
     assert [verdict.regret >= MARKS[-1][0] for _, verdict in found.decisions].count(True) == len(mistakes)
 
 
@@ -137,3 +137,14 @@ def test_a_missing_table_says_how_to_make_it(tmp_path):
         find_judge(None, tmp_path / "no.table")
     with pytest.raises(FileNotFoundError, match="--agent net:FILE"):
         find_judge(None, tmp_path / "no.table")
+
+
+def test_the_tables_fit_80_columns(table):
+    played = GameRecord(
+        ("net:a folder/with a quite long name of a network.json", "net:another-long-name"), 4, opening(2)
+    )
+    for _, _, turn in play_turns([Agent.parse("greedy"), Agent.parse("random")], opening(2), 4):
+        played.add(turn.roll, turn.move)
+    text = review(played, table, "the table").text()
+    assert "with a quite lon… (blue)" in text
+    assert max(map(len, text.splitlines())) <= 80

@@ -1,7 +1,7 @@
 """Markdown tables, short names of agents, and names from outside."""
 
 from mlx_train.pictures.models import PUBLISHED, SizePoint, size_table
-from mlx_train.system.text import file_name, markdown_table, printable, short_name, short_names
+from mlx_train.system.text import file_name, fitted_table, markdown_table, printable, short_name, short_names
 
 
 def test_names():
@@ -37,3 +37,16 @@ def test_a_terminal_obeys_no_name():
 def test_a_bar_stays_in_its_cell():
     table = markdown_table(("a|b",), [("c\n|",)])
     assert table.splitlines() == [r"| a\|b  |", "| ----- |", r"| c\n\| |"]
+
+
+def test_a_table_fits_its_terminal(monkeypatch):
+    header, rows = ("name", "figure", "what"), [("a", 1.25, "long words that say what it is")]
+    assert fitted_table(header, rows, ("what", "figure")) == markdown_table(header, rows)  # no terminal
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    for columns, left_out in ((80, []), (30, ["what"]), (12, ["what", "figure"])):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        table = fitted_table(header, rows, ("what", "figure"))
+        assert [name for name in header if name in table.splitlines()[0]] == [
+            name for name in header if name not in left_out
+        ]
+        assert table.endswith(f"left out in {columns} columns: {', '.join(left_out)}") == bool(left_out)
