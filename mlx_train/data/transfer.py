@@ -42,7 +42,8 @@ def crossing(
     batches_per_transfer: how many batches are copied to the device at once; each copy to a GPU takes time by itself.
     """
     rest = iter(batches)
-    groups = iter(lambda: list(itertools.islice(rest, batches_per_transfer)), [])
+    sizes = _group_sizes(batches_per_transfer)
+    groups = iter(lambda: list(itertools.islice(rest, next(sizes))), [])
     transfer = partial(_transferred, networks, table)
     with ExitStack() as stack:
         transferred: Iterator[tuple[list[int], list[list[mx.array]]]] = map(transfer, groups)
@@ -51,6 +52,14 @@ def crossing(
         for ends, together in transferred:
             for start, end in itertools.pairwise(ends):
                 yield [[array[start:end] for array in arrays] for arrays in together]
+
+
+def _group_sizes(most: int) -> Iterator[int]:
+    """1, 2, 4, ..., then `most` for ever: the first step of an epoch does not wait until `most` batches are made."""
+    size = 1
+    while True:
+        yield min(size, most)
+        size = min(2 * size, most)
 
 
 def _transferred(

@@ -48,6 +48,9 @@ MAX_STEPS = 100_000_000
 # The keys that a quantised document takes from its source, beside the metadata.
 _SHARED = ("feature_set", "value_scale")
 
+# The metadata that a quantised document keeps: all settings of its source would be a tenth of a small file.
+_KEPT = ("training_date", "teacher", "seed", "source_revision")
+
 
 def check_request(
     bits: Sequence[int], prune: Sequence[float], networks: str, calibration: int, steps: int
@@ -164,7 +167,8 @@ def _batches(table: Tablebase, head: str, steps: int, seed: int, workers: int | 
 def _document(document: dict[str, Any], layers: dict[str, list[Layer]], origin: dict[str, Any]) -> dict[str, Any]:
     """The quantised document of a model's networks. origin: its `compression` metadata."""
     return {
-        "metadata": document["metadata"] | {"compression": origin},
+        "metadata": {key: document["metadata"][key] for key in _KEPT if key in document["metadata"]}
+        | {"compression": origin},
         **{key: document[key] for key in _SHARED},
         "layout": LAYOUT,
         "architecture": {"activation": document["architecture"]["activation"]},
