@@ -269,8 +269,8 @@ class TestCommand:
             (("--bits", 9), "bits must be from 2 to 8"),
             (("--prune", 1), "prune must be a share"),
             (("--networks", "valu"), "did you mean value"),
-            (("--steps", -1), "steps must not be negative"),
-            (("--calibration", 10), "at least 1000"),
+            (("--steps", -1), "steps must be 0 to"),
+            (("--calibration", 10), "1000 to 10000000 positions"),
         ],
     )
     def test_wrong_usage(self, model, flags, reason):
