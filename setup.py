@@ -58,16 +58,16 @@ class BuildWithSite(build_py):
         if self.editable_mode:
             return
         site = Path(self.build_lib, "mlx_train", "site")
-        for folder in ("web", "weights"):
+        for folder in ("web", "weights", "weights/quantized"):
             (site / folder).mkdir(parents=True, exist_ok=True)
         for pattern in PAGE:
             for file in sorted(Path("web").glob(pattern)):
                 shutil.copy(file, site / "web")
-        for file in sorted(Path("weights").glob("*.json")):
+        for file in sorted(Path("weights").rglob("*.json")):
             if file.name == "manifest.json":
                 shutil.copy(file, site / "weights")
             else:
-                (site / "weights" / f"{file.name}.gz").write_bytes(compressed(file.read_bytes()))
+                (site / file.parent / f"{file.name}.gz").write_bytes(compressed(file.read_bytes()))
 
 
 def compressed(content: bytes) -> bytes:

@@ -59,15 +59,20 @@ PYCONFIG = """
 
 def constants() -> dict[str, object]:
     """Names and limits that `ur.js` needs, from where the engine has them."""
+    from engine import RULE_SETS
     from engine.classic import evaluation
     from engine.core import features
     from engine.network import document, quantized
 
     return {
+        "ruleSets": list(RULE_SETS),
         "featureSet": features.FEATURE_SET,
         "features": len(features.FEATURE_NAMES),
         "layout": document.LAYOUT,
-        "otherLayouts": [quantized.LAYOUT],
+        "quantizedLayout": quantized.LAYOUT,
+        "alphabet": quantized.ALPHABET,
+        "bits": [quantized.MIN_BITS, quantized.MAX_BITS],
+        "largestInput": quantized.TOP,
         "valueScale": document.VALUE_SCALE,
         "activations": document.ACTIVATIONS,
         "policyOutputs": document.POLICY_OUTPUTS,

@@ -4,7 +4,7 @@ The caller owns all memory: every pointer below is an address that it hands over
 A Board is made by `ur_board`; the others take it as they find it. Squares are path squares, 0 the hand.
 """
 
-from libc.stdint cimport int16_t, int64_t
+from libc.stdint cimport int8_t, int16_t, int32_t, int64_t
 
 from engine.classic.evaluation cimport Points, weigh
 from engine.core.features cimport FEATURES, feature_floats
@@ -19,6 +19,7 @@ from engine.network.layers cimport (
     win_probability,
 )
 from engine.network.lookahead cimport MAX_LOOKAHEAD, network_moves
+from engine.network.quantized_layers cimport QUANTIZED_LANES, Quantized
 from engine.core.position cimport *
 from engine.classic.search cimport (
     LAST_TABLE_SIZE, MAX_DEPTH, Moves, Searcher, fill_last_table, fill_ternary, search_moves,
@@ -166,6 +167,44 @@ cdef public void ur_net(
     net.scales = SCALES
     net.activation = <Activation> activation
     lay_out(net, sizes, layers, flat, storage)
+
+
+cdef public int ur_quantized_bytes() noexcept nogil:
+    """Bytes of a Quantized."""
+    return sizeof(Quantized)
+
+
+cdef public int ur_quantized_lanes() noexcept nogil:
+    """The multiple to which the rows of a quantised network's weights, biases and factors are padded with zeros."""
+    return QUANTIZED_LANES
+
+
+cdef public void ur_set_quantized_layer(
+    Quantized* quantized, int number, int inputs, int outputs, int width, const int8_t* weights, const int32_t* biases,
+    const float* factors, float levels
+) noexcept nogil:
+    """Sets a layer; layers.h says what the arguments are. The Quantized goes on using the three arrays."""
+    quantized.layer[number].inputs = inputs
+    quantized.layer[number].outputs = outputs
+    quantized.layer[number].width = width
+    quantized.layer[number].weights = weights
+    quantized.layer[number].biases = biases
+    quantized.layer[number].factors = factors
+    quantized.layer[number].levels = levels
+
+
+cdef public void ur_quantized_net(
+    Net* net, Quantized* quantized, int layers, bint silu, float step, float* factors
+) noexcept nogil:
+    """Makes a Net of a Quantized whose layers are set. step: of the features; factors: room for the inputs, padded."""
+    cdef int i
+    for i in range(quantized.layer[0].inputs):
+        factors[i] = SCALES[i] / step
+    quantized.layers = layers
+    quantized.silu = silu
+    quantized.factors = factors
+    net.layers = layers
+    net.quantized = quantized
 
 
 cdef public double ur_value(const Net* net, const Board* board) noexcept nogil:

@@ -30,9 +30,11 @@ export class Engine {
 
   ready = () => this.#ask("ready");
   fetchNetwork = (name, addresses) => this.#ask("fetchNetwork", name, addresses);
-  readNetwork = (name, buffer) => this.#ask("readNetwork", name, buffer);
+  open = (name, buffer) => this.#ask("open", name, buffer);
+  read = (text) => this.#ask("read", text);
   keepNetworks = (names) => this.#ask("keepNetworks", names);
   options = (position, roll) => this.#ask("options", position, roll);
+  isOver = (position) => this.#ask("isOver", position);
   choose = (agent, position, roll) => this.#ask("choose", agent, position, roll);
   judge = (name, position, roll) => this.#ask("judge", name, position, roll);
 }

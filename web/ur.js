@@ -3,11 +3,13 @@
 //     const ur = await Ur.load(await fetch("ur.wasm"));
 //     ur.search(fromNotation("..............:0|..............:0"), 2, 3);
 //
-// A position is { own, opp, ownOff, oppOff }, seen from the side to move: masks (bit s = path square s, each side along
-// its own path) and the pieces borne off. Squares are path squares; 0 is the hand. A roll is 0 to 4. Positions, rolls
+// A position is { own, opp, ownOff, oppOff, rules }, seen from the side to move: masks (bit s = path square s, each side
+// along its own path), the pieces borne off, and the name of the rule set, "finkel" where it is missing. Squares are path squares; 0 is the hand. A roll is 0 to 4. Positions, rolls
 // and moves that the rules forbid raise an Error. docs/portable.md has more.
 
 import { toNotation } from "./notation.js";
+import { RULE_SETS } from "./rules.js";
+import { checkedWeights } from "./weights.js";
 
 export { fromNotation, toNotation } from "./notation.js";
 
@@ -30,7 +32,7 @@ export class Ur {
   #c; // the exports of ur.wasm
   #top; // the beginning of the unused memory
   #free = []; // freed blocks: { at, size }
-  #searchers = new Map(); // weights -> { at, tabled }
+  #searchers = new Map(); // "rules weights" -> { at, tabled }
   #board;
   #squares;
   #values;
@@ -66,6 +68,11 @@ export class Ur {
     return this.#buffer.byteLength;
   }
 
+  /** Whether the engine plays a rule set. */
+  plays(rules) {
+    return this.constants.ruleSets.includes(rules);
+  }
+
   // --- rules ---------------------------------------------------------------------------------------------------------
 
   /** Squares of the pieces that can move, ascending; empty when the turn passes or the game is over. */
@@ -78,16 +85,16 @@ export class Ur {
   play(position, roll, square) {
     this.#enter(position);
     if (!squaresOf(this.#c.ur_legal_moves(this.#board, this.#roll(roll))).includes(square))
-      throw new Error(`moving from square ${square} with a roll of ${roll} is not legal in ${toNotation(position)}`);
+      throw new Error(`moving from square ${square} with a roll of ${roll} is not legal in ${toNotation(position, RULE_SETS[position.rules])}`);
     const again = this.#c.ur_play(this.#board, roll, square) !== 0;
-    return { position: this.#leave(), again };
+    return { position: this.#leave(position), again };
   }
 
   /** The position after a turn that passes. */
   pass(position) {
     this.#enter(position);
     this.#c.ur_pass(this.#board);
-    return this.#leave();
+    return this.#leave(position);
   }
 
   /** Whether a side has borne off all its pieces. */
@@ -114,25 +121,25 @@ export class Ur {
   search(position, roll, depth, weights = "default") {
     this.#enterUnfinished(position);
     within("search depth", depth, this.constants.limits.depth);
-    const searcher = this.#searcher(weights, depth > 1);
+    const searcher = this.#searcher(weights, position.rules ?? "finkel", depth > 1);
     return this.#moves(
       this.#c.ur_search(searcher, this.#board, this.#roll(roll), depth, this.#squares, this.#values),
       "value",
     );
   }
 
-  #searcher(weights, tabled) {
+  #searcher(weights, rules, tabled) {
     const points = Object.hasOwn(this.constants.weights, weights) && this.constants.weights[weights];
     const known = Object.keys(this.constants.weights);
     if (!points) throw new Error(`unknown weights '${weights}'; known: ${known.join(", ")}`);
-    let searcher = this.#searchers.get(weights);
+    let searcher = this.#searchers.get(`${rules} ${weights}`);
     if (!searcher) {
       searcher = { at: this.#allocate(this.#c.ur_searcher_bytes()), tabled: false };
       const given = this.#allocate(8 * points.length);
       new Float64Array(this.#buffer, given, points.length).set(points);
-      this.#c.ur_searcher(searcher.at, 0, given);
+      this.#c.ur_searcher(searcher.at, this.constants.ruleSets.indexOf(rules), given);
       this.#release(given, 8 * points.length);
-      this.#searchers.set(weights, searcher);
+      this.#searchers.set(`${rules} ${weights}`, searcher);
     }
     if (tabled && !searcher.tabled) {
       // One look-up replaces the last chance node. The table takes 1.7 MB and some hundredths of a second, once.
@@ -145,18 +152,21 @@ export class Ur {
 
   // --- networks ------------------------------------------------------------------------------------------------------
 
-  /** Loads a parsed weights file (docs/weights.md). An Error of one line has the reason of a refusal. */
+  /** Loads a parsed weights file, flat or quantised (docs/weights.md). An Error of one line has the reason of a refusal. */
   loadNetwork(document) {
-    const { config, activation, value, policy, metadata } = this.#checked(document);
-    const make = (flat, outputs) =>
-      flat === null ? null : this.#net([config.input_size, ...config.hidden_sizes, outputs], activation, flat);
+    const { config, activation, value, policy, metadata } = checkedWeights(document, this.constants);
+    const make = (part, outputs) => {
+      if (part === null) return null;
+      const sizes = [config.input_size, ...config.hidden_sizes, outputs];
+      return part.layers ? this.#quantized(sizes, activation, part.layers) : this.#net(sizes, activation, part.flat);
+    };
     return new Network({
       value: make(value, 1),
       policy: make(policy, this.constants.policyOutputs),
       hiddenSizes: config.hidden_sizes,
       activation: this.constants.activations[activation],
       metadata,
-      parameters: (value?.length ?? 0) + (policy?.length ?? 0),
+      parameters: (value?.parameters ?? 0) + (policy?.parameters ?? 0),
     });
   }
 
@@ -219,75 +229,30 @@ export class Ur {
     return net;
   }
 
-  /** Checks a weights file as engine.network.document does, in the same order and with the same messages. */
-  #checked(given) {
-    const { constants } = this;
-    const { limits } = constants;
-    const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
-    const newKey = (key) => (Object.hasOwn(constants.oldKeys, key) ? constants.oldKeys[key] : key);
-    const modern = (object) => Object.fromEntries(Object.entries(object).map(([key, value]) => [newKey(key), value]));
-    const refuse = (why) => {
-      throw new Error(`not a usable weights file: ${why}`);
-    };
-    const show = (value) => (value === undefined || value === null ? "nothing" : JSON.stringify(value).slice(0, 60));
-
-    if (!isObject(given)) refuse("not a JSON object");
-    const document = modern(given);
-    const { layout = constants.layout, architecture = {}, metadata = {} } = document;
-    const layouts = [constants.layout, ...constants.otherLayouts];
-    if (!layouts.includes(layout))
-      refuse(`layout ${show(layout)} is unknown, expected ${layouts.map(show).join(" or ")}`);
-    if (layout !== constants.layout)
-      refuse(`layout ${show(layout)} is not for here: \`python -m mlx_train export\` makes ${show(constants.layout)}`);
-
-    if (!isObject(document.network_config)) refuse("network_config is missing");
-    const defaults = { value_output_size: 1, policy_output_size: constants.policyOutputs };
-    const config = { ...defaults, ...modern(document.network_config) };
-    const hidden = config.hidden_sizes;
-    if (!Array.isArray(hidden) || hidden.length < 1 || hidden.length >= limits.layers)
-      refuse(`network_config.hidden_sizes must list 1 to ${limits.layers - 1} sizes`);
-    for (const size of [config.input_size, ...hidden, config.value_output_size, config.policy_output_size])
-      if (!Number.isInteger(size) || size < 1 || size > limits.width)
-        refuse(`network_config: a size must be an integer from 1 to ${limits.width}, got ${show(size)}`);
-
-    if (!isObject(architecture)) refuse("architecture must be an object");
-    const { activation: name = "relu" } = architecture;
-    const activation = constants.activations.indexOf(name);
-    if (activation < 0)
-      refuse(`activation ${show(name)} is unknown, expected one of ${constants.activations.join(", ")}`);
-
-    const weights = (key, outputs) => {
-      const list = document[key] ?? [];
-      if (!Array.isArray(list)) refuse(`${key} must be a list of numbers`);
-      if (list.length === 0) return null;
-      const sizes = [config.input_size, ...hidden, outputs];
-      const expected = sizes.slice(1).reduce((sum, size, i) => sum + (sizes[i] + 1) * size, 0);
-      if (list.length !== expected) refuse(`${key} has ${list.length} numbers, its network_config needs ${expected}`);
-      if (!list.every((number) => typeof number === "number")) refuse(`${key} must hold numbers only`);
-      const flat = Float32Array.from(list);
-      if (!flat.every(Number.isFinite)) refuse(`${key} holds a number that is not finite in float32`);
-      if (flat.some((number) => Math.abs(number) > constants.largestWeight))
-        refuse(`${key} holds a number above ${constants.largestWeight} in size`);
-      return flat;
-    };
-    const value = weights("value_weights", config.value_output_size);
-    const policy = weights("policy_weights", config.policy_output_size);
-    if (value === null && policy === null) refuse("neither value_weights nor policy_weights is there");
-    if (!isObject(metadata)) refuse("metadata must be an object");
-
-    const { feature_set: featureSet, value_scale: scale = constants.valueScale } = document;
-    if (featureSet !== constants.featureSet)
-      throw new Error(
-        `made for the feature set ${show(featureSet)}, this engine has ${show(constants.featureSet)}: ` +
-          "it converts, but cannot play",
-      );
-    if (scale !== constants.valueScale)
-      throw new Error(`value_scale ${show(scale)} is unknown, expected ${show(constants.valueScale)}`);
-    if (config.input_size !== constants.features)
-      throw new Error(`takes ${config.input_size} inputs, the feature set has ${constants.features}`);
-    if (config.value_output_size !== 1 || config.policy_output_size !== constants.policyOutputs)
-      throw new Error(`must have 1 value and ${constants.policyOutputs} policy outputs`);
-    return { config, activation, value, policy, metadata };
+  /** A quantised network: its storage holds the Quantized, the factors of the inputs, and each layer's padded rows. */
+  #quantized(sizes, activation, layers) {
+    const silu = this.constants.activations[activation] === "silu";
+    const lanes = this.#c.ur_quantized_lanes();
+    const padded = (size) => Math.ceil(size / lanes) * lanes;
+    const head = align(this.#c.ur_quantized_bytes());
+    const inputs = 4 * padded(sizes[0]);
+    const bytes = layers.reduce((sum, _, i) => sum + (sizes[i] + 8) * padded(sizes[i + 1]), head + inputs);
+    const net = { at: this.#allocate(this.#c.ur_net_bytes()), storage: this.#allocate(bytes), bytes };
+    new Uint8Array(this.#buffer, net.storage, bytes).fill(0);
+    let at = net.storage + head + inputs;
+    layers.forEach(({ levels, biases, scales }, i) => {
+      const [rows, outputs, width] = [sizes[i], sizes[i + 1], padded(sizes[i + 1])];
+      const next = layers[i + 1]?.step ?? 1;
+      const weights = at + 8 * width;
+      new Int32Array(this.#buffer, at, outputs).set(biases);
+      new Float32Array(this.#buffer, at + 4 * width, outputs).set(silu ? scales : scales.map((scale) => scale / next));
+      const matrix = new Int8Array(this.#buffer, weights, rows * width);
+      for (let row = 0; row < rows; row++) matrix.set(levels.subarray(row * outputs, (row + 1) * outputs), row * width);
+      this.#c.ur_set_quantized_layer(net.storage, i, rows, outputs, width, weights, at, at + 4 * width, 1 / next);
+      at = weights + rows * width;
+    });
+    this.#c.ur_quantized_net(net.at, net.storage, layers.length, silu, layers[0].step, net.storage + head);
+    return net;
   }
 
   // --- memory --------------------------------------------------------------------------------------------------------
@@ -338,21 +303,24 @@ export class Ur {
   // --- positions and moves -------------------------------------------------------------------------------------------
 
   #enter(position) {
-    const { own, opp, ownOff, oppOff } = position;
-    const fit = [own, opp, ownOff, oppOff].every((number) => number === (number & 0xffff));
-    if (!fit || !this.#c.ur_board(this.#board, 0, own, opp, ownOff, oppOff))
+    const { own, opp, ownOff, oppOff, rules = "finkel" } = position;
+    if (!this.plays(rules)) throw new Error(`this engine does not play the rules ${JSON.stringify(rules)}`);
+    const fit = [own, opp, ownOff, oppOff].every((number) => number === (number & 0x1ffff));
+    const number = this.constants.ruleSets.indexOf(rules);
+    if (!fit || !this.#c.ur_board(this.#board, number, own, opp, ownOff, oppOff))
       throw new Error(`not a position that the rules allow: ${JSON.stringify(position)}`);
   }
 
   #enterUnfinished(position) {
     this.#enter(position);
-    if (this.#c.ur_is_over(this.#board)) throw new Error(`the game is over in ${toNotation(position)}`);
+    if (this.#c.ur_is_over(this.#board)) throw new Error(`the game is over in ${toNotation(position, RULE_SETS[position.rules])}`);
   }
 
-  #leave() {
+  /** The position on the board, of the same rule set as `position`. */
+  #leave({ rules }) {
     const [own, opp] = new Uint32Array(this.#buffer, this.#board, 2);
     const [ownOff, oppOff] = new Uint8Array(this.#buffer, this.#board + 8, 2);
-    return { own, opp, ownOff, oppOff };
+    return rules ? { own, opp, ownOff, oppOff, rules } : { own, opp, ownOff, oppOff };
   }
 
   #roll(roll) {

@@ -57,7 +57,9 @@ _HEADERS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Site:
-    """The files that are served: the page at /, the shipped networks below /weights/, and one more at /model."""
+    """The files that are served: the page at /, the shipped networks and their quantised files below /weights/, and one
+    more at /model.
+    """
 
     page: Path
     weights: Path
@@ -68,12 +70,15 @@ class Site:
         if self.model and path == f"/{MODEL}":
             return MODEL_TYPE, self.model.read_bytes()
         folder, _, name = path.removeprefix("/").rpartition("/")
-        if folder not in ("", "weights"):
-            return None
         name = name or "index.html"
         kind = TYPES.get(Path(name).suffix)
-        content = _content(self.weights if folder else self.page, name) if kind else None
+        place = self._folders().get(folder)
+        content = _content(place, name) if kind and place and place.is_dir() else None
         return (kind, content) if kind and content is not None else None
+
+    def _folders(self) -> dict[str, Path]:
+        """The folders that are served, by their paths."""
+        return {"": self.page, "weights": self.weights, "weights/quantized": self.weights / "quantized"}
 
     def policy(self) -> str:
         """The Content-Security-Policy of the page's <meta>, and a rule that no page may frame it."""
