@@ -8,9 +8,8 @@ const MARGIN = 0.3; // where an arrow begins, as a share of a square from the mi
 export class ArrowLayer {
   element = draw("svg", { class: "arrows", "aria-hidden": "true" });
 
-  /** Draws arrows between boxes {x, y, width} of a board of this element's size. */
-  draw(arrows, { clientWidth: width, clientHeight: height }) {
-    this.element.setAttribute("viewBox", `0 0 ${width} ${height}`);
+  /** Draws arrows between boxes {x, y, width} in the board's coordinates. */
+  draw(arrows) {
     const size = Math.max(...arrows.map(({ from, to }) => Math.max(from.width, to.width)), 0);
     const last = [...arrows].sort((one, other) => SIZES[one.kind] - SIZES[other.kind]); // the loud one on top
     this.element.replaceChildren(...last.map(({ from, to, kind }) => arrow(from, to, kind, size)));

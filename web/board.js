@@ -273,7 +273,7 @@ export class Board {
       badge.classList.add(kind);
       return { from: this.#box(this.#cell(side, square)), to: this.#box(this.#cell(side, to)), kind };
     });
-    this.#arrows.draw(drawn, this.#root);
+    this.#arrows.draw(drawn);
   }
 
   /** Points at a move that the pointer or the focus is on elsewhere on the page, or at none. */

@@ -11,6 +11,7 @@ export class Chart {
   #root;
   #words;
   #data = null;
+  #size = { width: 0, height: 0 };
 
   /** `go` gets the number of a turn; `words` is the element with the chart's data as a sentence. */
   constructor(root, words, go) {
@@ -18,7 +19,10 @@ export class Chart {
     this.#words = words;
     root.addEventListener("pointerdown", (event) => this.#choose(event, go));
     root.addEventListener("pointermove", (event) => event.buttons === 1 && this.#choose(event, go));
-    new ResizeObserver(() => this.#draw()).observe(root);
+    new ResizeObserver(([{ contentRect }]) => {
+      this.#size = contentRect; // measured here alone, because to ask for a size is to lay the page out
+      this.#draw();
+    }).observe(root);
   }
 
   #choose(event, go) {
@@ -41,7 +45,7 @@ export class Chart {
   }
 
   #draw() {
-    const { clientWidth: width, clientHeight: height } = this.#root;
+    const { width, height } = this.#size;
     if (!this.#data || !width) return;
     const { turns, at, name } = this.#data;
     const count = Math.max(1, turns.length);
@@ -52,14 +56,13 @@ export class Chart {
     const line = points.length ? `M${points.join("L")}` : "";
     const firstX = points[0]?.split(" ")[0];
     const lastX = points.at(-1)?.split(" ")[0];
-    this.#root.setAttribute("viewBox", `0 0 ${width} ${height}`);
     this.#root.replaceChildren(
       ...[0, 0.5, 1].flatMap((share) => [
         draw("path", { class: share === 0.5 ? "half" : "grid", d: `M${EDGE.left} ${y(share)}H${right}` }),
         draw("text", { class: "tick", x: EDGE.left - 6, y: y(share) + 4, "text-anchor": "end" }, `${100 * share} %`),
       ]),
       ...this.#turnTicks(count, right - EDGE.left).map((turn) => draw("text", { class: "tick", x: x(turn), y: bottom + 16, "text-anchor": "middle" }, turn)),
-      draw("text", { class: "axis", x: (EDGE.left + right) / 2, y: height - 6, "text-anchor": "middle" }, `turn; the curve is ${name} win probability`),
+      draw("text", { class: "axis", x: (EDGE.left + right) / 2, y: height - 6, "text-anchor": "middle" }, `turn; the curve is ${name.replace("Your", "your")} win probability`),
       draw("path", { class: "area", d: line && `${line}V${bottom}H${firstX}Z` }),
       draw("path", { class: "line", d: line }),
       ...this.#marks(x, y),

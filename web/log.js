@@ -19,6 +19,7 @@ export class Log {
   #root;
   #game = null;
   #shown = []; // the turn and the verdict of each row
+  #chosen = "";
 
   /** `go` gets the number of the turn of a clicked row. */
   constructor(root, go) {
@@ -32,8 +33,11 @@ export class Log {
   /** Shows a game's turns; `at` is the number of the chosen turn, `judged` whether verdicts are shown. */
   show(game, names, at, judged) {
     const { turns, rules } = game;
-    if (this.#game !== game) this.#shown.length = 0;
-    this.#game = game;
+    if (this.#game !== game) {
+      this.#shown.length = 0;
+      this.#chosen = "";
+      this.#game = game;
+    }
     while (this.#root.children.length > Math.min(turns.length, this.#shown.length)) this.#root.lastChild.remove();
     this.#shown.length = this.#root.children.length;
     turns.forEach((turn, index) => {
@@ -50,6 +54,8 @@ export class Log {
 
   #choose(at, count) {
     const root = this.#root;
+    if (this.#chosen === `${at} ${count}`) return; // to scroll is to lay the page out
+    this.#chosen = `${at} ${count}`;
     for (const row of root.querySelectorAll("[aria-selected=true]")) row.setAttribute("aria-selected", "false");
     const row = root.children[at];
     row?.setAttribute("aria-selected", "true");

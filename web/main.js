@@ -20,7 +20,7 @@ const engine = new Engine();
 const players = new Players(engine);
 const settings = readSettings();
 const play = new Play(engine, changed, (player) => players.names(play.game)[player]);
-const judge = new Judge(engine, { current: () => play.game, changed: () => page.show(), failed: complain });
+const judge = new Judge(engine, { current: () => play.game, changed: () => page.showSoon(), failed: complain });
 const page = new Page(view, { pick: (move) => play.pick(move), go: goTo, editCell: (cell) => editor.cell(cell) });
 const editor = new Editor(page.board, engine, edited);
 
@@ -35,7 +35,7 @@ function view() {
 
 /** Shows a step of the game, judges it and keeps it. */
 function changed() {
-  page.show();
+  page.showSoon();
   judge.follow();
   if (play.game) writeGame(kept(play.game));
 }

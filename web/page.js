@@ -19,6 +19,7 @@ const ALL_MARKS = 3; // the board never has more kinds of mark at a time
 
 export class Page {
   #seen = { game: null, turns: 0, roll: null }; // what was shown last, to animate what is new
+  #frame = 0; // the animation frame that is asked for
   #listed = ""; // the moves in the list, so that it is replaced only when they change
 
   /**
@@ -33,8 +34,15 @@ export class Page {
     this.chart = new Chart($("chart"), $("chart-words"), actions.go);
   }
 
+  /** Draws everything in the next frame, once for all that changed before it. */
+  showSoon() {
+    this.#frame ||= requestAnimationFrame(() => this.show());
+  }
+
   /** Draws everything. */
   show() {
+    cancelAnimationFrame(this.#frame);
+    this.#frame = 0;
     const view = this.view();
     const { game, at } = view;
     if (!game) return this.#showNothing();

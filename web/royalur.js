@@ -33,6 +33,8 @@ function rulesOf(settings) {
     Object.entries(settingsOf(rules)).every(([key, value]) => (key === "start_pieces" ? said[key] >= 1 && said[key] <= value : said[key] === value));
   const found = Object.values(RULE_SETS).find(fits);
   if (found) return found;
+  if (said.paths === "masters" && said.dice === "four_binary" && said.start_pieces === RULE_SETS.masters.pieces)
+    throw new Error("RoyalUr's Masters with four dice (of before August 2024) is not known, only with three");
   const words = ["paths", "dice", "start_pieces", "safe_rosettes", "rosettes_grant_rolls", "captures_grant_rolls"];
   throw new Error(`these rules are not known: ${words.map((key) => `${key} ${said[key]}`).join(", ")}`);
 }

@@ -58,7 +58,7 @@ class RuleSet {
 export const RULE_SETS = Object.fromEntries(
   [
     new RuleSet("finkel", "Finkel", { path: BELL, rosettes: "A1 B4 A7" }),
-    new RuleSet("blitz", "Blitz", { path: MASTERS, rosettes: "A1 B4 A7", pieces: 5, captureRolls: true }),
+    new RuleSet("blitz", "Blitz", { path: MASTERS, rosettes: "A1 B4 A7", pieces: 5, safe: false, captureRolls: true }),
     new RuleSet("masters", "Masters", { path: MASTERS, rosettes: "A1 B4 A7", dice: THREE_DICE, safe: false }),
     new RuleSet("aseb", "Aseb", { path: ASEB, rosettes: "A1 B4 B8 B12", pieces: 5, board: "aseb" }),
   ].map((rules) => [rules.name, rules]),

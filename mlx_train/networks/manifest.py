@@ -59,6 +59,7 @@ class ModelEntry:
     sha256: dict[str, str]  # by file name
     settings: MeasureSettings
     measures: dict[str, dict[str, Any]]
+    quantized: dict[str, Any] | None = None  # the page's file quantized/NAME.json (tools/quantized.py)
 
     @property
     def file(self) -> str:

@@ -3,12 +3,16 @@
 import json
 import shutil
 import subprocess
+from itertools import pairwise
 
+import numpy as np
 import pytest
 from answers import DEPTHS, MOVES, NETWORK_TOLERANCE, NETWORKS, ROOT, Questions
 from random_networks import random_document, write
 
 from engine import Network
+from engine.network.quantized import LAYOUT as QUANTIZED_LAYOUT
+from engine.network.quantized import Layer, encode
 
 WASM = ROOT / "web" / "ur.wasm"
 NODE = shutil.which("node")
@@ -75,6 +79,68 @@ def test_look_ahead(questions, number):
     for (position, roll), row in zip(questions.decisions(), rows, strict=False):
         values = [value for _, value in network.moves(position, roll, 2)]
         assert row == pytest.approx(values + [0] * (MOVES - len(values)), abs=NETWORK_TOLERANCE)
+
+
+QUANTIZED = ("standard", "ur-29k")  # ReLU and SiLU
+
+
+def test_quantised_networks(tmp_path):
+    questions = Questions(tmp_path, 2000)
+    files = [ROOT / "weights" / "quantized" / f"{name}.json" for name in QUANTIZED]
+    node("tests/support/wasm_answers.mjs", WASM, questions.folder, *files)
+    for number, file in enumerate(files):
+        expected = Network.load(file).values(questions.packed)
+        assert questions.answer(f"value-{number}", "<f8") == pytest.approx(expected, abs=NETWORK_TOLERANCE)
+
+
+def quantized_files():
+    """Quantised files that are accepted, and many that are not, by name."""
+    rng = np.random.default_rng(0)
+    sizes = (150, 8, 5)
+    layers = [
+        Layer(bits, 0.01, rng.integers(-3, 4, shape), rng.integers(-99, 99, shape[1]), np.full(shape[1], 0.001, np.float32))
+        for bits, shape in zip((8, 7, 4), pairwise((*sizes, 1)), strict=True)
+    ]
+    good = random_document(1, sizes[1:], "silu", heads=())
+    good |= {"layout": QUANTIZED_LAYOUT} | json.loads(json.dumps(encode(layers, "value")))
+
+    def changed(**keys):
+        return {key: value for key, value in {**good, **keys}.items() if value is not ...}
+
+    def layered(**keys):
+        return changed(value_layers=[{**good["value_layers"][0], **keys}, *good["value_layers"][1:]])
+
+    biases, scales = good["value_layers"][0]["biases"], good["value_layers"][0]["scales"]
+    return {
+        "quantised": good,
+        "quantised: relu": changed(architecture={"activation": "relu"}),
+        "quantised: neither": changed(value_layers=...),
+        "quantised: a layer less": changed(value_layers=good["value_layers"][1:]),
+        "quantised: layers no list": changed(value_layers="abc"),
+        "quantised: a layer a list": changed(value_layers=[[], *good["value_layers"][1:]]),
+        "quantised: bits 9": layered(bits=9),
+        "quantised: bits a text": layered(bits="8"),
+        "quantised: no bits": layered(bits=None),
+        "quantised: other bits": layered(bits=6),
+        "quantised: levels a list": changed(value_levels=[]),
+        "quantised: no levels": changed(value_levels=...),
+        "quantised: levels too short": changed(value_levels=good["value_levels"][1:]),
+        "quantised: no character": changed(value_levels="!" + good["value_levels"][1:]),
+        "quantised: no ASCII": changed(value_levels="é" + good["value_levels"][1:]),
+        "quantised: a level too large": changed(value_levels=good["value_levels"][:-1] + "/"),
+        "quantised: no lower bits": changed(value_low=...),
+        "quantised: step zero": layered(step=0),
+        "quantised: step a text": layered(step="1"),
+        "quantised: step too small": layered(step=1e-60),
+        "quantised: a scale less": layered(scales=scales[1:]),
+        "quantised: a scale negative": layered(scales=[-0.5, *scales[1:]]),
+        "quantised: scale beyond float32": layered(scales=[1e39, *scales[1:]]),
+        "quantised: a bias more": layered(biases=[*biases, 1]),
+        "quantised: a bias of a half": layered(biases=[0.5, *biases[1:]]),
+        "quantised: a bias too large": layered(biases=[2**31, *biases[1:]]),
+        "quantised: sums too large": layered(biases=[2**31 - 1, *biases[1:]]),
+        "quantised: weights too large": layered(step=1e-9, scales=[1.0, *scales[1:]]),
+    }
 
 
 def weights_files():
@@ -154,14 +220,15 @@ def native_refusal(document, path):
 
 
 def test_ur_js_refuses_what_the_engine_refuses(tmp_path):
-    documents = weights_files()
+    documents = weights_files() | quantized_files()
     printed = node(
         "tests/support/ur_cases.mjs", WASM, "weights/standard.json", write(tmp_path / "documents.json", documents)
     )
     found = json.loads(printed)
     expected = {name: native_refusal(document, tmp_path / "one.json") for name, document in documents.items()}
     assert {name for name, why in expected.items() if why is None} == {
-        *("accepted", "policy alone", "value alone", "silu", "only what is needed", "older keys")
+        *("accepted", "policy alone", "value alone", "silu", "only what is needed", "older keys"),
+        *("quantised", "quantised: relu"),
     }
 
     # The languages write texts and nothing differently.

@@ -64,6 +64,6 @@ networks.forEach((path, n) => {
   write(`value-${n}`, Float64Array.from(positions, (position) => ur.value(net, position)));
   ofMoves(`moves-${n}`, "value", (position, roll) => ur.networkMoves(net, position, roll));
   ofMoves(`ahead-${n}`, "value", (position, roll) => ur.networkMoves(net, position, roll, 2), AHEAD);
-  ofMoves(`policy-${n}`, "probability", (position, roll) => ur.policy(net, position, roll));
+  if (net.hasPolicy) ofMoves(`policy-${n}`, "probability", (position, roll) => ur.policy(net, position, roll));
   ur.free(net);
 });
