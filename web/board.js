@@ -270,8 +270,9 @@ export class Board {
     const drawn = shown.map(({ player: side, square, to, kind, label }) => {
       const badge = this.#cell(side, to).querySelector(".badge");
       badge.textContent = label ?? "";
-      badge.classList.add(kind);
-      return { from: this.#box(this.#cell(side, square)), to: this.#box(this.#cell(side, to)), kind };
+      const boxes = { from: this.#box(this.#cell(side, square)), to: this.#box(this.#cell(side, to)) };
+      badge.classList.add(kind, boxes.to.y < boxes.from.y - 1 ? "above" : "below"); // where the arrow is not
+      return { ...boxes, kind };
     });
     this.#arrows.draw(drawn);
   }

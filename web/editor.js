@@ -33,20 +33,20 @@ export class Editor {
   open(rules, position) {
     this.rules = rules;
     $("editor").hidden = false;
-    $("play").classList.add("editing");
+    document.body.classList.add("editing");
     this.#board.setRules(rules);
     this.#board.point([]);
     this.#board.markLast(0, null);
     this.#set(position);
     this.#board.edit(true);
-    $("notation").focus();
+    $("notation").focus({ preventScroll: true });
   }
 
   #close(position) {
     this.#board.edit(false);
     this.rules = null;
     $("editor").hidden = true;
-    $("play").classList.remove("editing");
+    document.body.classList.remove("editing");
     this.#done(position);
   }
 

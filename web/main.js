@@ -13,7 +13,7 @@ import { mistakes } from "./review.js";
 import { readBefore, readGame, readSettings, writeBefore, writeGame, writeSettings } from "./storage.js";
 
 const MODEL = "model"; // the file of `python -m mlx_train web --model`
-const JUDGES = ["ur-293k", "standard", "ur-29k"]; // the first one that is shipped judges
+const JUDGES = ["ur-293k"]; // strong, and a quarter of a megabyte
 const LOAD_MESSAGE_DELAY = 200; // milliseconds; the status line names a network that takes longer to load
 
 const engine = new Engine();
@@ -55,13 +55,12 @@ function kept(game) {
   return { text: writeOwn(game.record), seats: game.seats, roll: game.roll, dice: game.dice, notes: game.notes };
 }
 
-/**
- * Starts a game: loads the networks of its players, and plays. `still` does not let it go on before a person says so.
- */
+/** Starts a game: loads the networks of its players, and plays. A game that is looked back at waits for a person. */
 async function start(game, { looksBack = false } = {}) {
   const token = ++starting;
   if (underWay()) writeBefore(kept(play.game));
   play.leave();
+  players.setRules(game.rules.name);
   page.show();
   const slow = setTimeout(setText, LOAD_MESSAGE_DELAY, $("status"), "Loading the players…");
   for (const [player, seat] of game.seats.entries()) {
@@ -75,6 +74,7 @@ async function start(game, { looksBack = false } = {}) {
   }
   clearTimeout(slow);
   play.take(game, game.seats.map((seat) => players.agent(seat)));
+  if (players.networks.get(judge.name)?.rules !== game.rules.name) chooseJudge();
   freeNetworks();
   $("before-open").hidden = !readBefore();
   at = looksBack && game.turns.length ? game.turns.length : null;
@@ -178,10 +178,19 @@ function seat(name) {
 
 // --- the judge -------------------------------------------------------------------------------------------------------
 
+/** Makes the settings' network the judge, or the usual one of the rule set. */
+function chooseJudge() {
+  judge.use(null);
+  players.fillJudges($("judge"), null);
+  const name = players.judgeOf([settings.judge, ...JUDGES]);
+  return name && useJudge(name);
+}
+
 /** Makes a network the judge, or keeps the present one if it can't value positions. */
 async function useJudge(name) {
   try {
     await players.load(name);
+    if (players.networks.get(name)?.rules !== play.game?.rules.name) return; // another game has begun
     if (!players.networks.get(name).values) throw new Error(`${name} has a policy alone: it plays, but can't value positions`);
     judge.use(name);
   } catch (error) {
@@ -341,11 +350,8 @@ async function main() {
   remember({ seats });
   $("speed").value = settings.speed;
   fillRules(ruleSets, settings.rules);
-  players.fillJudges($("judge"), null);
   listen();
   await firstGame();
-  const wanted = [settings.judge, ...JUDGES].find((name) => players.networks.has(name));
-  if (wanted) await useJudge(wanted);
 }
 
 main();

@@ -166,7 +166,7 @@ export class Page {
     const canPick = !past && play.waitsForMove;
     const moves = this.#offers(scene).map((move) => ({ ...move, played: past && move.square === moment.move?.square }));
     const listed = JSON.stringify([canPick, moment.player, moves]);
-    const message = moment.options ? (moves.length ? "" : `No legal move with ${moment.roll}.`) : play.thought;
+    const message = moment.options ? (moves.length ? "" : `No legal move with ${moment.roll}.`) : game.over ? "" : play.thought;
     $("moves-card").hidden = !moves.length && !message;
     setText($("moves-none"), message);
     $("moves-none").hidden = !message || moves.length > 0;
@@ -198,7 +198,7 @@ export class Page {
     setText($("judge-words"), judgeWords);
     const complete = (game.over || game.opened) && judged && turns.some(({ verdict }) => verdict);
     $("summary-card").hidden = !complete;
-    if (complete) showSummary($("summary"), game, names, judgeWords, this.actions.go);
+    if (complete) showSummary($("summary"), game, names, this.actions.go);
   }
 }
 

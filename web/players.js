@@ -59,7 +59,7 @@ export class Players {
     select.replaceChildren();
     addOption(select, "Person", "human", "A person");
     this.levels.forEach(({ name }, index) => addOption(select, "Levels, from the weakest", `level:${index + 1}`, `${index + 1} · ${name}`));
-    if (this.#rules === "finkel") for (const depth of SEARCH_DEPTHS) addOption(select, "Search", `emm:${depth}`, `Search, ${depth} turn${depth > 1 ? "s" : ""} ahead`);
+    for (const depth of SEARCH_DEPTHS) addOption(select, "Search", `emm:${depth}`, `Search, ${depth} turn${depth > 1 ? "s" : ""} ahead`);
     this.#addNetworks(select, (name) => `net:${name}`);
     select.value = this.known(chosen) ? chosen : this.usual;
   }
@@ -76,16 +76,22 @@ export class Players {
       if (rules === this.#rules) addOption(select, addresses.some((address) => address.includes("/weights/")) ? "Networks" : "Your networks", value(name), name);
   }
 
+  /** The first of these networks that plays the rule set and values positions, or any other that does; or null. */
+  judgeOf(names) {
+    const able = (name) => this.networks.get(name)?.rules === this.#rules && this.networks.get(name).values;
+    return [...names, ...this.networks.keys()].find(able) ?? null;
+  }
+
   /** The opponent of a first game. */
   get usual() {
     if (this.levels.length) return `level:${Math.ceil(this.levels.length / 2)}`;
-    return this.networks.has("ur-29k") ? "net:ur-29k" : `emm:${SEARCH_DEPTHS.at(-1)}`;
+    return `emm:${SEARCH_DEPTHS.at(-1)}`;
   }
 
   known(seat) {
     const [kind, name] = split(seat);
     if (kind === "level") return Number(name) >= 1 && Number(name) <= this.levels.length;
-    if (kind === "net") return this.networks.has(name);
+    if (kind === "net") return this.networks.get(name)?.rules === this.#rules;
     return seat === "human" || (kind === "emm" && SEARCH_DEPTHS.includes(Number(name)));
   }
 

@@ -5,8 +5,8 @@ import { costliest, MARKS, regretText, totals } from "./review.js";
 
 const points = (share, signed) => `${signed && share >= 0 ? "+" : share < 0 ? "−" : ""}${Math.abs(100 * share).toFixed(1)}`;
 
-/** Fills the summary; `go` gets the number of a turn. `judge` is a sentence about the network that judges. */
-export function showSummary(root, { rules, turns }, names, judge, go) {
+/** Fills the summary; `go` gets the number of a turn. */
+export function showSummary(root, { rules, turns }, names, go) {
   const sides = [totals(turns, 0), totals(turns, 1)];
   const rows = [
     ["Decisions", ({ decisions }) => decisions],
@@ -30,6 +30,5 @@ export function showSummary(root, { rules, turns }, names, judge, go) {
   root.replaceChildren(
     make("table", "totals", {}, make("thead", "", {}, head), make("tbody", "", {}, ...body)),
     ...(worst.length ? [make("h3", "", {}, "The costliest moves"), make("ol", "worst", {}, ...worst)] : [make("p", "quiet", {}, "No move gave away two points or more.")]),
-    make("p", "quiet", {}, judge),
   );
 }

@@ -58,16 +58,17 @@ _SEEDED = """
         array[0] = state >> 11;
         return array;
     };
-    const settings = { players: ["human", "net:standard"], judge: "ur-29k", speed: "0", hints: true };
+    const settings = { seats: ["human", "net:standard"], judge: "ur-293k", speed: "0", help: "hints" };
     localStorage.setItem("ur-settings", JSON.stringify(settings));
 """
 _TAKE_HINTS = """async (least) => {
-    const next = () => new Promise((resolve) => setTimeout(resolve, 20));
+    const next = () => new Promise((resolve) => setTimeout(resolve, 30));
     for (let played = 0; ; await next()) {
         const movable = document.querySelectorAll(".movable");
-        if (movable.length > 2 && played >= least) return;
-        const button = movable.length ? document.querySelector(".movable.best") : document.getElementById("action");
-        if (button.disabled) continue;
+        const best = document.querySelector(".move.best, .move:only-child");
+        if (movable.length > 2 && played >= least && document.querySelector(".arrow.best")) return;
+        const button = movable.length ? best ?? document.querySelector("li:only-child .move") : document.getElementById("action");
+        if (!button || button.disabled) continue;
         button.click();
         played += movable.length > 0;
     }

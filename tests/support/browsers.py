@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import time
+import warnings
 from pathlib import Path
 
 from mlx_train.tools import browser
@@ -214,8 +215,12 @@ def _webkit():
     options = webdriver.WebKitGTKOptions()
     options.binary_location = minibrowser()
     options.add_argument("--automation")
-    with _display(), _driven(webdriver.WebKitGTK(options=options, service=Service(shutil.which("WebKitWebDriver")))) as new_page:
-        yield new_page
+    with _display():
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # Selenium's driver calls its own older interface
+            driver = webdriver.WebKitGTK(options=options, service=Service(shutil.which("WebKitWebDriver")))
+        with _driven(driver) as new_page:
+            yield new_page
 
 
 @contextlib.contextmanager

@@ -16,14 +16,14 @@ _GAMES = 20
 # Games of an agent against itself through the page's own engine; its worker measures every choice that is not forced.
 _PLAY_GAMES = """async ({agent, games}) => {
     const { Engine } = await import("./engine.js");
-    const { Game, throwDice } = await import("./game.js");
+    const { Game, rollOf, throwDice } = await import("./game.js");
     const engine = new Engine();
-    const address = new URL(`../weights/${agent.network}.json.gz`, document.baseURI).href;
+    const address = new URL(`../weights/quantized/${agent.network}.json.gz`, document.baseURI).href;
     if (agent.network) await engine.fetchNetwork(agent.network, [address]);
     const times = [];
     for (let played = 0; played < games; played++)
-        for (const game = new Game(["one", "other"]); game.winner === null; ) {
-            const roll = throwDice().reduce((sum, die) => sum + die);
+        for (const game = new Game({ seats: [], names: [] }); game.winner === null; ) {
+            const roll = rollOf(game.rules, throwDice(game.rules));
             game.rolled(roll, await engine.options(game.position, roll));
             const { moves } = game.options;
             if (moves.length < 2) { game.play(moves[0] ?? null); continue; }
@@ -32,6 +32,13 @@ _PLAY_GAMES = """async ({agent, games}) => {
             game.play(moves.find((move) => move.square === square));
         }
     return times;
+}"""
+
+# A person's choice in the settings.
+_JUDGE = """(name) => {
+    const field = document.getElementById("judge");
+    field.value = name;
+    field.dispatchEvent(new Event("change"));
 }"""
 
 
@@ -55,13 +62,12 @@ def _transfer(page: "Page", address: str) -> Row:
 
 
 def _memory(page: "Page") -> Row:
-    """Load the standard networks, and measure the worker that holds them."""
-    page.select_option("#judge", MODEL)
-    page.select_option("#player-1", f"net:{MODEL}")
-    page.get_by_text(f"Odds by {MODEL}").wait_for()
+    """Let the standard network judge, and measure the worker that holds it."""
+    page.evaluate(_JUDGE, MODEL)
+    page.wait_for_function(f"document.getElementById('about-judge').textContent.includes('{MODEL}')")
     memory = page.evaluate("performance.measureUserAgentSpecificMemory()")
     worker = sum(part["bytes"] for part in memory["breakdown"] if _is_worker(part))
-    what = "the page's worker with the standard networks"
+    what = "the page's worker with its player's network and the standard network"
     return Row(what, f"{worker / 2**20:.2f} MiB", "performance.measureUserAgentSpecificMemory")
 
 
