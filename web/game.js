@@ -17,7 +17,8 @@ export class Game {
     this.roll = null; // null before the roll
     this.options = null; // the engine's answer once the roll is known: {moves, passed}
     this.winner = null;
-    this.notes = []; // how an opened record ended
+    this.ending = null; // how an opened record ended, if nobody won on the board
+    this.notes = []; // and in words
   }
 
   /** Whether nothing has happened yet. */
@@ -50,7 +51,7 @@ export class Game {
   backTo(index) {
     const { player, position, roll, options } = this.turns[index];
     this.turns.length = index;
-    Object.assign(this, { player, position, roll, options, winner: null, notes: [] });
+    Object.assign(this, { player, position, roll, options, winner: null, ending: null, notes: [] });
   }
 
   /** The moment before a turn's move, or the present if `index` is the number of turns: {player, position, roll}. */
@@ -67,7 +68,7 @@ export class Game {
   /** The game as the writers of records.js and royalur.js take it. */
   get record() {
     const turns = this.turns.map(({ player, position, roll, move }) => ({ player, position, roll, square: move?.square ?? null }));
-    return { rules: this.rules.name, players: this.names, start: this.start, turns, winner: this.winner };
+    return { rules: this.rules.name, players: this.names, start: this.start, turns, winner: this.winner, ending: this.ending };
   }
 }
 

@@ -52,7 +52,7 @@ const underWay = () => Boolean(play.game && !play.game.fresh && !play.game.over 
 
 /** What the browser keeps of a game. */
 function kept(game) {
-  return { text: writeOwn(game.record), seats: game.seats, roll: game.roll, dice: game.dice, notes: game.notes };
+  return { text: writeOwn(game.record), seats: game.seats, roll: game.roll, dice: game.dice };
 }
 
 /** Starts a game: loads the networks of its players, and plays. A game that is looked back at waits for a person. */
@@ -102,16 +102,17 @@ async function gameOf(record, { seats = record.players.map((name) => players.sea
     game.rolled(rolled, options);
     game.play(move);
   }
+  game.ending = record.ending;
   game.notes = record.notes;
   if (roll !== null && game.winner === null) game.rolled(roll, await engine.options(game.position, roll));
   return game;
 }
 
 /** Takes up a game that the browser kept. */
-async function takeUp({ text, seats, roll, dice, notes }) {
+async function takeUp({ text, seats, roll, dice }) {
   const record = await engine.read(text);
   players.setRules(record.rules);
-  const game = await gameOf({ ...record, notes }, { seats: seats.map((seat) => (players.known(seat) ? seat : "human")), roll });
+  const game = await gameOf(record, { seats: seats.map((seat) => (players.known(seat) ? seat : "human")), roll });
   game.dice = dice;
   await start(game);
 }
@@ -231,6 +232,7 @@ function playFrom(index) {
   const { game } = play;
   at = null;
   game.opened = false;
+  game.ending = null;
   game.notes = [];
   if (index < game.turns.length) play.backTo(index);
   else play.advance();

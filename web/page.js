@@ -149,8 +149,8 @@ export class Page {
     const action = $("action");
     const undo = $("undo");
     if (past) {
-      setText(action, index === game.turns.length && !game.over ? "Play on" : "Back to the present");
-      setText(undo, "Play from here");
+      setText(action, index === game.turns.length && !game.over ? "Play on" : "Back");
+      setText(undo, "Play on here");
       undo.disabled = index === game.turns.length;
     } else {
       setText(action, game.over ? "Play again" : play.watching ? (play.paused ? "Start" : "Pause") : "Roll the dice");
@@ -215,9 +215,9 @@ const verb = (name, word) => (name === "You" ? word : `${word}s`);
 function pastWords({ game, moment, names, index, judged }) {
   if (index === game.turns.length) return game.over ? endWords(game, names) : `The present: ${names[game.player]} ${verb(names[game.player], "roll")}.`;
   const { player, roll, move, verdict, options } = moment;
-  const start = `Turn ${index + 1}: ${names[player]} rolled ${roll}`;
-  if (!move) return `${start} and passed.`;
-  const played = `${start} and moved ${moveWords(game.rules, move)}`;
+  const start = `Turn ${index + 1}: ${names[player]} rolled ${roll},`;
+  if (!move) return `${start} passed.`;
+  const played = `${start} moved ${moveWords(game.rules, move)}`;
   if (!judged || !verdict || verdict.regret === null) return `${played}.`;
   if (isBest(verdict.regret)) return `${played}, the best move.`;
   const best = options.moves.find(({ square }) => square === verdict.square);

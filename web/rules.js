@@ -21,6 +21,7 @@ class RuleSet {
     this.title = title;
     this.pieces = pieces;
     this.dice = dice;
+    this.rolls = Array.from({ length: dice.count + 1 }, (_, tips) => tips || dice.none).sort((one, other) => one - other);
     this.safe = safe; // whether a piece on a shared rosette can't be captured
     this.captureRolls = captureRolls;
     this.board = board; // the board's shape in RoyalUr's files

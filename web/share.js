@@ -33,8 +33,8 @@ export function readLink(ur, hash) {
   if (words.has("position")) {
     const replay = new Replay(ur, rules, fromNotation(words.get("position"), rules));
     const roll = words.has("roll") ? Number(words.get("roll")) : null;
-    if (roll !== null) replay.legalMoves(roll); // refuses what is no roll
-    return replay.record("link", ["", ""], { roll });
+    if (roll !== null) replay.roll(roll);
+    return replay.record("link", ["", ""]);
   }
   if (!words.has("game")) return null;
   const start = words.has("start") ? fromNotation(words.get("start"), rules) : undefined;

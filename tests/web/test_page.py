@@ -266,7 +266,7 @@ def test_two_agents_wait_and_can_be_looked_at(chromium, address):
     page.click("#action")
     page.wait("document.getElementById('action').textContent === 'Play again'")
     page.click("#go-first")
-    page.click("#undo")  # "Play from here"
+    page.click("#undo")  # "Play on here"
     page.wait("document.getElementById('action').textContent === 'Start'")
     assert record_of(page).turns == []
 

@@ -6,8 +6,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from record_games import as_browser_game, as_jheled, random_ending, random_record
 
 from engine.core.rules import RULE_SETS, rules
+from mlx_train.playing.records.formats import WRITTEN, write_record
 
 ROOT = Path(__file__).parents[2]
 RECORDS = ROOT / "tests" / "golden" / "records"
@@ -36,6 +38,31 @@ def test_records_are_read_as_expected():
 @pytest.mark.parametrize("games", [30, pytest.param(1000, marks=pytest.mark.slow)])
 def test_games_of_every_rule_set_come_back_from_every_format(games):
     assert node("tests/support/record_cases.mjs", "web/ur.wasm", games) == {}
+
+
+def test_what_python_writes_is_read_alike(tmp_path):
+    expected = {}
+    for name in RULE_SETS:
+        for seed in range(8):
+            record = random_ending(name, seed)
+            for format_name in WRITTEN:
+                file = tmp_path / f"{name}-{seed}.{format_name}"
+                write_record(record, file, format_name)
+                roll = None if format_name == "own" else record.unplayed
+                notes = [record.ending.text(record.players)] if record.ending else []
+                expected[str(file)] = (list(record.players), list(map(list, record.turns)), roll, notes)
+    record = random_record("finkel", 1)
+    for format_name, text in (("ur", as_jheled(record)), ("json", as_browser_game(record))):
+        (tmp_path / f"whole.{format_name}").write_text(text)
+    found = node("tests/support/record_cases.mjs", "web/ur.wasm", 0, *expected, *tmp_path.glob("whole.*"))
+    turns = [found.pop(str(file))["turns"] for file in tmp_path.glob("whole.*")]
+    assert turns[0] == [list(turn) for turn in record.turns] or turns[1] == [list(turn) for turn in record.turns]
+    assert all([turn for turn in each if turn[2] is not None] == moves_of(record) for each in turns)
+    assert {file: (each["players"], each["turns"], each["roll"], each["notes"]) for file, each in found.items()} == expected
+
+
+def moves_of(record):
+    return [list(turn) for turn in record.turns if turn.move is not None]
 
 
 def test_the_rule_sets_are_the_engines():
