@@ -81,16 +81,17 @@ def test_look_ahead(questions, number):
         assert row == pytest.approx(values + [0] * (MOVES - len(values)), abs=NETWORK_TOLERANCE)
 
 
-QUANTIZED = ("standard", "ur-29k")  # ReLU and SiLU
+#: With ReLU all machines get the same integers. With SiLU the C library's `exp` can round an input of a layer otherwise.
+QUANTIZED = {"standard": NETWORK_TOLERANCE, "ur-29k": 2e-4}
 
 
 def test_quantised_networks(tmp_path):
     questions = Questions(tmp_path, 2000)
     files = [ROOT / "weights" / "quantized" / f"{name}.json" for name in QUANTIZED]
     node("tests/support/wasm_answers.mjs", WASM, questions.folder, *files)
-    for number, file in enumerate(files):
+    for number, (file, tolerance) in enumerate(zip(files, QUANTIZED.values(), strict=True)):
         expected = Network.load(file).values(questions.packed)
-        assert questions.answer(f"value-{number}", "<f8") == pytest.approx(expected, abs=NETWORK_TOLERANCE)
+        assert questions.answer(f"value-{number}", "<f8") == pytest.approx(expected, abs=tolerance)
 
 
 def quantized_files():
@@ -235,4 +236,4 @@ def test_ur_js_refuses_what_the_engine_refuses(tmp_path):
     def plain(why):
         return why and why.replace("'", '"').replace("None", "nothing").replace("True", "true")
 
-    assert found == {name: plain(why) for name, why in expected.items()}
+    assert {name: plain(why) for name, why in found.items()} == {name: plain(why) for name, why in expected.items()}

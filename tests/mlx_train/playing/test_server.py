@@ -263,13 +263,12 @@ def test_an_installed_package_has_the_site(tmp_path, monkeypatch):
     page = {file.name for file in (ROOT / "web").iterdir() if file.suffix in page_server.TYPES}
     assert {file.name for file in (site / "web").iterdir()} == page
     models = json.loads((site / "weights" / "manifest.json").read_text())["models"]
-    assert {file.name for file in (site / "weights").iterdir()} == {
-        "manifest.json",
-        *(f"{model['name']}.json.gz" for model in models),
-    }
-    for model in models:
-        packed = (site / "weights" / f"{model['name']}.json.gz").read_bytes()
-        assert packed == compressed((ROOT / "weights" / f"{model['name']}.json").read_bytes())
+    names = {f"{model['name']}.json.gz" for model in models}
+    assert {file.name for file in (site / "weights").iterdir()} == {"manifest.json", "quantized", *names}
+    for folder in ("weights", "weights/quantized"):
+        for file in (ROOT / folder).glob("*.json"):
+            if file.name != "manifest.json":
+                assert (site / folder / f"{file.name}.gz").read_bytes() == compressed(file.read_bytes())
     if "ur.wasm" in page:
         code = "from mlx_train.playing.server import locate; print(locate().page)"
         result = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
