@@ -59,9 +59,9 @@ PYCONFIG = """
 
 def constants() -> dict[str, object]:
     """Names and limits that `ur.js` needs, from where the engine has them."""
-    from engine.core.rules import RULE_SETS
     from engine.classic import evaluation
     from engine.core import features
+    from engine.core.rules import RULE_SETS
     from engine.network import document, quantized
 
     return {

@@ -26,7 +26,8 @@ function arrow(from, to, kind, square) {
   const start = Math.min(MARGIN * square, length / 4);
   const bow = Math.min(BOW * length, 0.5 * square);
   // Along the line and beside it, in the board's coordinates.
-  const at = (along, beside) => `${(from.x + ux * along - uy * beside).toFixed(1)} ${(from.y + uy * along + ux * beside).toFixed(1)}`;
+  const at = (along, beside) =>
+    `${(from.x + ux * along - uy * beside).toFixed(1)} ${(from.y + uy * along + ux * beside).toFixed(1)}`;
   const [end, neck, middle] = [length, length - head, (start + length - head) / 2];
   const path =
     `M${at(start, half)}Q${at(middle, bow + half)} ${at(neck, half)}L${at(neck, head * 0.75)}L${at(end, 0)}` +

@@ -13,7 +13,10 @@ import { HAND, squaresOf } from "./rules.js";
 
 const ROWS = { C: 0, B: 1, A: 2 };
 // The inlays of the tiles by their rows; a rosette takes the place of the inlay.
-const INLAYS = { A: " steps eyes dots eyes - - eyes steps", B: " steps dots eyes steps dots eyes dots steps steps dots eyes dots" };
+const INLAYS = {
+  A: " steps eyes dots eyes - - eyes steps",
+  B: " steps dots eyes steps dots eyes dots steps steps dots eyes dots",
+};
 const GAP = { hand: 5, off: 6 }; // the rows of the piles in columns A and C
 
 const ON_SQUARE = 0.74; // the size of a piece as a share of its square
@@ -58,10 +61,13 @@ export class Board {
     this.#rules = rules;
     this.#cells.clear();
     this.#boxes.clear();
-    this.#root.replaceChildren(...rules.tiles.map((tile) => this.#at(make("div", "plate"), tile[0], Number(tile.slice(1)))));
+    this.#root.replaceChildren(
+      ...rules.tiles.map((tile) => this.#at(make("div", "plate"), tile[0], Number(tile.slice(1)))),
+    );
     this.#root.style.setProperty("--rows", rules.rows);
     for (const player of [1, 0])
-      for (let square = HAND; square <= rules.off; square++) if (!this.#cell(player, square)) this.#addCell(player, square);
+      for (let square = HAND; square <= rules.off; square++)
+        if (!this.#cell(player, square)) this.#addCell(player, square);
     this.#root.append(this.#arrows.element);
     this.#pieces = [0, 1].flatMap((player) =>
       Array.from({ length: rules.pieces }, (_, spot) => {
@@ -96,7 +102,10 @@ export class Board {
     const cell = make("button", `cell ${pile ? `pile ${pile}` : "square"}`, { type: "button" });
     if (pile) {
       this.#at(cell, "AC"[player], GAP[pile]);
-      cell.append(make("span", "number", { "aria-hidden": "true" }, pile, " ", make("b", "count")), make("span", "heap"));
+      cell.append(
+        make("span", "number", { "aria-hidden": "true" }, pile, " ", make("b", "count")),
+        make("span", "heap"),
+      );
     } else {
       this.#at(cell, key[0], Number(key.slice(1)));
       const inlay = INLAYS[key[0] === "B" ? "B" : "A"].split(" ")[Number(key.slice(1))];
@@ -128,9 +137,7 @@ export class Board {
 
   /** Moves as few of a player's pieces as possible, so that they stand on these squares. */
   #send(player, wanted, animate) {
-    const pieces = this.#pieces
-      .filter((piece) => piece.player === player)
-      .sort((one, other) => one.spot - other.spot); // the last piece to arrive at a pile leaves it first
+    const pieces = this.#pieces.filter((piece) => piece.player === player).sort((one, other) => one.spot - other.spot); // the last piece to arrive at a pile leaves it first
     const moving = pieces.filter((piece) => {
       const index = wanted.indexOf(piece.square);
       if (index >= 0) wanted.splice(index, 1);

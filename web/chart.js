@@ -52,7 +52,9 @@ export class Chart {
     const [right, bottom] = [width - EDGE.right, height - EDGE.bottom];
     const x = (turn) => EDGE.left + ((right - EDGE.left) * turn) / count;
     const y = (share) => bottom - (bottom - EDGE.top) * share;
-    const points = this.#shares().flatMap((share, turn) => (share === null ? [] : [`${x(turn).toFixed(1)} ${y(share).toFixed(1)}`]));
+    const points = this.#shares().flatMap((share, turn) =>
+      share === null ? [] : [`${x(turn).toFixed(1)} ${y(share).toFixed(1)}`],
+    );
     const line = points.length ? `M${points.join("L")}` : "";
     const firstX = points[0]?.split(" ")[0];
     const lastX = points.at(-1)?.split(" ")[0];
@@ -61,8 +63,14 @@ export class Chart {
         draw("path", { class: share === 0.5 ? "half" : "grid", d: `M${EDGE.left} ${y(share)}H${right}` }),
         draw("text", { class: "tick", x: EDGE.left - 6, y: y(share) + 4, "text-anchor": "end" }, `${100 * share} %`),
       ]),
-      ...this.#turnTicks(count, right - EDGE.left).map((turn) => draw("text", { class: "tick", x: x(turn), y: bottom + 16, "text-anchor": "middle" }, turn)),
-      draw("text", { class: "axis", x: (EDGE.left + right) / 2, y: height - 6, "text-anchor": "middle" }, `turn; the curve is ${name.replace("Your", "your")} win probability`),
+      ...this.#turnTicks(count, right - EDGE.left).map((turn) =>
+        draw("text", { class: "tick", x: x(turn), y: bottom + 16, "text-anchor": "middle" }, turn),
+      ),
+      draw(
+        "text",
+        { class: "axis", x: (EDGE.left + right) / 2, y: height - 6, "text-anchor": "middle" },
+        `turn; the curve is ${name.replace("Your", "your")} win probability`,
+      ),
       draw("path", { class: "area", d: line && `${line}V${bottom}H${firstX}Z` }),
       draw("path", { class: "line", d: line }),
       ...this.#marks(x, y),
@@ -82,7 +90,11 @@ export class Chart {
       const mark = markOf(verdict?.regret);
       if (!mark) return [];
       const [cx, cy] = [x(turn), y(firstShare(player, verdict.before))];
-      const text = draw("text", { class: "sign", x: cx, y: cy < EDGE.top + 26 ? cy + 22 : cy - 10, "text-anchor": "middle" }, mark.sign);
+      const text = draw(
+        "text",
+        { class: "sign", x: cx, y: cy < EDGE.top + 26 ? cy + 22 : cy - 10, "text-anchor": "middle" },
+        mark.sign,
+      );
       return [draw("circle", { class: `mistake side-${player}`, cx, cy, r: 5 }), text];
     });
   }
@@ -106,7 +118,9 @@ export class Chart {
     const [low, high] = [extreme((a, b) => a < b), extreme((a, b) => a > b)];
     const marked = turns.flatMap(({ player, verdict }, turn) => {
       const found = markOf(verdict?.regret);
-      return found ? [`turn ${turn + 1}, ${names[player]}, ${found.name}, ${(100 * verdict.regret).toFixed(1)} points`] : [];
+      return found
+        ? [`turn ${turn + 1}, ${names[player]}, ${found.name}, ${(100 * verdict.regret).toFixed(1)} points`]
+        : [];
     });
     setText(
       this.#words,

@@ -9,7 +9,9 @@ import { rollOf } from "./game.js";
 export function showDice(root, rules, shown, animate) {
   const { count, none } = rules.dice;
   const roll = Array.isArray(shown) ? rollOf(rules, shown) : shown;
-  const tips = Array.isArray(shown) ? shown : Array.from({ length: count }, (_, die) => Number(shown !== none && die < shown));
+  const tips = Array.isArray(shown)
+    ? shown
+    : Array.from({ length: count }, (_, die) => Number(shown !== none && die < shown));
   const drawings = tips.map((tip) => drawing("die", tip ? "die marked" : "die"));
   root.replaceChildren(...drawings, make("span", "total", {}, roll === null ? "" : String(roll)));
   root.setAttribute("aria-label", roll === null ? "The dice are not rolled yet" : `Rolled ${roll}`);

@@ -104,7 +104,8 @@ export class Editor {
     const field = $("notation");
     try {
       const position = fromNotation(field.value, this.rules);
-      if (await this.#engine.isOver({ ...position, rules: this.rules.name })) throw new Error("The game is over in this position.");
+      if (await this.#engine.isOver({ ...position, rules: this.rules.name }))
+        throw new Error("The game is over in this position.");
       this.#close(position);
     } catch (error) {
       field.setCustomValidity(error.message);

@@ -67,7 +67,11 @@ function boardOf(code) {
     [bits.slice(0, 9), "2"],
     [bits.slice(9, 18), "0"],
   ].map(([part, sign]) => {
-    const squares = [...part.slice(3, 7), ...[...shared].map((digit) => (digit === sign ? "1" : "0")), ...part.slice(7)];
+    const squares = [
+      ...part.slice(3, 7),
+      ...[...shared].map((digit) => (digit === sign ? "1" : "0")),
+      ...part.slice(7),
+    ];
     const mask = squares.reduce((sum, bit, i) => sum | (Number(bit) << (i + 1)), 0);
     const placed = squares.filter((bit) => bit === "1").length;
     return { mask, off: rules.pieces - Number.parseInt(part.slice(0, 3), 2) - placed };

@@ -67,8 +67,20 @@ export class Game {
 
   /** The game as the writers of records.js and royalur.js take it. */
   get record() {
-    const turns = this.turns.map(({ player, position, roll, move }) => ({ player, position, roll, square: move?.square ?? null }));
-    return { rules: this.rules.name, players: this.names, start: this.start, turns, winner: this.winner, ending: this.ending };
+    const turns = this.turns.map(({ player, position, roll, move }) => ({
+      player,
+      position,
+      roll,
+      square: move?.square ?? null,
+    }));
+    return {
+      rules: this.rules.name,
+      players: this.names,
+      start: this.start,
+      turns,
+      winner: this.winner,
+      ending: this.ending,
+    };
   }
 }
 

@@ -1,6 +1,15 @@
 // The page: brings the engine, the game, its players, the judge and the showing together.
 import { $, setText } from "./dom.js";
-import { askNewGame, fillRules, judgeWords, listenHelp, listenNewGame, listenOpen, listenSave, listenSettings } from "./dialogs.js";
+import {
+  askNewGame,
+  fillRules,
+  judgeWords,
+  listenHelp,
+  listenNewGame,
+  listenOpen,
+  listenSave,
+  listenSettings,
+} from "./dialogs.js";
 import { Editor } from "./editor.js";
 import { Engine } from "./engine.js";
 import { Game } from "./game.js";
@@ -30,7 +39,16 @@ let starting = 0; // the number of the last start of a game; a new number cancel
 function view() {
   const { game } = play;
   const { help, speed } = settings;
-  return { game: editor?.rules ? null : game, play, judge, at, help, speed, names: game && players.names(game), judgeWords: judgeWords(players, judge.name) };
+  return {
+    game: editor?.rules ? null : game,
+    play,
+    judge,
+    at,
+    help,
+    speed,
+    names: game && players.names(game),
+    judgeWords: judgeWords(players, judge.name),
+  };
 }
 
 /** Shows a step of the game, judges it and keeps it. */
@@ -73,7 +91,10 @@ async function start(game, { looksBack = false } = {}) {
     if (token !== starting) return clearTimeout(slow);
   }
   clearTimeout(slow);
-  play.take(game, game.seats.map((seat) => players.agent(seat)));
+  play.take(
+    game,
+    game.seats.map((seat) => players.agent(seat)),
+  );
   if (players.networks.get(judge.name)?.rules !== game.rules.name) chooseJudge();
   freeNetworks();
   $("before-open").hidden = !readBefore();
@@ -130,7 +151,8 @@ async function openRecord(record) {
 async function openText(text) {
   try {
     const hash = /^\S*(#\S*=\S*)$/.exec(text)?.[1];
-    const position = /^[x.]+:\d\|[x.]+:\d$/.test(text) && `#${new URLSearchParams({ position: text, rules: settings.rules })}`;
+    const position =
+      /^[x.]+:\d\|[x.]+:\d$/.test(text) && `#${new URLSearchParams({ position: text, rules: settings.rules })}`;
     const record = await engine.read(hash ?? (position || text));
     if (!record) throw new Error("the link says nothing");
     await openRecord(record);
@@ -171,7 +193,12 @@ async function offerModel(file) {
 /** Seats a network against the person: at once where no game is under way, else after a question. */
 function seat(name) {
   const seats = settings.seats.some((each) => each === "human") ? [...settings.seats] : ["human", settings.seats[1]];
-  seats[Math.max(0, seats.findLastIndex((each) => each !== "human"))] = `net:${name}`;
+  seats[
+    Math.max(
+      0,
+      seats.findLastIndex((each) => each !== "human"),
+    )
+  ] = `net:${name}`;
   if (!seats.includes("human")) seats[0] = "human";
   remember({ seats });
   return underWay() ? askAndStart() : start(newGame(seats, settings.rules));
@@ -192,7 +219,8 @@ async function useJudge(name) {
   try {
     await players.load(name);
     if (players.networks.get(name)?.rules !== play.game?.rules.name) return; // another game has begun
-    if (!players.networks.get(name).values) throw new Error(`${name} has a policy alone: it plays, but can't value positions`);
+    if (!players.networks.get(name).values)
+      throw new Error(`${name} has a policy alone: it plays, but can't value positions`);
     judge.use(name);
   } catch (error) {
     complain(error.message);
@@ -206,7 +234,9 @@ async function useJudge(name) {
 /** Frees the worker's networks, except those that are in use, and those of opened files. */
 function freeNetworks() {
   const opened = [...players.networks].filter(([, { addresses }]) => !addresses.length).map(([name]) => name);
-  engine.keepNetworks([judge.name, $("judge").value, ...play.agents.map((agent) => agent?.network), ...opened].filter(Boolean));
+  engine.keepNetworks(
+    [judge.name, $("judge").value, ...play.agents.map((agent) => agent?.network), ...opened].filter(Boolean),
+  );
 }
 
 // --- turns, and looking back -----------------------------------------------------------------------------------------
@@ -265,7 +295,7 @@ function goToMistake() {
 
 /** Walks through the game with the arrow keys, Home, End and Escape. */
 function walk(event) {
-  if (!play.game) return;
+  if (!play.game || event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return; // the browser's own keys
   const index = at ?? play.game.turns.length;
   const steps = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1, PageUp: -10, PageDown: 10 };
   if (event.key in steps) goTo(index + steps[event.key]);
@@ -318,7 +348,14 @@ function listen() {
   addEventListener("hashchange", () => location.hash && openText(location.hash));
   listenNewGame(players);
   listenOpen(openFile, openText);
-  listenSave(() => ({ game: play.game, position: play.game.moment(at ?? play.game.turns.length).position, roll: play.game.moment(at ?? play.game.turns.length).roll }), complain);
+  listenSave(
+    () => ({
+      game: play.game,
+      position: play.game.moment(at ?? play.game.turns.length).position,
+      roll: play.game.moment(at ?? play.game.turns.length).roll,
+    }),
+    complain,
+  );
   listenSettings(players, ({ judge: name, ...changes }) => {
     remember(name ? { judge: name } : changes);
     if (name) useJudge(name);
@@ -348,7 +385,9 @@ async function main() {
   await players.list().catch((error) => complain(error.message)); // the search needs no list
   if (!ruleSets.includes(settings.rules)) settings.rules = "finkel";
   players.setRules(settings.rules);
-  const seats = settings.seats.map((seat, player) => (seat && players.known(seat) ? seat : player ? players.usual : "human"));
+  const seats = settings.seats.map((seat, player) =>
+    seat && players.known(seat) ? seat : player ? players.usual : "human",
+  );
   remember({ seats });
   $("speed").value = settings.speed;
   fillRules(ruleSets, settings.rules);

@@ -13,7 +13,9 @@ export function showMoves(root, rules, moves, pick, aim) {
 
 function button(rules, move, pick, aim) {
   const element = make(pick ? "button" : "div", move.best ? "move best" : "move");
-  element.append(make("span", "move-text", {}, ...moveNodes(rules, move), move.played ? make("b", "played", {}, " played") : ""));
+  element.append(
+    make("span", "move-text", {}, ...moveNodes(rules, move), move.played ? make("b", "played", {}, " played") : ""),
+  );
   if (move.value !== undefined) {
     element.append(make("span", "move-value", {}, `${move.best ? "★ " : ""}${percent(move.value)}`));
     const bar = make("span", "move-bar");

@@ -29,7 +29,9 @@ export class Page {
   constructor(view, actions) {
     this.view = view;
     this.actions = actions;
-    this.board = new Board($("table"), (picked) => (typeof picked === "string" ? actions.editCell(picked) : actions.pick(picked)));
+    this.board = new Board($("table"), (picked) =>
+      typeof picked === "string" ? actions.editCell(picked) : actions.pick(picked),
+    );
     this.log = new Log($("log"), actions.go);
     this.chart = new Chart($("chart"), $("chart-words"), actions.go);
   }
@@ -47,7 +49,13 @@ export class Page {
     const { game, at } = view;
     if (!game) return this.#showNothing();
     const index = at ?? game.turns.length;
-    const scene = { ...view, index, past: at !== null, moment: game.moment(index), judged: view.help !== "none" || game.over };
+    const scene = {
+      ...view,
+      index,
+      past: at !== null,
+      moment: game.moment(index),
+      judged: view.help !== "none" || game.over,
+    };
     const follows = focusFollows();
     this.#showBoard(scene);
     this.#showOdds(scene);
@@ -79,11 +87,24 @@ export class Page {
     board.markLast(last?.player, last?.move);
     const offered = !past && play.waitsForMove ? this.#offers(scene) : [];
     board.offer(moment.player, offered);
-    const arrows = past ? this.#pastArrows(scene) : offered.filter(({ best }) => best).map((move) => ({ ...move, player: moment.player, kind: "best" }));
+    const arrows = past
+      ? this.#pastArrows(scene)
+      : offered.filter(({ best }) => best).map((move) => ({ ...move, player: moment.player, kind: "best" }));
     board.point(arrows);
-    this.#showLegend(new Set([...arrows.map(({ kind }) => kind), ...(offered.length ? ["aimed"] : []), ...(last?.move ? ["last"] : [])]));
+    this.#showLegend(
+      new Set([
+        ...arrows.map(({ kind }) => kind),
+        ...(offered.length ? ["aimed"] : []),
+        ...(last?.move ? ["last"] : []),
+      ]),
+    );
     const dice = game.dice[index];
-    showDice($("dice"), game.rules, moment.roll === null ? null : (dice ?? moment.roll), lively && moment.roll !== null && this.#seen.roll === null);
+    showDice(
+      $("dice"),
+      game.rules,
+      moment.roll === null ? null : (dice ?? moment.roll),
+      lively && moment.roll !== null && this.#seen.roll === null,
+    );
   }
 
   /** The legal moves of a moment with their values, if they may be shown. */
@@ -94,7 +115,11 @@ export class Page {
     return (moment.options?.moves ?? []).map((move) => {
       const value = values.get(move.square);
       const best = value !== undefined && value === highest && values.size > 1;
-      const said = [move.to === game.rules.off ? "off the board" : `to ${move.to}`, move.captures && "captures", move.again && "roll again"];
+      const said = [
+        move.to === game.rules.off ? "off the board" : `to ${move.to}`,
+        move.captures && "captures",
+        move.again && "roll again",
+      ];
       if (value !== undefined) said.push(percent(value), best && "best");
       const label = value === undefined ? "" : (100 * value).toFixed(1);
       return { ...move, value, best, label, text: said.filter(Boolean).join(", ") };
@@ -112,10 +137,16 @@ export class Page {
   }
 
   #showLegend(kinds) {
-    const shown = Object.keys(LEGEND).filter((kind) => kinds.has(kind)).slice(0, ALL_MARKS);
+    const shown = Object.keys(LEGEND)
+      .filter((kind) => kinds.has(kind))
+      .slice(0, ALL_MARKS);
     if ($("legend").dataset.shown === shown.join()) return;
     $("legend").dataset.shown = shown.join();
-    $("legend").replaceChildren(...shown.map((kind) => make("li", "", {}, make("span", `sample ${kind}`, { "aria-hidden": "true" }), LEGEND[kind])));
+    $("legend").replaceChildren(
+      ...shown.map((kind) =>
+        make("li", "", {}, make("span", `sample ${kind}`, { "aria-hidden": "true" }), LEGEND[kind]),
+      ),
+    );
   }
 
   // --- the players and the turn ----------------------------------------------------------------------------------------
@@ -139,7 +170,10 @@ export class Page {
     $("odds-bar").classList.toggle("hidden", !judged);
     $("odds-fill").style.transform = `translateX(${100 * ((share ?? 0.5) - 1)}%)`;
     $("odds-bar").setAttribute("aria-valuenow", (100 * (share ?? 0.5)).toFixed(1));
-    $("odds-bar").setAttribute("aria-valuetext", share === null ? "not known" : `${names[0]} ${percent(share)}, ${names[1]} ${percent(1 - share)}`);
+    $("odds-bar").setAttribute(
+      "aria-valuetext",
+      share === null ? "not known" : `${names[0]} ${percent(share)}, ${names[1]} ${percent(1 - share)}`,
+    );
   }
 
   #showTurn(scene) {
@@ -166,7 +200,13 @@ export class Page {
     const canPick = !past && play.waitsForMove;
     const moves = this.#offers(scene).map((move) => ({ ...move, played: past && move.square === moment.move?.square }));
     const listed = JSON.stringify([canPick, moment.player, moves]);
-    const message = moment.options ? (moves.length ? "" : `No legal move with ${moment.roll}.`) : game.over ? "" : play.thought;
+    const message = moment.options
+      ? moves.length
+        ? ""
+        : `No legal move with ${moment.roll}.`
+      : game.over
+        ? ""
+        : play.thought;
     $("moves-card").hidden = !moves.length && !message;
     setText($("moves-none"), message);
     $("moves-none").hidden = !message || moves.length > 0;
@@ -213,7 +253,10 @@ const verb = (name, word) => (name === "You" ? word : `${word}s`);
 
 /** A past turn as sentences. */
 function pastWords({ game, moment, names, index, judged }) {
-  if (index === game.turns.length) return game.over ? endWords(game, names) : `The present: ${names[game.player]} ${verb(names[game.player], "roll")}.`;
+  if (index === game.turns.length)
+    return game.over
+      ? endWords(game, names)
+      : `The present: ${names[game.player]} ${verb(names[game.player], "roll")}.`;
   const { player, roll, move, verdict, options } = moment;
   const start = `Turn ${index + 1}: ${names[player]} rolled ${roll},`;
   if (!move) return `${start} passed.`;

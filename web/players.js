@@ -22,7 +22,9 @@ export class Players {
 
   /** Reads the shipped networks and levels. Throws one line where the server has no list. */
   async list() {
-    const response = await fetch(from(`${WEIGHTS}manifest.json`));
+    const response = await fetch(from(`${WEIGHTS}manifest.json`)).catch(() => {
+      throw new Error("the list of networks: the server can't be reached");
+    });
     if (!response.ok) throw new Error(`the list of networks: the server answers ${response.status}`);
     const { models, levels = {} } = await response.json();
     for (const { name, parameters, measures, quantized, rules = "finkel" } of models) {
@@ -30,7 +32,14 @@ export class Players {
       const folders = quantized ? [`${WEIGHTS}quantized/`, WEIGHTS] : [WEIGHTS];
       const addresses = folders.flatMap((folder) => [`${folder}${name}.json.gz`, `${folder}${name}.json`]).map(from);
       const error = quantized?.value_error ?? measures?.value?.value_error?.mean ?? null;
-      this.networks.set(name, { about: `a network of ${count} parameters`, spelling: `net:${name}`, addresses, error, rules, values: true });
+      this.networks.set(name, {
+        about: `a network of ${count} parameters`,
+        spelling: `net:${name}`,
+        addresses,
+        error,
+        rules,
+        values: true,
+      });
     }
     this.#allLevels = levels;
     this.setRules("finkel");
@@ -45,7 +54,14 @@ export class Players {
   /** Adds a network of a file or of the server's `--model` -> its name, which no shipped network has. */
   add(file, values = true, addresses = []) {
     const name = this.nameOfFile(file);
-    this.networks.set(name, { about: "a network of your own", spelling: `net:${file}`, addresses, error: null, rules: this.#rules, values });
+    this.networks.set(name, {
+      about: "a network of your own",
+      spelling: `net:${file}`,
+      addresses,
+      error: null,
+      rules: this.#rules,
+      values,
+    });
     return name;
   }
 
@@ -58,8 +74,11 @@ export class Players {
   fill(select, chosen) {
     select.replaceChildren();
     addOption(select, "Person", "human", "A person");
-    this.levels.forEach(({ name }, index) => addOption(select, "Levels, from the weakest", `level:${index + 1}`, `${index + 1} · ${name}`));
-    for (const depth of SEARCH_DEPTHS) addOption(select, "Search", `emm:${depth}`, `Search, ${depth} turn${depth > 1 ? "s" : ""} ahead`);
+    this.levels.forEach(({ name }, index) =>
+      addOption(select, "Levels, from the weakest", `level:${index + 1}`, `${index + 1} · ${name}`),
+    );
+    for (const depth of SEARCH_DEPTHS)
+      addOption(select, "Search", `emm:${depth}`, `Search, ${depth} turn${depth > 1 ? "s" : ""} ahead`);
     this.#addNetworks(select, (name) => `net:${name}`);
     select.value = this.known(chosen) ? chosen : this.usual;
   }
@@ -73,7 +92,13 @@ export class Players {
 
   #addNetworks(select, value) {
     for (const [name, { addresses, rules }] of this.networks)
-      if (rules === this.#rules) addOption(select, addresses.some((address) => address.includes("/weights/")) ? "Networks" : "Your networks", value(name), name);
+      if (rules === this.#rules)
+        addOption(
+          select,
+          addresses.some((address) => address.includes("/weights/")) ? "Networks" : "Your networks",
+          value(name),
+          name,
+        );
   }
 
   /** The first of these networks that plays the rule set and values positions, or any other that does; or null. */
@@ -125,7 +150,9 @@ export class Players {
     if (kind === "emm") return "expectiminimax with the classic evaluation";
     if (kind !== "level") return "at this screen";
     const { network, temperature, elo } = this.levels[name - 1];
-    const softened = temperature ? `${network}, often content with a move ${temperature} points worse` : `${network}, always its best move`;
+    const softened = temperature
+      ? `${network}, often content with a move ${temperature} points worse`
+      : `${network}, always its best move`;
     return `${elo} Elo against perfect play; ${softened}`.replace("-", "−");
   }
 
@@ -142,7 +169,9 @@ export class Players {
       return told ? names.map((name) => (COLOURS.includes(capital(name)) ? capital(name) : name)) : COLOURS;
     }
     const titles = seats.map((seat) => (seat === "human" ? "You" : this.title(seat)));
-    return titles[0] === titles[1] ? titles.map((title, player) => `${title} (${COLOURS[player].toLowerCase()})`) : titles;
+    return titles[0] === titles[1]
+      ? titles.map((title, player) => `${title} (${COLOURS[player].toLowerCase()})`)
+      : titles;
   }
 
   /** Loads a network in the worker. Throws one line with its name. */

@@ -53,23 +53,29 @@ export class Replay {
   turn(roll, square) {
     const { ur, position, player, rules } = this;
     if (this.over) throw new Error("the game is over");
-    if (!rules.rolls.includes(roll)) throw new Error(`the dice give a roll of ${rules.rolls.join(", ")}, not ${show(roll)}`);
+    if (!rules.rolls.includes(roll))
+      throw new Error(`the dice give a roll of ${rules.rolls.join(", ")}, not ${show(roll)}`);
     if (this.unplayed !== null && this.unplayed !== roll)
       throw new Error(`the roll of ${this.unplayed} is followed by a turn with a roll of ${roll}`);
     const legal = ur.legalMoves(position, roll);
-    if (square === null && legal.length) throw new Error(`the turn cannot pass: there are legal moves, from ${legal.join(", ")}`);
+    if (square === null && legal.length)
+      throw new Error(`the turn cannot pass: there are legal moves, from ${legal.join(", ")}`);
     if (square !== null && !legal.includes(square))
-      throw new Error(`moving from ${square} with a roll of ${roll} is not legal; legal: ${legal.join(", ") || "none"}`);
+      throw new Error(
+        `moving from ${square} with a roll of ${roll} is not legal; legal: ${legal.join(", ") || "none"}`,
+      );
     this.unplayed = null;
     this.turns.push({ player, position, roll, square });
-    const { position: next, again } = square === null ? { position: ur.pass(position) } : ur.play(position, roll, square);
+    const { position: next, again } =
+      square === null ? { position: ur.pass(position) } : ur.play(position, roll, square);
     this.position = next;
     if (!again) this.player = 1 - player;
   }
 
   /** A roll whose move, if any is legal, is not known yet. */
   roll(roll) {
-    if (this.over || !this.rules.rolls.includes(roll) || !this.ur.legalMoves(this.position, roll).length) return this.turn(roll, null);
+    if (this.over || !this.rules.rolls.includes(roll) || !this.ur.legalMoves(this.position, roll).length)
+      return this.turn(roll, null);
     if (this.unplayed !== null) throw new Error(`the roll of ${this.unplayed} is followed by another roll`);
     this.unplayed = roll;
   }
@@ -141,7 +147,8 @@ function readOwn(ur, text) {
         ended = true;
       } else {
         const { player, roll, move } = entry;
-        if (player !== replay.player && !replay.over) throw new Error(`it is player ${replay.player}'s turn, not player ${player}'s`);
+        if (player !== replay.player && !replay.over)
+          throw new Error(`it is player ${replay.player}'s turn, not player ${player}'s`);
         replay.turn(roll, move);
       }
     } catch (error) {

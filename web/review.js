@@ -46,7 +46,9 @@ export function mistakes(turns) {
 /** The costliest marked turns, as numbers, the costliest first. */
 export function costliest(turns, count = 3) {
   const given = (index) => turns[index].verdict.regret;
-  return mistakes(turns).sort((one, other) => given(other) - given(one)).slice(0, count);
+  return mistakes(turns)
+    .sort((one, other) => given(other) - given(one))
+    .slice(0, count);
 }
 
 /** What a player did: decisions, the share of best moves, points given away and points of luck; sums of shares. */

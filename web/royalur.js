@@ -45,7 +45,8 @@ function rulesOf(settings) {
     said[key] = OLD_SPELLINGS[word] ?? word;
   }
   const { start_pieces: pieces, ...others } = said;
-  if (!Number.isInteger(pieces) || pieces < 1) throw new Error(`start_pieces must be a whole number, 1 or more; got ${show(pieces)}`);
+  if (!Number.isInteger(pieces) || pieces < 1)
+    throw new Error(`start_pieces must be a whole number, 1 or more; got ${show(pieces)}`);
   const fits = (rules) => {
     const { start_pieces: most, ...known } = settingsOf(rules);
     return pieces <= most && Object.entries(known).every(([key, value]) => others[key] === value);
@@ -60,7 +61,8 @@ function rulesOf(settings) {
 }
 
 export function readRoyalUr(ur, { notation_version: version, settings, initial_state: initial, states, metadata }) {
-  if (version !== 1 && version !== 2) throw new Error(`RoyalUr's notation_version ${show(version)} is not known, only 1 and 2`);
+  if (version !== 1 && version !== 2)
+    throw new Error(`RoyalUr's notation_version ${show(version)} is not known, only 1 and 2`);
   const rules = rulesOf(settings);
   if (!Array.isArray(states)) throw new Error("states must be a list");
   const order = initial?.turn === "D" ? ["D", "L"] : SIDES;
@@ -82,7 +84,8 @@ export function readRoyalUr(ur, { notation_version: version, settings, initial_s
 
 /** The owner and the path square of a piece: +n is light's, -n dark's; the old form is an object. */
 function pieceOf(value) {
-  if (SIDES.includes(value?.owner) && Number.isInteger(value.index)) return { owner: value.owner, square: value.index + 1 };
+  if (SIDES.includes(value?.owner) && Number.isInteger(value.index))
+    return { owner: value.owner, square: value.index + 1 };
   if (Number.isInteger(value) && value !== 0) return { owner: value > 0 ? "L" : "D", square: Math.abs(value) };
   throw new Error(`${show(value)} is not a piece`);
 }
@@ -90,7 +93,8 @@ function pieceOf(value) {
 /** The position of `initial_state`, seen by the side that begins. */
 function startOf(rules, initial, order, missing) {
   const pieces = Object.values(initial?.board?.pieces ?? {}).map(pieceOf);
-  const mask = (side) => pieces.filter(({ owner }) => owner === side).reduce((sum, { square }) => sum | (1 << square), 0);
+  const mask = (side) =>
+    pieces.filter(({ owner }) => owner === side).reduce((sum, { square }) => sum | (1 << square), 0);
   const off = (side) => missing + (initial?.players?.[side]?.score ?? 0);
   const [own, opp] = order;
   return { own: mask(own), opp: mask(opp), ownOff: off(own), oppOff: off(opp), rules: rules.name };
@@ -119,11 +123,13 @@ function takeMove(replay, { roll: rolled, move }, order) {
   const side = order[replay.player];
   const [from, to] = ["src", "dest"].map((key) => ((move?.[key] ?? null) === null ? null : pieceOf(move[key])));
   for (const piece of [from, to])
-    if (piece && piece.owner !== side && !over) throw new Error(`${NAMES[side]} moves a piece of ${NAMES[piece.owner]}`);
+    if (piece && piece.owner !== side && !over)
+      throw new Error(`${NAMES[side]} moves a piece of ${NAMES[piece.owner]}`);
   const square = from?.square ?? HAND;
   replay.turn(roll, square);
   const reached = to?.square ?? rules.off;
-  if (reached !== square + roll) throw new Error(`a roll of ${roll} from ${rules.word(square)} does not lead to ${reached}`);
+  if (reached !== square + roll)
+    throw new Error(`a roll of ${roll} from ${rules.word(square)} does not lead to ${reached}`);
 }
 
 /** The text of a record as RoyalUr's JSON, version 2; player 0 is light. */
@@ -143,7 +149,8 @@ export function writeRoyalUr({ rules: name, players: names, start, turns, winner
   if (ending?.how === "abandoned") states.push({ type: "abandoned", reason: ending.reason });
   if (winner !== null) states.push({ type: "win", winner: SIDES[winner] });
   const metadata = { Light: names[0], Dark: names[1] };
-  if (ending?.how === "stopped") Object.assign(metadata, { Ending: "stopped" }, ending.winner !== null && { Winner: SIDES[ending.winner] });
+  if (ending?.how === "stopped")
+    Object.assign(metadata, { Ending: "stopped" }, ending.winner !== null && { Winner: SIDES[ending.winner] });
   const settings = { ...settingsOf(rules), start_pieces: rules.pieces - missing };
   const initial = { board: { pieces: board }, players, type: "wait4roll", turn: "L" };
   return `${JSON.stringify({ notation_version: 2, metadata, settings, initial_state: initial, states })}\n`;
@@ -174,7 +181,9 @@ export function readRgn(ur, text) {
   const body = lines.filter((line) => !RGN_HEADER.test(line)).join(" ");
   const words = body.replace(/[#*]/g, " $& ").split(/\s+/).filter(Boolean);
   if (!words.some((word) => word === "/" || /^\d+\.$/.test(word))) throw new Error("there is no turn in the file");
-  const offered = headers.Rules ? [ruleSet(headers.Rules)] : Object.values(RULE_SETS).filter(({ name }) => ur.plays(name));
+  const offered = headers.Rules
+    ? [ruleSet(headers.Rules)]
+    : Object.values(RULE_SETS).filter(({ name }) => ur.plays(name));
   const problems = [];
   for (const rules of offered) {
     try {
@@ -219,7 +228,10 @@ function replayRgn(ur, rules, words, headers) {
     const winner = order.findIndex((each) => NAMES[SIDES[each]] === headers.Winner);
     replay.end(how, winner < 0 ? null : winner, headers.Reason ?? "");
   }
-  return replay.record("RGN", order.map((each) => headers[capital(NAMES[SIDES[each]])] ?? NAMES[SIDES[each]]));
+  return replay.record(
+    "RGN",
+    order.map((each) => headers[capital(NAMES[SIDES[each]])] ?? NAMES[SIDES[each]]),
+  );
 }
 
 function takeAction(replay, word, rolled, side) {

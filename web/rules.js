@@ -15,13 +15,19 @@ export const HAND = 0;
 const mirrored = (tile) => ({ A: "C", B: "B", C: "A" })[tile[0]] + tile.slice(1);
 
 class RuleSet {
-  constructor(name, title, { path, rosettes, pieces = 7, dice = FOUR_DICE, safe = true, captureRolls = false, board = "standard" }) {
+  constructor(
+    name,
+    title,
+    { path, rosettes, pieces = 7, dice = FOUR_DICE, safe = true, captureRolls = false, board = "standard" },
+  ) {
     /** Its name in records, and for a person. */
     this.name = name;
     this.title = title;
     this.pieces = pieces;
     this.dice = dice;
-    this.rolls = Array.from({ length: dice.count + 1 }, (_, tips) => tips || dice.none).sort((one, other) => one - other);
+    this.rolls = Array.from({ length: dice.count + 1 }, (_, tips) => tips || dice.none).sort(
+      (one, other) => one - other,
+    );
     this.safe = safe; // whether a piece on a shared rosette can't be captured
     this.captureRolls = captureRolls;
     this.board = board; // the board's shape in RoyalUr's files
@@ -67,7 +73,8 @@ export const RULE_SETS = Object.fromEntries(
 
 /** The rule set of a name. Throws for a name that is not known. */
 export function ruleSet(name) {
-  if (!Object.hasOwn(RULE_SETS, name)) throw new Error(`rules ${JSON.stringify(name)} are not known, only ${Object.keys(RULE_SETS).join(", ")}`);
+  if (!Object.hasOwn(RULE_SETS, name))
+    throw new Error(`rules ${JSON.stringify(name)} are not known, only ${Object.keys(RULE_SETS).join(", ")}`);
   return RULE_SETS[name];
 }
 

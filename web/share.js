@@ -40,7 +40,8 @@ export function readLink(ur, hash) {
   const start = words.has("start") ? fromNotation(words.get("start"), rules) : undefined;
   const replay = new Replay(ur, rules, start);
   const signs = words.get("game");
-  if (!/^([0-4][0-9a-z-])*$/.test(signs)) throw new Error("the link is not a game: it has other signs than rolls and squares");
+  if (!/^([0-4][0-9a-z-])*$/.test(signs))
+    throw new Error("the link is not a game: it has other signs than rolls and squares");
   for (let at = 0; at < signs.length; at += 2) {
     const square = signs[at + 1] === "-" ? null : Number.parseInt(signs[at + 1], 36);
     try {

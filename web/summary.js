@@ -3,7 +3,8 @@ import { make, percent, swatch } from "./dom.js";
 import { moveWords } from "./log.js";
 import { costliest, MARKS, regretText, totals } from "./review.js";
 
-const points = (share, signed) => `${signed && share >= 0 ? "+" : share < 0 ? "−" : ""}${Math.abs(100 * share).toFixed(1)}`;
+const points = (share, signed) =>
+  `${signed && share >= 0 ? "+" : share < 0 ? "−" : ""}${Math.abs(100 * share).toFixed(1)}`;
 
 /** Fills the summary; `go` gets the number of a turn. */
 export function showSummary(root, { rules, turns }, names, go) {
@@ -13,11 +14,28 @@ export function showSummary(root, { rules, turns }, names, go) {
     ["Best moves", ({ bestShare }) => (bestShare === null ? "–" : percent(bestShare))],
     ["Points given away", ({ givenAway }) => points(givenAway)],
     ["Luck, points", ({ luck }) => points(luck, true)],
-    [`Marked ${MARKS.map(({ sign }) => sign).reverse().join(" ")}`, ({ marks }) => [...marks].reverse().join(" · ")],
+    [
+      `Marked ${MARKS.map(({ sign }) => sign)
+        .reverse()
+        .join(" ")}`,
+      ({ marks }) => [...marks].reverse().join(" · "),
+    ],
   ];
-  const head = make("tr", "", {}, make("td"), ...names.map((name, player) => make("th", "", { scope: "col" }, swatch(player), ` ${name}`)));
+  const head = make(
+    "tr",
+    "",
+    {},
+    make("td"),
+    ...names.map((name, player) => make("th", "", { scope: "col" }, swatch(player), ` ${name}`)),
+  );
   const body = rows.map(([title, value]) =>
-    make("tr", "", {}, make("th", "", { scope: "row" }, title), ...sides.map((side) => make("td", "", {}, String(value(side))))),
+    make(
+      "tr",
+      "",
+      {},
+      make("th", "", { scope: "row" }, title),
+      ...sides.map((side) => make("td", "", {}, String(value(side)))),
+    ),
   );
   const worst = costliest(turns).map((index) => {
     const { player, move, verdict, options } = turns[index];
@@ -29,6 +47,8 @@ export function showSummary(root, { rules, turns }, names, go) {
   });
   root.replaceChildren(
     make("table", "totals", {}, make("thead", "", {}, head), make("tbody", "", {}, ...body)),
-    ...(worst.length ? [make("h3", "", {}, "The costliest moves"), make("ol", "worst", {}, ...worst)] : [make("p", "quiet", {}, "No move gave away two points or more.")]),
+    ...(worst.length
+      ? [make("h3", "", {}, "The costliest moves"), make("ol", "worst", {}, ...worst)]
+      : [make("p", "quiet", {}, "No move gave away two points or more.")]),
   );
 }

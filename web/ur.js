@@ -85,7 +85,9 @@ export class Ur {
   play(position, roll, square) {
     this.#enter(position);
     if (!squaresOf(this.#c.ur_legal_moves(this.#board, this.#roll(roll))).includes(square))
-      throw new Error(`moving from square ${square} with a roll of ${roll} is not legal in ${toNotation(position, RULE_SETS[position.rules])}`);
+      throw new Error(
+        `moving from square ${square} with a roll of ${roll} is not legal in ${toNotation(position, RULE_SETS[position.rules])}`,
+      );
     const again = this.#c.ur_play(this.#board, roll, square) !== 0;
     return { position: this.#leave(position), again };
   }
@@ -313,7 +315,8 @@ export class Ur {
 
   #enterUnfinished(position) {
     this.#enter(position);
-    if (this.#c.ur_is_over(this.#board)) throw new Error(`the game is over in ${toNotation(position, RULE_SETS[position.rules])}`);
+    if (this.#c.ur_is_over(this.#board))
+      throw new Error(`the game is over in ${toNotation(position, RULE_SETS[position.rules])}`);
   }
 
   /** The position on the board, of the same rule set as `position`. */

@@ -26,7 +26,8 @@ export function checkedWeights(given, constants) {
   const document = modern(given);
   const { layout = constants.layout, architecture = {}, metadata = {} } = document;
   const layouts = [constants.layout, constants.quantizedLayout];
-  if (!layouts.includes(layout)) refuse(`layout ${show(layout)} is unknown, expected ${layouts.map(show).join(" or ")}`);
+  if (!layouts.includes(layout))
+    refuse(`layout ${show(layout)} is unknown, expected ${layouts.map(show).join(" or ")}`);
 
   if (!isObject(document.network_config)) refuse("network_config is missing");
   const defaults = { value_output_size: 1, policy_output_size: constants.policyOutputs };
@@ -41,7 +42,8 @@ export function checkedWeights(given, constants) {
   if (!isObject(architecture)) refuse("architecture must be an object");
   const { activation: name = "relu" } = architecture;
   const activation = constants.activations.indexOf(name);
-  if (activation < 0) refuse(`activation ${show(name)} is unknown, expected one of ${constants.activations.join(", ")}`);
+  if (activation < 0)
+    refuse(`activation ${show(name)} is unknown, expected one of ${constants.activations.join(", ")}`);
 
   const read = layout === constants.layout ? flatNetwork : quantizedNetwork;
   const sizes = (outputs) => [config.input_size, ...hidden, outputs];
@@ -79,7 +81,8 @@ function flatNetwork(document, head, sizes, { largestWeight }) {
   if (!list.every((number) => typeof number === "number")) refuse(`${key} must hold numbers only`);
   const flat = Float32Array.from(list);
   if (!flat.every(Number.isFinite)) refuse(`${key} holds a number that is not finite in float32`);
-  if (flat.some((number) => Math.abs(number) > largestWeight)) refuse(`${key} holds a number above ${largestWeight} in size`);
+  if (flat.some((number) => Math.abs(number) > largestWeight))
+    refuse(`${key} holds a number above ${largestWeight} in size`);
   return { flat, parameters: expected };
 }
 
@@ -134,7 +137,9 @@ function levelsOf(upper, packed, low) {
   if (!low) return upper.map((number) => number - MIDDLE);
   const each = Math.floor(CHARACTER_BITS / low);
   const mask = (1 << low) - 1;
-  return upper.map((number, i) => ((number - MIDDLE) << low) + ((packed[Math.floor(i / each)] >> (low * (i % each))) & mask));
+  return upper.map(
+    (number, i) => ((number - MIDDLE) << low) + ((packed[Math.floor(i / each)] >> (low * (i % each))) & mask),
+  );
 }
 
 function numbers(values, expected, name) {
@@ -156,7 +161,14 @@ function layerOf({ bits, ...values }, levels, outputs, name, largestInput) {
   const reach = biases.map(Math.abs);
   levels.forEach((level, i) => (reach[i % outputs] += Math.abs(level) * largestInput));
   if (reach.some((sum) => sum > INT32)) refuse(`${name}: its sums may leave 32 bits`);
-  return { bits, step, exactStep: values.step, levels: Int8Array.from(levels), biases: Int32Array.from(biases), scales: Float32Array.from(scales) };
+  return {
+    bits,
+    step,
+    exactStep: values.step,
+    levels: Int8Array.from(levels),
+    biases: Int32Array.from(biases),
+    scales: Float32Array.from(scales),
+  };
 }
 
 /** Refuses weights that are too large as floating-point numbers. */
@@ -164,7 +176,10 @@ function checkSizes(layers, head, largestWeight) {
   for (const { exactStep, levels, biases, scales } of layers) {
     const large = (number) => !(Math.abs(number) <= largestWeight);
     const outputs = scales.length;
-    if (levels.some((level, i) => large(level * (scales[i % outputs] / exactStep))) || biases.some((bias, j) => large(bias * scales[j])))
+    if (
+      levels.some((level, i) => large(level * (scales[i % outputs] / exactStep))) ||
+      biases.some((bias, j) => large(bias * scales[j]))
+    )
       refuse(`${head}_layers holds a weight above ${largestWeight} in size`);
   }
 }

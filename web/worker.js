@@ -9,7 +9,13 @@ const MAX_FILE_BYTES = 256 << 20; // the limit of the engine's reader in Python
 const GZIP_MAGIC = [0x1f, 0x8b];
 const canInflate = "DecompressionStream" in globalThis;
 
-const engine = fetch(new URL("ur.wasm", import.meta.url)).then((response) => {
+/** The server's answer. The browser's own error, "Failed to fetch", would not say what it asked for. */
+const ask = (address) =>
+  fetch(address).catch(() => {
+    throw new Error(`${new URL(address).host} can't be reached`);
+  });
+
+const engine = ask(new URL("ur.wasm", import.meta.url)).then((response) => {
   if (!response.ok) throw new Error(`ur.wasm: the server answers ${response.status}; \`make wasm\` builds it`);
   return Ur.load(response);
 });
@@ -23,7 +29,7 @@ const tooLarge = `larger than ${MAX_FILE_BYTES >> 20} MiB`;
 async function textOf(buffer) {
   if (buffer.byteLength > MAX_FILE_BYTES) throw new Error(tooLarge);
   const head = new Uint8Array(buffer, 0, Math.min(2, buffer.byteLength));
-  if (!GZIP_MAGIC.every((byte, index) => head[index] === byte)) return new Response(buffer).text();
+  if (!GZIP_MAGIC.every((byte, index) => head[index] === byte)) return decoded(buffer);
   if (!canInflate) throw new Error("this browser can't read gzip; open the plain file");
   let bytes = 0;
   let problem = "damaged gzip";
@@ -35,10 +41,17 @@ async function textOf(buffer) {
     },
   });
   const body = new Response(buffer).body.pipeThrough(new DecompressionStream("gzip")).pipeThrough(limit);
-  try {
-    return await new Response(body).text();
-  } catch {
+  const inflated = await new Response(body).arrayBuffer().catch(() => {
     throw new Error(problem);
+  });
+  return decoded(inflated);
+}
+
+function decoded(bytes) {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    throw new Error("not UTF-8");
   }
 }
 
@@ -55,7 +68,7 @@ function objectOf(text) {
 async function download(addresses) {
   let answer = "this browser can't read gzip";
   for (const address of addresses) {
-    const response = await fetch(address);
+    const response = await ask(address);
     if (response.ok) return response.arrayBuffer();
     answer = `the server answers ${response.status}`;
   }

@@ -67,7 +67,8 @@ _TAKE_HINTS = """async (least) => {
         const movable = document.querySelectorAll(".movable");
         const best = document.querySelector(".move.best, .move:only-child");
         if (movable.length > 2 && played >= least && document.querySelector(".arrow.best")) return;
-        const button = movable.length ? best ?? document.querySelector("li:only-child .move") : document.getElementById("action");
+        const move = best ?? document.querySelector("li:only-child .move");
+        const button = movable.length ? move : document.getElementById("action");
         if (!button || button.disabled) continue;
         button.click();
         played += movable.length > 0;

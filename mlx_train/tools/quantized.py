@@ -58,7 +58,7 @@ def quantize_model(entry: ModelEntry, table: Tablebase, folder: Path = WEIGHTS) 
 
 def main() -> None:
     """Make what is missing; each model's entry is written as soon as its file is."""
-    entries = read_manifest()
+    entries = read_manifest(WEIGHTS)
     table = open_table(None)
     for number, entry in enumerate(entries):
         if "value" in entry.measures and not is_current(entry):

@@ -81,7 +81,7 @@ def test_look_ahead(questions, number):
         assert row == pytest.approx(values + [0] * (MOVES - len(values)), abs=NETWORK_TOLERANCE)
 
 
-#: With ReLU all machines get the same integers. With SiLU the C library's `exp` can round an input of a layer otherwise.
+#: With ReLU all machines get the same integers. With SiLU the C library's `exp` may round an input otherwise.
 QUANTIZED = {"standard": NETWORK_TOLERANCE, "ur-29k": 2e-4}
 
 
@@ -99,7 +99,13 @@ def quantized_files():
     rng = np.random.default_rng(0)
     sizes = (150, 8, 5)
     layers = [
-        Layer(bits, 0.01, rng.integers(-3, 4, shape), rng.integers(-99, 99, shape[1]), np.full(shape[1], 0.001, np.float32))
+        Layer(
+            bits,
+            0.01,
+            rng.integers(-3, 4, shape),
+            rng.integers(-99, 99, shape[1]),
+            np.full(shape[1], 0.001, np.float32),
+        )
         for bits, shape in zip((8, 7, 4), pairwise((*sizes, 1)), strict=True)
     ]
     good = random_document(1, sizes[1:], "silu", heads=())

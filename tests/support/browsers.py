@@ -78,7 +78,9 @@ class Page:
     def choose(self, selector, value):
         """Chooses an option of a select, as a person does."""
         field = f"document.querySelector({json.dumps(selector)})"
-        self.evaluate(f"({field}.value = {json.dumps(value)}, {field}.dispatchEvent(new Event('change', {{bubbles: true}})))")
+        self.evaluate(
+            f"({field}.value = {json.dumps(value)}, {field}.dispatchEvent(new Event('change', {{bubbles: true}})))"
+        )
 
     def play(self, until="null", pick="movable[0]"):
         """Plays a person's turns until an expression is true or the game is over -> whether it is over."""
@@ -148,7 +150,7 @@ def _chromium():
         yield new_page
 
 
-# --- Firefox and WebKitGTK ---------------------------------------------------------------------------------------------
+# --- Firefox and WebKitGTK --------------------------------------------------------------------------------------------
 
 
 class SeleniumPage(Page):
@@ -171,7 +173,10 @@ class SeleniumPage(Page):
     def press(self, key):
         from selenium.webdriver import ActionChains, Keys
 
-        keys = {name: getattr(Keys, sign) for name, sign in (("ArrowLeft", "ARROW_LEFT"), ("Escape", "ESCAPE"), ("Home", "HOME"))}
+        keys = {
+            name: getattr(Keys, sign)
+            for name, sign in (("ArrowLeft", "ARROW_LEFT"), ("Escape", "ESCAPE"), ("Home", "HOME"))
+        }
         ActionChains(self.driver).send_keys(keys[key]).perform()
 
     def upload(self, selector, path):
@@ -233,7 +238,7 @@ def _display():
     command = ["Xvfb", "-displayfd", str(write), "-screen", "0", "1400x1000x24", "-nolisten", "tcp"]
     with subprocess.Popen(command, pass_fds=[write], stderr=subprocess.DEVNULL) as server:
         os.close(write)
-        with open(read) as pipe:
+        with os.fdopen(read) as pipe:
             os.environ["DISPLAY"] = f":{pipe.readline().strip()}"
         try:
             yield

@@ -27,14 +27,26 @@ function randomGame({ name, dice }) {
     const legal = ur.legalMoves(position, roll);
     const square = legal.length ? legal[below(legal.length)] : null;
     turns.push({ player, position, roll, square });
-    const { position: next, again } = square === null ? { position: ur.pass(position), again: false } : ur.play(position, roll, square);
+    const { position: next, again } =
+      square === null ? { position: ur.pass(position), again: false } : ur.play(position, roll, square);
     position = next;
     if (!again) player = 1 - player;
   }
-  const players = ["Ann \"B\"", "Ben"];
+  const players = ['Ann "B"', "Ben"];
   if (below(3)) return { rules: name, players, start, turns, winner: turns.at(-1).player, ending: null };
-  const ending = [{ how: "resigned", winner: below(2), reason: "" }, { how: "abandoned", winner: null, reason: "left" }, { how: "stopped", winner: null, reason: "" }];
-  return { rules: name, players, start, turns: turns.slice(0, 1 + below(turns.length - 1)), winner: null, ending: ending[below(3)] };
+  const ending = [
+    { how: "resigned", winner: below(2), reason: "" },
+    { how: "abandoned", winner: null, reason: "left" },
+    { how: "stopped", winner: null, reason: "" },
+  ];
+  return {
+    rules: name,
+    players,
+    start,
+    turns: turns.slice(0, 1 + below(turns.length - 1)),
+    winner: null,
+    ending: ending[below(3)],
+  };
 }
 
 const plain = ({ turns }) => turns.map(({ player, roll, square }) => [player, roll, square]);
@@ -45,7 +57,11 @@ for (const rules of Object.values(RULE_SETS))
     for (const write of [writeOwn, writeRoyalUr, writeRgn]) {
       const read = readRecord(ur, write(record));
       assert.deepEqual(plain(read), plain(record), `${write.name}, ${rules.name}, game ${game}`);
-      assert.deepEqual([read.rules, read.players, read.ending], [record.rules, record.players, record.ending], write.name);
+      assert.deepEqual(
+        [read.rules, read.players, read.ending],
+        [record.rules, record.players, record.ending],
+        write.name,
+      );
     }
   }
 

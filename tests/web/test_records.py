@@ -58,7 +58,9 @@ def test_what_python_writes_is_read_alike(tmp_path):
     turns = [found.pop(str(file))["turns"] for file in tmp_path.glob("whole.*")]
     assert turns[0] == [list(turn) for turn in record.turns] or turns[1] == [list(turn) for turn in record.turns]
     assert all([turn for turn in each if turn[2] is not None] == moves_of(record) for each in turns)
-    assert {file: (each["players"], each["turns"], each["roll"], each["notes"]) for file, each in found.items()} == expected
+    assert {
+        file: (each["players"], each["turns"], each["roll"], each["notes"]) for file, each in found.items()
+    } == expected
 
 
 def moves_of(record):
@@ -68,9 +70,8 @@ def moves_of(record):
 def test_the_rule_sets_are_the_engines():
     script = """
         import { RULE_SETS } from "./web/rules.js";
-        const sets = Object.values(RULE_SETS).map(({ name, pieces, paths, rosettes, dice, safe, captureRolls, off, last }) => ({
-            name, pieces, paths, off, dice, safe, captureRolls,
-            rosettes: paths[0].flatMap((tile, index) => (rosettes.has(tile) ? [index + 1] : [])) }));
+        const sets = Object.values(RULE_SETS).map(({ rosettes, ...rules }) => ({
+            ...rules, rosettes: rules.paths[0].flatMap((tile, index) => (rosettes.has(tile) ? [index + 1] : [])) }));
         console.log(JSON.stringify(sets));
     """
     shown = node("--input-type=module", "--eval", script)

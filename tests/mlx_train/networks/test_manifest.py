@@ -9,6 +9,7 @@ import pytest
 from random_networks import random_document, write
 
 from mlx_train.networks.manifest import MeasureSettings, ModelEntry, file_problem, read_manifest, write_manifest
+from mlx_train.tools.quantized import is_current
 
 ROOT = Path(__file__).parents[3]
 
@@ -91,3 +92,4 @@ def test_every_shipped_file_is_the_one_of_its_entry():
     names = {path.name for path in (ROOT / "weights").iterdir()}
     assert names == {"manifest.json", "quantized", *(entry.file for entry in entries)}
     assert [file_problem(entry, ROOT / "weights") for entry in entries] == [None] * len(entries)
+    assert [entry.name for entry in entries if entry.quantized and not is_current(entry, ROOT / "weights")] == []
