@@ -186,7 +186,8 @@ def selfplay(games, player not None, seed=0, *, double exploration=0.0, int play
     offset = first
 
     def play_chunk(first, count):
-        cdef Decision[::1] decisions = np.empty(FIRST_CAPACITY, dtype=DECISION_DTYPE)
+        rows = np.empty(FIRST_CAPACITY, dtype=DECISION_DTYPE)    # kept: numpy parses a view's layout anew, which is slow
+        cdef Decision[::1] decisions = rows
         cdef Recorder recorder = settings
         cdef uint64_t last = offset + first + count
         cdef int used = 0
@@ -199,11 +200,12 @@ def selfplay(games, player not None, seed=0, *, double exploration=0.0, int play
             with nogil:
                 fits = record_game(&recorder)
             if not fits:
-                decisions = np.concatenate([decisions, np.empty(decisions.shape[0], dtype=DECISION_DTYPE)])
+                rows = np.concatenate([rows, np.empty_like(rows)])
+                decisions = rows
                 continue
             used += recorder.count
             recorder.game += 1
-        return np.asarray(decisions[:used]).copy()
+        return rows[:used].copy()
 
     parts, interrupted = in_chunks(games, workers, play_chunk, progress)
     decisions = np.concatenate(parts) if parts else np.empty(0, dtype=DECISION_DTYPE)

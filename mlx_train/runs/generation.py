@@ -3,6 +3,7 @@
 import shutil
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,18 @@ from engine.machine.detection import detect
 from engine.network.document import VALUE_SCALE
 from engine.solved.tablebase import Tablebase, default_path
 from mlx_train.config import Config, Settings
-from mlx_train.data.games import DATASET_VERSION, Decisions
+from mlx_train.data.games import (
+    DATASET_VERSION,
+    Decisions,
+    Packs,
+    from_bytes,
+    merged,
+    packed,
+    summarize,
+    to_bytes,
+    write_packs,
+)
+from mlx_train.data.packs import each, positions_of, unpack
 from mlx_train.data.solving import solve_whole_game
 from mlx_train.runs.run_folder import Run, refuse_output, resumed_config
 from mlx_train.system.core_use import CoreUse
@@ -67,7 +79,8 @@ def generate_only(config: Config, output: Path | None, resume: Path | None) -> d
     ranks = join()
     require_table(config, resume, ranks)
     run = begin(config, "generate", "games", output, resume, ranks)
-    generate(config, run, ranks)
+    if not _known_dataset(run, ranks)[1]:
+        write_dataset(config, run, ranks)
     ranks.leave()
     if ranks.leads:
         print(run.dataset.read_text(), end="")
@@ -77,27 +90,54 @@ def generate_only(config: Config, output: Path | None, resume: Path | None) -> d
 def generate(config: Config, run: Run, ranks: Ranks = ALONE) -> Decisions | None:
     """Play the games and write the dataset -> the dataset; None in all processes but the first.
 
-    The games are played in blocks. Every process plays its share of a block, and each finished block is written. Games
-    that the run already has are not played again. On Ctrl-C or SIGTERM the finished games are written, then
+    Games that the run already has are not played again. On Ctrl-C or SIGTERM the finished games are written, then
     KeyboardInterrupt.
     """
-    data = _read_dataset(run.games) if ranks.leads else None
-    if ranks.first(lambda: data is not None):
-        if ranks.leads:
-            shutil.rmtree(run.parts, ignore_errors=True)
+    data, known = _known_dataset(run, ranks)
+    if known:
         return data
+    write_dataset(config, run, ranks)
+    return Decisions.load(run.games, config.workers) if ranks.leads else None
+
+
+def _known_dataset(run: Run, ranks: Ranks) -> tuple[Decisions | None, bool]:
+    """-> (the dataset that the run has; None in all processes but the first, whether it has one)."""
+    data = _read_dataset(run.games) if ranks.leads else None
+    known = ranks.first(lambda: data is not None)
+    if known and ranks.leads:
+        shutil.rmtree(run.parts, ignore_errors=True)
+    return data, known
+
+
+def write_dataset(config: Config, run: Run, ranks: Ranks = ALONE) -> None:
+    """`generate`, for who needs only the file; a file that is there is replaced.
+
+    The games are played in blocks. Every process plays its share of a block, and each finished block is written.
+    """
     player, info = _player(config, ranks)
     parts = _read_parts(run.parts) if ranks.leads else []
     _play_rest(config, run, ranks, player, info, parts)
     if not ranks.leads:
-        return None
-    seconds = sum(part.info["generation_seconds"] for part in parts)
-    data = Decisions(np.concatenate([part.records for part in parts]), info | {"generation_seconds": round(seconds, 3)})
-    write_json(run.dataset, data.summary() | {"peak_memory_bytes": peaks()})
-    data.save(run.games)
+        return
+    packs = merged([pack for part in parts for pack in part.packs])
+    positions: np.ndarray = np.concatenate(each(positions_of, [data for _, data in packs], config.workers))
+    about = info | {"generation_seconds": round(sum(part.seconds for part in parts), 3)}
+    summary = summarize(parts[-1].end, sum(part.moves for part in parts), positions, about)
+    write_json(run.dataset, summary | {"peak_memory_bytes": peaks()})
+    write_packs(run.games, info, packs)
     moment("dataset written")
     shutil.rmtree(run.parts)
-    return data
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Part:
+    """A finished block of games: from `first` to before `end`, and their legal moves in all. seconds: playing them."""
+
+    first: int
+    end: int
+    seconds: float
+    moves: int
+    packs: Packs
 
 
 def solved_table(config: Config, ranks: Ranks = ALONE) -> Tablebase:
@@ -131,10 +171,10 @@ def _player(config: Config, ranks: Ranks) -> tuple[Search | Tablebase, dict[str,
 
 
 def _play_rest(
-    config: Config, run: Run, ranks: Ranks, player: Search | Tablebase, info: dict[str, Any], parts: list[Decisions]
+    config: Config, run: Run, ranks: Ranks, player: Search | Tablebase, info: dict[str, Any], parts: list[_Part]
 ) -> None:
     """Play the games that the parts lack, in blocks; each is written, and added to the first process's parts."""
-    played = ranks.first(lambda: parts[-1].info["end"] if parts else 0)
+    played = ranks.first(lambda: parts[-1].end if parts else 0)
     workers = process_workers(config, ranks)
     before = f", {played:,} of them there already" if played else ""
     together = f" in each of {ranks.share.size} processes" if ranks.share.size > 1 else ""
@@ -153,16 +193,14 @@ def _play_rest(
             while played < config.search_games:
                 games = range(played, min(played + block, config.search_games))
                 start = time.perf_counter()
-                share = _play_share(games, player, config, info["playouts"], workers, ranks, on_games)
+                share, whole = _play_share(games, player, config, info["playouts"], workers, ranks, on_games)
                 seconds = max(ranks.gather(time.perf_counter() - start))
-                everyone = ranks.gather_bytes(share.tobytes())
-                records = np.concatenate([np.frombuffer(part, dtype=DECISION_DTYPE) for part in everyone])
-                records, end = _whole_games(records, played, len(games))
+                packs, moves, end = _gathered(share, whole, games, workers, ranks)
                 if ranks.leads and end > played:
-                    part = {"first": played, "end": end, "generation_seconds": seconds}
-                    parts.append(Decisions(records, info | part))
+                    parts.append(_Part(first=played, end=end, seconds=seconds, moves=moves, packs=packs))
                     run.parts.mkdir(exist_ok=True)
-                    parts[-1].save(run.parts / f"{played:010}.npz", compress=False)
+                    about = info | {"first": played, "end": end, "generation_seconds": seconds}
+                    write_packs(run.parts / f"{played:010}.npz", about, packs)
                     moment("games written")
                 played = end
                 if any(ranks.gather(stop_requested())):
@@ -183,16 +221,16 @@ def _play_share(
     workers: int,
     ranks: Ranks,
     on_games: Callable[[range, int], None],
-) -> np.ndarray:
-    """The records of this process's share of some games; fewer if the call was interrupted.
+) -> tuple[np.ndarray, bool]:
+    """-> (the records of this process's share of some games, whether they are all of its games: not after Ctrl-C).
 
     on_games: called with the games and the number of finished games.
     """
     share = games[ranks.share.of(len(games))]
     if not share:
-        return np.empty(0, dtype=DECISION_DTYPE)
+        return np.empty(0, dtype=DECISION_DTYPE), True
     try:
-        return selfplay(
+        records = selfplay(
             len(share),
             player,
             config.seed,
@@ -203,7 +241,23 @@ def _play_share(
             progress=lambda count: on_games(games, count),
         )
     except Interrupted as stop:
-        return stop.partial
+        return stop.partial, False
+    return records, True
+
+
+def _gathered(share: np.ndarray, whole: bool, games: range, workers: int, ranks: Ranks) -> tuple[Packs, int, int]:
+    """-> (the packs of the games that all processes have played, their legal moves in all, where they end).
+
+    Each process packs its own share.
+    """
+    about = {"whole": whole, "moves": int(share["moves"].sum())}
+    everyone = [from_bytes(data) for data in ranks.gather_bytes(to_bytes(about, packed(share, workers)))]
+    packs = [pack for _, packs in everyone for pack in packs]
+    if all(about["whole"] for about, _ in everyone):
+        return packs, sum(about["moves"] for about, _ in everyone), games.stop
+    records = [unpack(data) for _, data in packs] or [share[:0]]
+    kept, end = _whole_games(np.concatenate(records), games.start, len(games))
+    return packed(kept, workers), int(kept["moves"].sum()), end
 
 
 def _whole_games(records: np.ndarray, first: int, count: int) -> tuple[np.ndarray, int]:
@@ -212,7 +266,7 @@ def _whole_games(records: np.ndarray, first: int, count: int) -> tuple[np.ndarra
     An interrupted block has gaps where games were not finished.
     """
     finished = np.zeros(count + 1, dtype=np.bool_)
-    finished[np.unique(records["game"]) - first] = True
+    finished[records["game"] - first] = True
     end = first + int(np.argmin(finished))
     return records[records["game"] < end], end
 
@@ -228,12 +282,14 @@ def _read_dataset(path: Path) -> Decisions | None:
         return None
 
 
-def _read_parts(folder: Path) -> list[Decisions]:
+def _read_parts(folder: Path) -> list[_Part]:
     """The blocks of games in a folder, in order, up to the first block that is missing or damaged."""
-    parts: list[Decisions] = []
+    parts: list[_Part] = []
     for path in sorted(folder.glob("*.npz")):
-        part = _read_dataset(path)
-        if part is None or part.info["first"] != (parts[-1].info["end"] if parts else 0):
+        data = _read_dataset(path)
+        if data is None or data.info["first"] != (parts[-1].end if parts else 0):
             break
-        parts.append(part)
+        first, end, seconds = (data.info[name] for name in ("first", "end", "generation_seconds"))
+        moves = int(data.records["moves"].sum())
+        parts.append(_Part(first=first, end=end, seconds=seconds, moves=moves, packs=packed(data.records)))
     return parts
