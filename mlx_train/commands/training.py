@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from mlx_train.commands.options import RUN_FOLDER, Files, OutputFolder, ResumeFolder, config_options, usage
-from mlx_train.config import Config, Group
+from mlx_train.config import RUN_TEACHER, Config, Group
 
 TensorBoard = Annotated[
     bool,
@@ -18,7 +18,7 @@ TensorBoard = Annotated[
 ]
 
 
-@config_options(teacher="search")
+@config_options(teacher=RUN_TEACHER)
 def run(
     config: Config,
     preset: str,

@@ -122,7 +122,7 @@ class IterationSource(Source):
         passed = self.own.rounds / max(1, rounds - 1)
         first, last = SelfplayConfig.trace_decay, SelfplayConfig.final_trace_decay
         wanted = round(games * min(1.0, (self.own.rounds + 1) / rounds) ** PACE)
-        return max(1, wanted - self.own.games), first + passed * (last - first)
+        return wanted - self.own.games, first + passed * (last - first)
 
     def _search_batches(self, number: int, first: int) -> Generator[Batch, None, None]:
         """Passes over the search's decisions, from batch `first` of the epoch on."""
@@ -167,8 +167,8 @@ class IterationSource(Source):
         return FeatureRows(extract_features_bytes(packed, rolls), (probabilities, legal))
 
     def validation(self) -> Iterator[Batch]:
-        """The search's held-out decisions; later the own games of this epoch, which nothing was trained on yet."""
-        if not self.own.rounds:
+        """The search's held-out decisions; later the own games of this epoch, which were not trained on yet."""
+        if not self.own.games:
             yield from self.search.validation()
             return
         packed, returns = self.own.window[-1][:2]
@@ -178,8 +178,8 @@ class IterationSource(Source):
             yield self._batch(packed[rows], returns[rows], packed, rng)
 
     def metrics(self) -> dict[str, int]:
-        """The number of own games, once there are any."""
-        return {"own_games": self.own.games} if self.own.games else {}
+        """The number of own games, once the network is better."""
+        return {"own_games": self.own.games} if self.changed else {}
 
     def facts(self) -> dict[str, Any]:
         """What the weights' metadata says of the own games."""

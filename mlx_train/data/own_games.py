@@ -40,13 +40,14 @@ class Round(NamedTuple):
 
     packed: (n,) uint64, positions. returns: (n,) float32, 2 p - 1 for the side to move. choices: (m,) uint8 and
     lengths: (games,) int64, as of `engine.games.returns.PlayedGames`. first: (1,) int64, the number of the first game.
+    The last three are empty in the checkpoints of older versions, which never valued games again.
     """
 
     packed: NDArray[np.uint64]
     returns: NDArray[np.float32]
-    choices: NDArray[np.uint8]
-    lengths: NDArray[np.int64]
-    first: NDArray[np.int64]
+    choices: NDArray[np.uint8] = np.empty(0, dtype=np.uint8)
+    lengths: NDArray[np.int64] = np.empty(0, dtype=np.int64)
+    first: NDArray[np.int64] = np.empty(0, dtype=np.int64)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +99,8 @@ class OwnGames:
     def round(self, network: Network, games: int, trace_decay: float) -> Generator[Callable[[], None], None, None]:
         """Have threads play a round of games -> a function that waits for them and adds them to the window.
 
-        The window stays as it is where the function is not called, or a stop is requested while it waits.
+        The window stays as it is where the function is not called, or a stop is requested while it waits. A round may
+        have no games.
         """
         first = self.first + self.games
         with self._playing(network, first, games, trace_decay) as jobs:
@@ -107,8 +109,10 @@ class OwnGames:
                 while wait(jobs, _POLL_SECONDS).not_done:
                     if self._stop_requested():
                         return
-                self.window.append(self._joined(jobs, first))
                 self.rounds += 1
+                if games == 0:
+                    return
+                self.window.append(self._joined(jobs, first))
                 self.games += games
                 self.positions += len(self.window[-1].packed)
                 self.turns = sum(map(int, self._from_all([job.result().turns for job in jobs], np.int64)))

@@ -122,8 +122,9 @@ class Soap(optim.Optimizer):
                 state |= {f"{side}_begun": state[side] for side in _SIDES}
             self._coming = _thread().submit(_eigenvectors, self._begun(), first=step == 1)
         if step == 1 or (step > 1 + DELAY and renews(step - DELAY)):
-            coming = self._coming.result() if self._coming else _eigenvectors(self._begun(), first=False)  # resumed
-            for state, bases in zip(self._matrices().values(), coming, strict=True):
+            if self._coming is None:  # resumed; on the same thread, since the number of threads decides the last bits
+                self._coming = _thread().submit(_eigenvectors, self._begun(), first=False)
+            for state, bases in zip(self._matrices().values(), self._coming.result(), strict=True):
                 former = [state[f"{side}_basis"] for side in _SIDES]
                 state |= {f"{side}_basis": mx.array(basis) for side, basis in zip(_SIDES, bases, strict=True)}
                 left, right = (state[f"{side}_basis"].T @ old for side, old in zip(_SIDES, former, strict=True))

@@ -37,7 +37,7 @@ def best_epochs(history: Sequence[EpochMetrics]) -> dict[str, EpochMetrics]:
     The last epoch once the network learns from its own games: every epoch has other games and returns, so their losses
     do not compare. Empty for a history without validation losses.
     """
-    if history and history[-1].own_games:
+    if history and history[-1].own_games is not None:
         history = history[-1:]
     rows = [row.to_dict() for row in history]
     return {

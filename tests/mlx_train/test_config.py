@@ -107,6 +107,25 @@ def test_what_a_teacher_asks_for_stands_behind_everything_else(tmp_path):
         assert resolve("quick", teacher=teacher).learning_rate == 0.001
 
 
+def test_the_search_plays_its_share_of_the_games():
+    assert Config(teacher="iteration", games=1000, search_share=0.3).search_games == 300
+    assert Config(teacher="iteration", games=1000, search_share=0).search_games == 2  # one to train on, one to validate
+    assert Config(teacher="search", games=1000, search_share=0.3).search_games == 1000
+
+
+def test_iteration_needs_a_value_network():
+    with pytest.raises(ValueError, match="needs a value network"):
+        Config(teacher="iteration", networks="policy")
+
+
+def test_older_runs_keep_their_optimizer_and_weights():
+    """Settings that a run's config.json lacks are those with which it was made."""
+    for kind in (Config, SelfplayConfig):
+        old = {name: value for name, value in kind().to_dict().items() if name not in ("optimizer", "search_share")}
+        assert kind.from_dict(old).optimizer == "adam"
+    assert Config.from_dict({}).averaging == 0
+
+
 def test_the_engine_takes_as_many_workers_and_layers():
     assert MAX_WORKERS == cores.MAX_WORKERS
     assert MOST_HIDDEN == layers.MOST_LAYERS - 1

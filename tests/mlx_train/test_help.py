@@ -17,7 +17,7 @@ from engine import Agent
 from mlx_train import cli
 from mlx_train.commands import tuning
 from mlx_train.commands.options import RUN_FOLDER, Files, complete_agent
-from mlx_train.config import Config, Group, resolve
+from mlx_train.config import RUN_TEACHER, Config, Group, resolve
 from mlx_train.runs.tuning_study import MEASURES
 
 ROOT = Path(__file__).parents[2]
@@ -71,7 +71,7 @@ def test_the_help_shows_the_default_of_every_setting(command):
     shown = " ".join(call(command, "--help", env=os.environ | {"COLUMNS": "300"}).stdout.replace("│", " ").split())
     for parameter in parameters(command, COMMANDS[command]):
         if parameter.name in Config.__dataclass_fields__ and parameter.name not in ("workers", "init"):
-            default = getattr(Config(), parameter.name)
+            default = getattr(Config(teacher=RUN_TEACHER if command == "run" else "search"), parameter.name)
             text = ",".join(map(str, default)) if isinstance(default, tuple) else str(default)
             assert f"--{parameter.name.replace('_', '-')} " in shown
             assert f"({text}" in shown, parameter.name

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from random_networks import random_document, write
 
-from engine import Network, Position
+from engine import Network, Position, Search, selfplay
 from engine.core.dice import ROLL_PROBABILITIES, rolls
 from engine.games.returns import play_games
 
@@ -115,15 +115,80 @@ def test_a_game_is_a_function_of_seed_and_number(network):
     assert not np.array_equal(play_games(network, 1, 8, 10, **options)[0], parts[0][0])
 
 
+OPTIONS = {"trace_decay": 0.9, "exploration": 0.2, "siblings": 0.5}
+
+
+@pytest.fixture(scope="module")
+def other(tmp_path_factory):
+    return Network.load(write(tmp_path_factory.mktemp("net") / "net.json", random_document(4)))
+
+
+def test_a_game_is_valued_again_as_it_was(network):
+    first = play_games(network, 4, 7, 10, **OPTIONS)
+    again = play_games(network, 4, 7, 10, **OPTIONS, played=(first.choices, first.lengths))
+    for column, same in zip(first, again, strict=True):
+        np.testing.assert_array_equal(column, same)
+    assert len(first.choices) == first.lengths.sum()
+
+
+def test_another_network_values_the_same_positions(network, other):
+    first = play_games(network, 4, 7, 10, **OPTIONS)
+    again = play_games(other, 4, 7, 10, **OPTIONS, played=(first.choices, first.lengths))
+    np.testing.assert_array_equal(again.positions, first.positions)
+    np.testing.assert_array_equal(again.choices, first.choices)
+    assert not np.array_equal(again.returns, first.returns)
+
+
+@pytest.mark.parametrize("tolerance", [0.0, 0.01, 1.0])
+def test_moves_that_give_away_more_than_the_tolerance_cut_the_trace(network, other, tolerance):
+    first = play_games(network, 1, 7, trace_decay=0.9)
+    played = (first.choices, first.lengths)
+    again = play_games(other, 1, 7, trace_decay=0.9, tolerance=tolerance, played=played)
+    positions, roll_of = [int(packed) for packed in first.positions[::-1]], rolls(7, 0, first.turns)
+    turns, cuts = list(replay(other, positions, roll_of)), 0
+    following = turns[-1][0] if turns[-1][1] else 1 - turns[-1][0]
+    for packed, roll, (value, again_moves, _), found in reversed(
+        list(zip(positions, roll_of, turns, again.returns[::-1], strict=True))
+    ):
+        expected = backup(other, Position.from_packed(packed))
+        best = max((v for _, v in other.moves(Position.from_packed(packed), roll)), default=value)
+        cut = best - value > tolerance
+        if not cut:
+            expected += 0.9 * ((following if again_moves else 1 - following) - value)
+        cuts += cut
+        assert (found + 1) / 2 == pytest.approx(expected, abs=1e-6)
+        following = expected
+    assert (cuts > 0) == (tolerance < 1)
+
+
+def test_a_network_values_the_games_of_a_search(network):
+    records = selfplay(3, Search(2), 11, exploration=0.1, workers=1)
+    valued = play_games(network, 3, 11, trace_decay=0.9, played=(records["chosen"], np.bincount(records["game"])))
+    assert set(records["position"].tolist()) <= set(valued.positions.tolist())
+
+
+def test_choices_that_do_not_fit_are_refused(network):
+    first = play_games(network, 2, 7, **OPTIONS)
+    for played, message in (
+        ((first.choices[:-1], [first.lengths[0], first.lengths[1] - 1]), "do not end it"),
+        ((np.append(first.choices, 0), [first.lengths[0], first.lengths[1] + 1]), "do not end it"),
+        ((np.full_like(first.choices, 7), first.lengths), "do not end it"),
+        ((first.choices, first.lengths[:1]), "as many lengths"),
+        ((first.choices[1:], first.lengths), "as many lengths"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            play_games(network, 2, 7, **OPTIONS, played=played)
+
+
 @pytest.mark.parametrize(
     ("games", "options"),
     [
-        (0, {}), (1, {"depth": -1}), (1, {"depth": 5}), (1, {"trace_decay": 1.5}),
+        (0, {}), (1, {"tolerance": 1.5}), (1, {"depth": -1}), (1, {"depth": 5}), (1, {"trace_decay": 1.5}),
         (1, {"exploration": float("nan")}), (1, {"siblings": -0.1}),
     ],
 )  # fmt: skip
 def test_absurd_games_are_refused(network, games, options):
-    with pytest.raises(ValueError, match=r"games|depth|trace_decay|exploration|siblings"):
+    with pytest.raises(ValueError, match=r"games|depth|trace_decay|exploration|siblings|tolerance"):
         play_games(network, games, 0, **{"trace_decay": 0.5} | options)
 
 

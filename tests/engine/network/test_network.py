@@ -227,6 +227,28 @@ def test_absurd_look_ahead_of_values(small, depth):
         small.values([Position.initial().packed], depth)
 
 
+class TestMoveValues:
+    @pytest.mark.parametrize("depth", [1, 2])
+    def test_batch_and_single_agree(self, small, turns, depth):
+        turns = turns[:: 3 * depth]
+        values = small.move_values([p.packed for p, _ in turns], [r for _, r in turns], depth)
+        assert values.shape == (len(turns), 7)
+        for (position, roll), row in zip(turns, values, strict=True):
+            expected = {position.policy_slot(square): value for square, value in small.moves(position, roll, depth)}
+            assert {slot: row[slot] for slot in np.flatnonzero(~np.isnan(row))} == expected
+
+    def test_a_pass_has_no_values(self, small):
+        assert np.isnan(small.move_values([Position.initial().packed], [0])).all()
+
+    @pytest.mark.parametrize(
+        ("packed", "roll", "depth", "message"),
+        [(WON.packed, 1, 1, "over"), (1, 1, 1, "entry 0"), (Position.initial().packed, 1, 9, "look-ahead must be")],
+    )
+    def test_refusals(self, small, packed, roll, depth, message):
+        with pytest.raises(ValueError, match=message):
+            small.move_values([packed], [roll], depth)
+
+
 class TestPolicy:
     def test_only_legal_slots_and_a_sum_of_one(self, small, decisions):
         packed, rolls = decisions
