@@ -16,9 +16,11 @@ from engine.network.document import read_document
 from mlx_train.data.games import Decisions
 from mlx_train.training.checkpoint import checkpoints
 
+#: The search plays 130 games. The network that the run begins with plays better, so the last epochs have its own games.
 SETTINGS = [
-    "--preset", "quick", "--games", "130", "--depth", "1", "--playouts", "0", "--epochs", "3", "--batch-size", "512",
-    "--hidden-sizes", "8", "--dropout", "0.1", "--evaluation-games", "20", "--device", "cpu",
+    "--preset", "quick", "--games", "200", "--search-share", "0.65", "--depth", "1", "--playouts", "0", "--epochs", "3",
+    "--batch-size", "512", "--init", "weights/ur-3k.json", "--hidden-sizes", "20,16", "--activation", "silu",
+    "--learning-rate", "0.0001", "--dropout", "0.1", "--evaluation-games", "20", "--device", "cpu",
     "--checkpoint-seconds", "0.02", "--workers", "1",
 ]  # fmt: skip
 
