@@ -25,6 +25,9 @@ from mlx_train.system.text import short_name
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+# The first groups of the rows of the picture of all features.
+_ROWS = ("board.own.piece", "board.own.reach", "board.own.threat", "state.own.hand", "state.opponent.mobility")
+
 # A group of fewer features has no room for a name of its own on a picture of all features.
 _NAMED_ALONE = 5
 _AND_MORE = ", ..."
@@ -44,7 +47,12 @@ class _Place(NamedTuple):
 
 
 def _group_places() -> list[_Place]:
-    return [_Place(group.partition(".")[2], columns.start, columns.stop) for group, columns in COLUMNS.items()]
+    return [_Place(group, columns.start, columns.stop) for group, columns in COLUMNS.items()]
+
+
+def _side(group: str) -> str:
+    """The part of a group's name that says whose features they are: own, opponent, or roll."""
+    return group.split(".")[1]
 
 
 def _joined(places: Sequence[_Place]) -> list[_Place]:
@@ -53,7 +61,7 @@ def _joined(places: Sequence[_Place]) -> list[_Place]:
     small = False
     for place in places:
         was_small, small = small, place.end - place.start < _NAMED_ALONE
-        if small and was_small and joined[-1].name.partition(".")[0] == place.name.partition(".")[0]:
+        if small and was_small and _side(joined[-1].name) == _side(place.name):
             first = joined.pop()
             place = _Place(f"{first.name.removesuffix(_AND_MORE)}{_AND_MORE}", first.start, place.end)
         joined.append(place)
@@ -69,21 +77,25 @@ def feature_ranges(features: NDArray[np.float32]) -> "Figure":
     """The mean of every feature and the range of its middle 90 %, over (n, 150) rows; the groups side by side."""
     low, high = np.percentile(features, (5, 95), axis=0)
     means = features.mean(axis=0)
-    figure = new_figure(13, 7.2)
-    board = max(columns.stop for group, columns in COLUMNS.items() if group.startswith("board."))
-    for axes, first, end in zip(figure.subplots(2, 1), (0, board), (board, len(FEATURE_NAMES)), strict=True):
+    figure = new_figure(8.5, 12.5)
+    figure.suptitle(f"The {len(FEATURE_NAMES)} features in {len(features):,} decisions of optimal play")
+    starts = [COLUMNS[group].start for group in _ROWS]
+    for axes, first, end in zip(
+        figure.subplots(len(starts), 1), starts, [*starts[1:], len(FEATURE_NAMES)], strict=True
+    ):
         places = np.arange(first, end)
         axes.vlines(places, low[first:end], high[first:end], color=BLUE, alpha=0.35, linewidth=4, label="middle 90%")
         axes.plot(places, means[first:end], "o", color=ORANGE, markersize=3.5, label="mean")
         inside = [place for place in _group_places() if first <= place.start < end]
         for place in inside:
             axes.axvline(place.start - 0.5, color=GREY, linewidth=0.6)
-        _name_groups(axes.set_xticks, inside, rotation=45, ha="right", rotation_mode="anchor")
+        wide = all(place.end - place.start > _NAMED_ALONE for place in inside)
+        turned: dict[str, Any] = {} if wide else {"rotation": 40, "ha": "right", "rotation_mode": "anchor"}
+        _name_groups(axes.set_xticks, inside, **turned)
         axes.tick_params(axis="x", length=0)
-        title = "Squares" if first == 0 else "State of the game"
-        axes.set(xlim=(first - 0.5, end - 0.5), ylabel="feature", title=title)
+        axes.set(xlim=(first - 0.5, end - 0.5), ylim=(-0.05, 1.05), ylabel="feature")
         style_axes(axes, grid="y")
-    figure.axes[0].legend(frameon=False, loc="upper right", ncols=2, bbox_to_anchor=(1, 1.13))
+    figure.axes[0].legend(frameon=False, loc="lower right", ncols=2, bbox_to_anchor=(1, 1))
     return figure
 
 
@@ -92,8 +104,9 @@ def feature_correlations(features: NDArray[np.float32]) -> "Figure":
     varied = features.std(axis=0) > 0
     correlations = np.full((features.shape[1],) * 2, np.nan)
     correlations[np.ix_(varied, varied)] = np.corrcoef(features[:, varied], rowvar=False)
-    figure = new_figure(9.4, 8)
+    figure = new_figure(9.4, 8.4)
     axes = figure.subplots()
+    axes.set_title("The correlation of every pair of features")
     image = heat_map(axes, correlations, None, colours=DIVERGING, low=-1, high=1)
     for place in _group_places()[1:]:
         for line in (axes.axvline, axes.axhline):
@@ -120,7 +133,7 @@ def importance_chart(result: Importance) -> "Figure":
     axes.set(
         xscale="log",
         xlabel=f"regret added by shuffling (points, at least {floor:g})",
-        title=f"{short_name(result.agent)}: what each group of features is worth",
+        title=f"What each group of features is worth to {short_name(result.agent)}",
     )
     plain_ticks(axes.xaxis)
     style_axes(axes)

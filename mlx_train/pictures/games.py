@@ -9,24 +9,30 @@ from numpy.typing import NDArray
 from engine.core.position import ROSETTES
 from mlx_train.measuring.facts import PATH, SquareFacts
 from mlx_train.measuring.luck import Account, Shares
+from mlx_train.measuring.marks import MARKS, mark_of
 from mlx_train.measuring.regret import TIE
 from mlx_train.pictures.style import BLUE, DIVERGING, GREEN, GREY, ORANGE, SIDES, heat_map, new_figure, style_axes
 from mlx_train.system.text import short_name
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _LENGTH_BIN = 8  # turns
+_CLOSE = 5  # turns between two mistakes whose signs would overlap
+_HIGH = 75  # win probability in percent above which a curve has more room below
 
 
 def game_chart(account: Account, names: tuple[str, str]) -> "Figure":
     """The win probability of player 0 through a game, and its change by each roll and each move."""
-    figure = new_figure(11, 6)
+    figure = new_figure(11, 6.4)
+    figure.suptitle(f"{names[0]} against {names[1]}: win probability, luck and errors")
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
     turns = np.arange(1, len(account.luck) + 1)  # the end of each on the curve above
     top.axhline(50, color=GREY, linewidth=1)
     top.step(np.arange(len(account.win_probability)), 100 * account.win_probability, color="black", where="post")
-    top.set(ylim=(0, 100), ylabel=f"win % of {names[0]}")
+    top.set(ylim=(0, 102), ylabel=f"win % of {names[0]}")
+    _mark_mistakes(top, account)
     for player, (colour, marker) in enumerate(SIDES):
         by_player = account.player == player
         bottom.vlines(turns[by_player], 0, 100 * account.luck[by_player], color=colour, linewidth=1.2, alpha=0.6)
@@ -38,12 +44,36 @@ def game_chart(account: Account, names: tuple[str, str]) -> "Figure":
         )  # fmt: skip
     bottom.axhline(0, color=GREY, linewidth=1)
     bottom.set(xlabel="turn", ylabel="points")
-    top.set_title(f"Below: lines are the luck of a roll, marks the error of a move; upwards is good for {names[0]}")
+    signs = ", ".join(f"{sign} {name}" for _, sign, name in reversed(MARKS))
+    top.set_title(f"Mistakes, in the colour of who made them: {signs}", fontsize=10)
+    bottom.set_title(
+        f"Lines: the luck of a roll. Marks: the error of a move. Upwards is good for {names[0]}", fontsize=10
+    )
     style_axes(top, bottom)
     limit = 1.35 * max(map(abs, bottom.get_ylim()))
     bottom.set(ylim=(-limit, limit))
     bottom.legend(frameon=False, loc="upper left", ncols=2)
     return figure
+
+
+def _mark_mistakes(axes: "Axes", account: Account) -> None:
+    """The signs of the marked moves at the curve of the win probability, where there is room above it, else below.
+
+    Signs of neighbouring turns stand at different heights, so that they do not overlap.
+    """
+    before, height = -_CLOSE, 0
+    for turn in map(int, np.flatnonzero(np.abs(account.error) > TIE)):
+        sign, _ = mark_of(100 * abs(account.error[turn]))
+        if not sign:
+            continue
+        height = (height + 1) % 3 if turn - before < _CLOSE else 0
+        before, chance = turn, 100 * float(account.win_probability[turn + 1])
+        distance, up = 8 + 12 * height, chance < _HIGH
+        axes.annotate(
+            sign, (turn + 1, chance), xytext=(0, distance if up else -distance),
+            textcoords="offset points", ha="center", va="bottom" if up else "top", fontweight="bold",
+            color=SIDES[account.player[turn]][0],
+        )  # fmt: skip
 
 
 def skill_chart(matches: Sequence[Shares]) -> "Figure":
@@ -107,7 +137,8 @@ def board_map(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def squares_chart(facts: SquareFacts) -> "Figure":
     """How often a piece stands on each square in optimal play, its danger there, and its worth: three boards."""
-    figure = new_figure(7.5, 7.6)
+    figure = new_figure(7.5, 8)
+    figure.suptitle("The squares in optimal play")
     for axes, values, title in zip(
         figure.subplots(3, 1),
         (facts.occupied, facts.danger, facts.worth),
@@ -136,7 +167,8 @@ def score_chart(statistics: dict[str, Any]) -> "Figure":
 
     statistics: as `Tablebase.statistics` gives them, over all positions.
     """
-    figure = new_figure(12, 5.4)
+    figure = new_figure(12, 5.8)
+    figure.suptitle("Every position of the game, by score")
     left, right = figure.subplots(1, 2)
     first = 7 - statistics["pieces"]
     wins, sharpness = (np.full((7, 7), np.nan) for _ in range(2))
@@ -175,7 +207,8 @@ def first_rolls_chart(rolls: Sequence[tuple[int, float, float]]) -> "Figure":
     axes.annotate(f"before the roll: {mean:.2f}", (1.0, mean), xytext=(0, -3), textcoords="offset points",
                   ha="right", va="top", fontsize=9)  # fmt: skip
     axes.set_xticks(centres, [str(roll) for roll, *_ in rolls])
-    axes.set(xlabel="first roll (width: its probability)", ylabel="first player's win %", xlim=(-0.03, 1.03))
+    axes.set(xlabel="first roll (width: its probability)", ylabel="first player's win %", xlim=(-0.03, 1.03),
+             title="What the first roll is worth")  # fmt: skip
     axes.margins(y=0.15)
     style_axes(axes, grid="y")
     return figure

@@ -1,5 +1,6 @@
 """Pictures of models: regret by parameters and by bytes, calibration, where the regret lies, the win matrix."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -8,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlx_train.measuring.calibration import Calibration
+from mlx_train.measuring.matches import Z95
 from mlx_train.measuring.moves import KINDS
 from mlx_train.measuring.regret import RegretShares
 from mlx_train.measuring.round_robin import Comparison
@@ -17,7 +19,6 @@ from mlx_train.pictures.style import (
     DIVERGING,
     GREEN,
     GREY,
-    ORANGE,
     heat_map,
     name_ticks,
     new_figure,
@@ -66,13 +67,14 @@ class BytesPoint:
 
 def rate_distortion(ours: Sequence[SizePoint]) -> "Figure":
     """Regret and win rate against the number of parameters, of our networks and the published ones."""
-    figure = new_figure(11, 4.6)
+    figure = new_figure(11, 5.2)
+    figure.suptitle("Strength by number of parameters, on logarithmic axes")
     left, right = figure.subplots(1, 2)
     _by_size(left, ours, lambda point: point.regret, lambda regret: f"{regret:g}")
-    left.set(title="Regret", ylabel="mean regret (points)")
+    left.set(title="Regret: lower is better, perfect play is 0", ylabel="mean regret (points)")
     left.legend(frameon=False, loc="lower left")
     _by_size(right, ours, lambda point: 50 - point.win_rate, lambda short: f"{50 - short:g}")
-    right.set(title="Win rate against perfect play", ylabel="win % (50 is perfect)")
+    right.set(title="Win rate against perfect play: higher is better", ylabel="win %, spaced by its distance to 50")
     right.invert_yaxis()
     right.legend(frameon=False, loc="upper left")
     figure.draw_without_rendering()  # fixes the places of the points
@@ -88,7 +90,7 @@ def _by_size(
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     # The rings are smaller than the squares and drawn over them, so that both are seen where they overlap.
-    ring: dict[str, Any] = {"marker": "o", "markersize": 5, "markerfacecolor": "white", "zorder": 3, "color": ORANGE}
+    ring: dict[str, Any] = {"marker": "o", "markersize": 5, "markerfacecolor": "white", "zorder": 3, "color": GREY}
     square: dict[str, Any] = {"marker": "s", "markersize": 7, "linestyle": "none", "color": BLUE}
     for points, style in ((PUBLISHED, ring | {"label": "published"}), (ours, square | {"label": "this project"})):
         axes.plot([point.parameters for point in points], [loss(point) for point in points], **style)
@@ -147,7 +149,8 @@ def bytes_table(table: Sequence[BytesPoint]) -> str:
 
 def calibration_plot(result: Calibration) -> "Figure":
     """A player's win probabilities against the exact ones: the means, and the errors of single positions."""
-    figure = new_figure(10, 4.4)
+    figure = new_figure(10, 4.8)
+    figure.suptitle(f"Calibration of {short_name(result.agent)}")
     left, right = figure.subplots(1, 2)
     left.plot([0, 1], [0, 1], color=GREY, linewidth=1, label="exact")
     left.plot(result.predicted, result.exact, "o", color=BLUE, label=short_name(result.agent))
@@ -195,8 +198,13 @@ def regret_map(shares: RegretShares) -> "Figure":
 # Matches
 
 
-def win_matrix(agents: Sequence[str], rates: NDArray[np.float64]) -> "Figure":
-    """A heat map of win rates in percent, the row's agent against the column's, NaN where no game was played."""
+def win_matrix(agents: Sequence[str], rates: NDArray[np.float64], tied: int = 0, games: int = 0) -> "Figure":
+    """A heat map of win rates in percent, the row's agent against the column's, NaN where no game was played.
+
+    tied: how many of the first agents the games do not tell apart. games: of each pair, for the note on the noise.
+    """
+    from matplotlib.patches import Rectangle
+
     names = short_names(agents)
     side = 1.2 + 0.72 * len(names)
     figure = new_figure(side + 1.2, side)
@@ -204,8 +212,21 @@ def win_matrix(agents: Sequence[str], rates: NDArray[np.float64]) -> "Figure":
     image = heat_map(axes, rates, ".1f", colours=DIVERGING, low=0, high=100)
     name_ticks(axes, names, names, rotation=40, ha="right", rotation_mode="anchor")
     axes.set(xlabel="opponent", title="Win % of the row against the column")
+    if games:
+        axes.set_title(f"{axes.get_title()}, the strongest first{_noise(names, tied, games)}")
+    if tied > 1:
+        axes.add_patch(Rectangle((-0.5, -0.5), tied, tied, fill=False, edgecolor="black", linewidth=2))
     figure.colorbar(image, ax=axes, label="win %", shrink=0.8)
     return figure
+
+
+def _noise(names: Sequence[str], tied: int, games: int) -> str:
+    """What the noise of a round robin means for its order, as the next line of a title."""
+    half = 50 * Z95 / math.sqrt(games)
+    text = f"\n{games:,} games a pair: a cell is right to {half:.1f} points"
+    if tied < 2:
+        return text
+    return f"{text}; the order of the {tied} agents in the frame is noise"
 
 
 def matrix_picture(result: Comparison) -> "Figure":
@@ -213,4 +234,7 @@ def matrix_picture(result: Comparison) -> "Figure":
     order = np.argsort([-standing.elo for standing in result.standings])
     played = result.wins + result.wins.T
     rates = np.divide(100 * result.wins, played, out=np.full(played.shape, np.nan), where=played > 0)
-    return win_matrix([result.agents[i] for i in order], rates[np.ix_(order, order)])
+    ranked = [result.standings[i] for i in order]
+    strongest = ranked[0].elo - ranked[0].elo_margin
+    tied = sum(standing.elo + standing.elo_margin >= strongest for standing in ranked)
+    return win_matrix([result.agents[i] for i in order], rates[np.ix_(order, order)], tied, result.games)

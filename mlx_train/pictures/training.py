@@ -30,7 +30,8 @@ def loss_curve(history: Sequence[Mapping[str, float]], value_loss: str = Config.
     epochs = [row["epoch"] for row in history]
     units = {"value": f"mean {value_loss} error of 2p - 1", "policy": "cross entropy (nats)"}
     trained = [name for name in units if f"train_{name}_loss" in history[0]]
-    figure = new_figure(4.5 * len(trained), 3.6)
+    figure = new_figure(4.5 * len(trained), 4)
+    figure.suptitle("Losses by epoch")
     for axes, name in zip(figure.subplots(1, len(trained), squeeze=False)[0], trained, strict=True):
         best = min(history, key=lambda row, key=f"validation_{name}_loss": row[key])["epoch"]  # type: ignore[misc]
         axes.plot(epochs, [row[f"train_{name}_loss"] for row in history], color=ORANGE, label="training")
@@ -45,7 +46,8 @@ def loss_curve(history: Sequence[Mapping[str, float]], value_loss: str = Config.
 
 def learning_curve(points: Sequence[LearningPoint]) -> "Figure":
     """Regret and win rate against perfect play while a network learns, over games and over processor time."""
-    figure = new_figure(10, 6.4)
+    figure = new_figure(10, 6.8)
+    figure.suptitle("Strength while a network learns from its own games")
     panels = figure.subplots(2, 2, sharex="col", sharey="row")
     work = {
         "games of self-play": [point.games for point in points],

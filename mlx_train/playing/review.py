@@ -16,6 +16,7 @@ from engine.machine.installation import command
 from engine.network.network import Network
 from engine.solved.tablebase import Tablebase
 from mlx_train.measuring.luck import Account, Judge, account
+from mlx_train.measuring.marks import DIGITS, MARKS, mark_of
 from mlx_train.measuring.regret import TIE
 from mlx_train.measuring.value_error import gives_win_probabilities
 from mlx_train.pictures.games import game_chart
@@ -26,25 +27,12 @@ from mlx_train.playing.records.game_record import GameRecord
 from mlx_train.system.progress import say
 from mlx_train.system.text import markdown_table, printable, short_names
 
-#: The least points of win probability that a marked move gives away, the mark's sign and its name. GNU Backgammon's
-#: marks are 0.04, 0.08 and 0.16 of equity, which is 2p - 1.
-MARKS = ((8.0, "??", "very bad"), (4.0, "?", "bad"), (2.0, "?!", "doubtful"))
-
-_DIGITS = 2  # decimals of points in a text
 _NAME = 17  # characters of a name in a text, so that the tables fit 80 columns
 
 #: The explanation of a verdict's text.
 LEGEND = "Behind a move: the points of win probability that it gave away; {}: the best move follows.".format(
     ", ".join(f"{sign} {name} ({least:g} or more)" for least, sign, name in reversed(MARKS))
 )
-
-
-def mark_of(regret: float) -> tuple[str, str]:
-    """The sign and the name of the mark of a regret in points; two empty strings below the least mark.
-
-    The regret is rounded as in the text, so that a move shown with 4.00 has the mark that begins at 4.
-    """
-    return next(((sign, name) for least, sign, name in MARKS if round(regret, _DIGITS) >= least), ("", ""))
 
 
 class Verdict(NamedTuple):
@@ -62,7 +50,7 @@ class Verdict(NamedTuple):
         """The verdict in short: "best", "-0.31", or "-2.31 ?! hand -> 2" with the best move."""
         if self.regret <= 100 * TIE:
             return "best"
-        text = f"-{self.regret:.{_DIGITS}f}"
+        text = f"-{self.regret:.{DIGITS}f}"
         return f"{text} {self.mark} {route(self.best, roll)}" if self.mark else text
 
 
@@ -214,7 +202,7 @@ class Review:
             assert turn.move is not None
             routes = (route(square, turn.roll) for square in (turn.move, verdict.best))
             rows.append(
-                (step.number, SEATS[turn.player], turn.roll, *routes, f"{verdict.regret:.{_DIGITS}f}", verdict.mark)
+                (step.number, SEATS[turn.player], turn.roll, *routes, f"{verdict.regret:.{DIGITS}f}", verdict.mark)
             )
         if not rows:
             return f"no move gave away {MARKS[-1][0]:g} points or more"

@@ -33,8 +33,13 @@ def test_feature_correlations(features):
     assert np.isnan(np.ma.filled(shown, np.nan)[~varied]).all()
     assert shown[0, 14] == pytest.approx(np.corrcoef(features[:, 0], features[:, 14])[0, 1], abs=1e-6)
     names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
-    assert names[0] == "own.piece"
-    assert names[12:] == ["own.mobility, ...", "opponent.mobility, ...", "roll, ...", "roll.allows"]
+    assert names[0] == "board.own.piece"
+    assert names[12:] == [
+        "state.own.mobility, ...",
+        "state.opponent.mobility, ...",
+        "state.roll, ...",
+        "state.roll.allows",
+    ]
 
 
 def test_importance_chart(table, tmp_path):
