@@ -106,7 +106,7 @@ PANELS: dict[str, tuple[Callable[..., dict[str, Path] | None], ...]] = {
         tuning.tune,
     ),
     "Measure": (measuring.evaluate, measuring.compare, measuring.report, figures.figures),
-    "The solved game": (solving.solve,),
+    "The solved game": (solving.solve, solving.strategy),
     "This machine": (machine.doctor,),
 }
 

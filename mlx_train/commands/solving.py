@@ -1,11 +1,11 @@
-"""solve: the exact solution."""
+"""solve, strategy: the exact solution, and what it teaches."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from mlx_train.commands.options import Files, JsonFlag, Workers, one_of, usage
+from mlx_train.commands.options import Files, JsonFlag, SeedFlag, TableFile, Workers, one_of, usage
 
 
 def solve(
@@ -33,3 +33,16 @@ def solve(
     with usage():
         request = solution.check_request(pieces, tolerance, workers, device, output, rgu)
     return solution.solve(request, verify, as_json)
+
+
+def strategy(
+    games: Annotated[int, typer.Option(min=1, help="Games of optimal play that are looked at.")] = 1000,
+    decisions: Annotated[int, typer.Option(min=1, help="Decisions over which the rules of thumb are means.")] = 60_000,
+    table: TableFile = None,
+    seed: SeedFlag = 0,
+    as_json: JsonFlag = False,
+) -> None:
+    """Show what the solved game teaches a player: rules of thumb, squares, openings, the part of the dice."""
+    from mlx_train.playing import strategy_text
+
+    strategy_text.show_strategy(table, games, decisions, seed, as_json)

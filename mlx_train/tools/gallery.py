@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from engine.core.features import extract_features_batch
 from engine.core.position import Position
@@ -22,7 +22,15 @@ from mlx_train.measuring.round_robin import compare
 from mlx_train.measuring.value_error import POSITIONS
 from mlx_train.networks.manifest import ModelEntry, read_manifest
 from mlx_train.pictures.features import feature_ranges, importance_chart
-from mlx_train.pictures.games import first_rolls_chart, game_chart, race_chart, skill_chart, squares_chart
+from mlx_train.pictures.games import (
+    first_rolls_chart,
+    game_chart,
+    lengths_chart,
+    race_chart,
+    score_chart,
+    skill_chart,
+    squares_chart,
+)
 from mlx_train.pictures.models import calibration_plot, matrix_picture, rate_distortion, regret_map
 from mlx_train.pictures.style import save_figure
 from mlx_train.runs.run_record import read_record
@@ -46,6 +54,9 @@ LOSSES = "loss.png"
 #: The position and the roll of the board, and the game of docs/playing.md: who plays it, and the seed of its dice.
 BOARD, BOARD_ROLL = "..xx...x.x..x.:1|x..x..x...x...:2", 2
 GAME, GAME_SEED = ("emm:3", "emm:2"), 33
+
+#: The position and the roll of the costliest opening mistake of docs/strategy.md.
+OPENING, OPENING_ROLL = "..x...........:0|.xx...........:0", 2
 
 #: Agents of the round robin, besides the shipped models, and perfect play where the whole game is solved.
 CLASSIC = ("random", "greedy", "emm:1", "emm:2", "emm:3", "emm:4")
@@ -80,6 +91,11 @@ class Sources:
         """The solved game. Raises FileNotFoundError, which says how to solve it."""
         return open_table(self.table_file)
 
+    @cached_property
+    def statistics(self) -> dict[str, Any]:
+        """The statistics of every position of the solved game."""
+        return self.table.statistics()
+
     def agent(self, name: str) -> Agent:
         """The agent of a shipped model, or of a spelling. Raises ValueError for a name that is neither."""
         if name not in self._agents:
@@ -88,8 +104,8 @@ class Sources:
         return self._agents[name]
 
 
-def _board(sources: Sources) -> str:
-    return str(Position.from_notation(BOARD).svg(BOARD_ROLL, sources.table))
+def _board(notation: str, roll: int) -> "Callable[[Sources], str]":
+    return lambda sources: str(Position.from_notation(notation).svg(roll, sources.table))
 
 
 def _matrix(sources: Sources) -> "Figure":
@@ -129,6 +145,11 @@ def _game(sources: Sources) -> "Figure":
     return game_chart(account(sources.table, steps), GAME)
 
 
+def _lengths(sources: Sources) -> "Figure":
+    turns = facts.game_lengths(sources.table, sources.games, sources.seed)
+    return lengths_chart(turns, sources.statistics["expected_turns"])
+
+
 def _skill(sources: Sources) -> "Figure":
     players: list[Contestant] = [sources.table, *(sources.agent(name) for name in SKILLED)]
     return skill_chart(
@@ -138,7 +159,8 @@ def _skill(sources: Sources) -> "Figure":
 
 #: How each picture is made, by its file's name.
 PICTURES: "dict[str, Callable[[Sources], Figure | str]]" = {
-    "board.svg": _board,
+    "board.svg": _board(BOARD, BOARD_ROLL),
+    "opening.svg": _board(OPENING, OPENING_ROLL),
     "rate-distortion.png": lambda sources: rate_distortion([size_point(model) for model in sources.models]),
     "matrix.png": _matrix,
     f"{STANDARD}-calibration.png": _calibration(STANDARD),
@@ -151,6 +173,8 @@ PICTURES: "dict[str, Callable[[Sources], Figure | str]]" = {
     "luck-and-skill.png": _skill,
     "first-rolls.png": lambda sources: first_rolls_chart(facts.first_rolls(sources.table)),
     "squares.png": lambda sources: squares_chart(facts.square_facts(sources.table, sources.games, sources.seed)),
+    "scores.png": lambda sources: score_chart(sources.statistics),
+    "lengths.png": _lengths,
     "races.png": lambda sources: race_chart(facts.race_map(sources.table)),
 }
 
