@@ -12,6 +12,7 @@ import { RULE_SETS } from "./rules.js";
 import { checkedWeights } from "./weights.js";
 
 export { fromNotation, toNotation } from "./notation.js";
+export { RULE_SETS } from "./rules.js";
 
 /** Two networks in the engine's memory, made by `Ur.loadNetwork`. */
 class Network {
