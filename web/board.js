@@ -278,7 +278,8 @@ export class Board {
       const badge = this.#cell(side, to).querySelector(".badge");
       badge.textContent = label ?? "";
       const boxes = { from: this.#box(this.#cell(side, square)), to: this.#box(this.#cell(side, to)) };
-      badge.classList.add(kind, boxes.to.y < boxes.from.y - 1 ? "above" : "below"); // where the arrow is not
+      badge.classList.add(kind);
+      badge.classList.toggle("above", boxes.to.y < boxes.from.y - 1); // where the arrow is not
       return { ...boxes, kind };
     });
     this.#arrows.draw(drawn);

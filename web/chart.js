@@ -3,7 +3,7 @@
 import { draw, percent, setText } from "./dom.js";
 import { firstShare, markOf } from "./review.js";
 
-const EDGE = { left: 44, right: 12, top: 8, bottom: 38 };
+const EDGE = { left: 54, right: 20, top: 8, bottom: 38 };
 const STEPS = [1, 2, 5, 10, 20, 50, 100, 200, 500];
 const TICK_WIDTH = 48; // pixels that a number on the axis of turns needs
 

@@ -110,6 +110,7 @@ export function listenSave(moment, failed) {
   for (const button of document.querySelectorAll("[data-copy]"))
     button.addEventListener("click", () =>
       attempt(async () => {
+        if (!navigator.clipboard) throw new Error("the browser does not let this page copy");
         await navigator.clipboard.writeText(texts[button.dataset.copy](moment()));
         done("Copied.");
       }),

@@ -19,6 +19,7 @@ export class Game {
     this.winner = null;
     this.ending = null; // how an opened record ended, if nobody won on the board
     this.notes = []; // and in words
+    this.opened = false; // whether a person looks at an opened record and has not played on
   }
 
   /** Whether nothing has happened yet. */

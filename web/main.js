@@ -70,7 +70,7 @@ const underWay = () => Boolean(play.game && !play.game.fresh && !play.game.over 
 
 /** What the browser keeps of a game. */
 function kept(game) {
-  return { text: writeOwn(game.record), seats: game.seats, roll: game.roll, dice: game.dice };
+  return { text: writeOwn(game.record), seats: game.seats, roll: game.roll, dice: game.dice, opened: game.opened };
 }
 
 /** Starts a game: loads the networks of its players, and plays. A game that is looked back at waits for a person. */
@@ -130,12 +130,13 @@ async function gameOf(record, { seats = record.players.map((name) => players.sea
 }
 
 /** Takes up a game that the browser kept. */
-async function takeUp({ text, seats, roll, dice }) {
+async function takeUp({ text, seats, roll, dice, opened }) {
   const record = await engine.read(text);
   players.setRules(record.rules);
   const game = await gameOf(record, { seats: seats.map((seat) => (players.known(seat) ? seat : "human")), roll });
   game.dice = dice;
-  await start(game);
+  game.opened = opened;
+  await start(game, { looksBack: opened });
 }
 
 // --- opening ---------------------------------------------------------------------------------------------------------

@@ -160,14 +160,14 @@ export class Page {
   }
 
   #showOdds(scene) {
-    const { names, moment, judged, game } = scene;
+    const { names, moment, game } = scene;
     const share = this.#share(scene);
     [share, share === null ? null : 1 - share].forEach((each, player) => {
       setText($(`name-${player}`), names[player]);
       setText($(`odds-${player}`), each === null ? "" : percent(each));
     });
     $("play").dataset.player = game.winner ?? moment.player;
-    $("odds-bar").classList.toggle("hidden", !judged);
+    $("odds-bar").classList.toggle("hidden", share === null);
     $("odds-fill").style.transform = `translateX(${100 * ((share ?? 0.5) - 1)}%)`;
     $("odds-bar").setAttribute("aria-valuenow", (100 * (share ?? 0.5)).toFixed(1));
     $("odds-bar").setAttribute(
@@ -177,7 +177,7 @@ export class Page {
   }
 
   #showTurn(scene) {
-    const { game, play, past, index, help } = scene;
+    const { game, play, past, index, help, judge } = scene;
     setText($("status"), past ? pastWords(scene) : presentWords(scene));
     $("status").setAttribute("aria-live", play.watching && !play.paused && !past ? "off" : "polite");
     const action = $("action");
@@ -193,6 +193,7 @@ export class Page {
     }
     action.disabled = !(past || game.over || play.watching || play.waitsForRoll);
     $("help-mode").value = help;
+    $("help-mode").parentElement.hidden = !judge.name;
   }
 
   #showMoves(scene) {

@@ -25,7 +25,7 @@ function write(key, value) {
 export const readSettings = () => ({ ...DEFAULTS, ...read(SETTINGS) });
 export const writeSettings = (settings) => write(SETTINGS, settings);
 
-/** The kept game {text, seats, roll, dice}, or null. */
+/** The kept game {text, seats, roll, dice, opened}, or null. */
 export const readGame = () => read(GAME);
 export const writeGame = (game) => write(GAME, game);
 

@@ -144,8 +144,9 @@ export class Ur {
       this.#release(given, 8 * points.length);
       this.#searchers.set(`${rules} ${weights}`, searcher);
     }
-    if (tabled && !searcher.tabled) {
-      // One look-up replaces the last chance node. The table takes 1.7 MB and some hundredths of a second, once.
+    if (tabled && !searcher.tabled && rules === "finkel") {
+      // One look-up replaces the last chance node. The table takes 1.7 MB and some hundredths of a second, once; it is laid
+      // out for Finkel's path.
       const table = this.#allocate(this.#c.ur_search_table_bytes());
       if (!this.#c.ur_search_table(searcher.at, table)) throw new Error(`the weights '${weights}' are too large`);
       searcher.tabled = true;

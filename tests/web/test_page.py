@@ -18,6 +18,9 @@ RECORDS = ROOT / "tests" / "golden" / "records"
 GOLDEN = json.loads((ROOT / "tests" / "support" / "golden_network.json").read_text())
 BROWSERS = ("chromium", "firefox", "webkit")
 SETTINGS = {"seats": ["human", "emm:1"], "judge": "ur-3k", "speed": "0", "help": "hints", "rules": "finkel"}
+HUMANS = ["human", "human"]
+#: A game of two pieces a side, as the part of a link behind its #.
+NEAR_THE_END = "position=..............%3A5%7C..............%3A5"
 READY = "!document.getElementById('action').disabled || document.querySelector('.movable')"
 JUDGED = "document.getElementById('chart-words').textContent && !document.getElementById('summary-card').hidden"
 
@@ -111,9 +114,10 @@ def record_of(page):
 # --- in every browser ------------------------------------------------------------------------------------------------
 
 
-def test_a_whole_game_its_review_and_a_reload(any_browser, address):
-    page = opened(any_browser, address)
-    assert not page.play(until="document.querySelectorAll('#log li').length >= 20 && movable.length > 1")
+def test_a_game_its_review_and_a_reload(any_browser, address):
+    page = opened(any_browser, address, query=f"#{NEAR_THE_END}")
+    page.evaluate("(location.hash = '')")
+    assert not page.play(until="document.querySelectorAll('#log li').length >= 4 && movable.length > 1")
     before = record_of(page).turns, status(page), page.count(".movable")
     page.reload()
     page.wait(READY)
@@ -123,11 +127,19 @@ def test_a_whole_game_its_review_and_a_reload(any_browser, address):
     assert page.play()
     record = record_of(page)
     assert record.winner is not None
-    name = ("You win", "Search 1 wins")[record.winner]
-    assert status(page) == f"{name} in {len(record.turns)} turns."
+    names = [page.text("#name-0"), page.text("#name-1")]
+    assert status(page) == f"{names[record.winner]} wins in {len(record.turns)} turns."
     page.wait(JUDGED)
     page.wait(f"document.querySelectorAll('.log-verdict:not(:empty)').length === {count_decisions(record)}")
     check_review(page, record)
+
+
+def test_a_whole_game_against_the_search(chromium, address):
+    page = opened(chromium, address, help="none")
+    assert page.play()
+    record = record_of(page)
+    name = ("You win", "Search 1 wins")[record.winner]
+    assert (record.players, status(page)) == (("you", "emm:1"), f"{name} in {len(record.turns)} turns.")
 
 
 def count_decisions(record):
@@ -317,7 +329,12 @@ def test_links_and_positions(chromium, address):
     other.goto(links["position"])
     other.wait(READY)
     assert (record_of(other).start, other.kept()["roll"]) == (record.position, roll)
-    assert Position.from_notation(links["notation"]) == record.position
+    for text, start in ((links["notation"], record.position), ("1. A@A1 *", Position.initial())):
+        other.evaluate("document.getElementById('open-open').click()")
+        other.page.fill("#pasted", text)
+        other.click("#open-pasted")
+        other.wait("!document.getElementById('open-dialog').open")
+        other.wait(f"JSON.parse(localStorage.getItem('ur-game')).text.includes('{start}')")
 
 
 def test_a_position_is_set_up(chromium, address):
@@ -338,10 +355,9 @@ def test_a_position_is_set_up(chromium, address):
 
 
 def test_saved_records_are_opened_again(chromium, address, tmp_path):
-    page = opened(chromium, address, seats=["emm:1", "emm:2"])
-    page.click("#action")
-    page.wait("document.getElementById('action').textContent === 'Play again'")
-    turns = record_of(page).turns
+    page = opened(chromium, address, query=f"#{NEAR_THE_END}")
+    assert page.play()
+    record = record_of(page)
     for kind in ("own", "royalur", "rgn"):
         page.evaluate("document.getElementById('save-open').click()")
         with page.page.expect_download() as download:
@@ -350,8 +366,8 @@ def test_saved_records_are_opened_again(chromium, address, tmp_path):
         download.value.save_as(tmp_path / download.value.suggested_filename)
         other = opened(chromium, address)
         other.upload("#file", tmp_path / download.value.suggested_filename)
-        other.wait(f"document.querySelectorAll('#log li').length === {len(turns)}")
-        assert record_of(other).turns == turns
+        other.wait(f"document.querySelectorAll('#log li').length === {len(record.turns)}")
+        assert (record_of(other).start, record_of(other).turns) == (record.start, record.turns)
 
 
 @pytest.mark.parametrize(("name", "why"), [("other.json", "feature set"), ("cut.json.gz", "damaged gzip")])
@@ -434,29 +450,30 @@ def test_the_game_fits_the_screen(chromium, address, size):
     assert boxes[4]["top"] <= boxes[5]["top"]  # the moves come before the turns
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing(chromium, address, scheme):
+@pytest.mark.parametrize(("scheme", "options"), [("light", None), ("dark", {"runOnly": ["color-contrast"]})])
+def test_axe_finds_nothing(chromium, address, scheme, options):
     axe = pytest.importorskip(
         "axe_playwright_python.sync_playwright", reason="no axe: pip install axe-playwright-python"
     )
-    page = opened(chromium, address, context={"color_scheme": scheme, "bypass_csp": True})
+    page = opened(
+        chromium, address, query=f"#{NEAR_THE_END}", context={"color_scheme": scheme, "bypass_csp": True}, seats=HUMANS
+    )
     found = []
 
-    def look(what):
-        found.extend(
-            (what, each["id"], each["nodes"][0]["html"]) for each in axe.Axe().run(page.page).response["violations"]
-        )
+    def look(where):
+        violations = axe.Axe().run(page.page, context=where, options=options).response["violations"]
+        found.extend((where, each["id"], each["nodes"][0]["html"]) for each in violations)
 
     to_a_choice(page)
     page.wait("document.querySelector('.arrow.best')")
-    look("a choice")
+    look("body")
     page.play()
     page.wait(JUDGED)
     page.click("#go-first")
-    look("a review")
+    look("body")
     for dialog in ("new-dialog", "open-dialog", "save-dialog", "settings-dialog", "help"):
         page.evaluate(f"document.getElementById('{dialog}').showModal()")
-        look(dialog)
+        look(f"#{dialog}")
         page.evaluate(f"document.getElementById('{dialog}').close()")
     assert found == []
 
