@@ -16,6 +16,7 @@ from engine.drawing import SEAT_STYLES, SEATS, Board, marks
 from engine.games.agents import Agent
 from engine.games.turns import Player, Step
 from engine.machine.installation import command
+from engine.network.shipped import levels
 from engine.solved.tablebase import Tablebase
 from mlx_train.playing.analysis import move_text
 from mlx_train.playing.records.formats import write_record
@@ -119,6 +120,10 @@ class Game:
         Raises EOFError for Ctrl-D and KeyboardInterrupt for Ctrl-C; the record's file is kept.
         """
         self._print(f"You are {SEATS[self.side]} and {'begin' if self.side == 0 else self.opponent.name + ' begins'}.")
+        kind, _, number = self.opponent.name.partition(":")
+        if kind == "level":
+            level = levels()[int(number) - 1]
+            self._print(f"{self.opponent.name} is {level.name}, {-level.elo} Elo below perfect play.", style="dim")
         self._print(f"The dice have seed {self.record.seed}.", style="dim")
         if self.table is None:
             self._print(f"Hints come from {FALLBACK}: the game is not solved here (`{command('solve')}`).", style="dim")

@@ -3,10 +3,11 @@
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from engine.core.position import Position
 from engine.core.rules import RULE_SETS
+from engine.games.agents import Agent
 from engine.games.turns import Player, Step, Turn, play_turns
 from mlx_train.playing.records.game_record import ABANDONED, ENDINGS, STOPPED, Ending, GameRecord
 from mlx_train.system.files import write_text
@@ -40,10 +41,24 @@ def text(record: GameRecord) -> str:
     return "".join(json.dumps(line) + "\n" for line in lines)
 
 
+class _Seeded(NamedTuple):
+    """An agent in one game."""
+
+    agent: Agent
+    seed: int
+
+    def best_move(self, position: Position, roll: int) -> int | None:
+        return self.agent.best_move(position, roll, self.seed)
+
+
 def play_on(record: GameRecord, players: Sequence[Player], file: Path) -> Iterator[Step]:
-    """Play a record on to its end -> each step, after the turn was added to the record and its file was written."""
-    played = len(record.turns)
-    for step in play_turns(players, record.position, record.seed or 0, played=played, player=record.mover):
+    """Play a record on to its end -> each step, after the turn was added to the record and its file was written.
+
+    Where an agent's choice depends on chance, the seed of the game decides, so that it differs from game to game.
+    """
+    played, seed = len(record.turns), record.seed or 0
+    seeded = [_Seeded(player, seed) if isinstance(player, Agent) else player for player in players]
+    for step in play_turns(seeded, record.position, seed, played=played, player=record.mover):
         record.add(step.turn.roll, step.turn.move)
         write_text(file, text(record))
         yield step

@@ -21,6 +21,7 @@ from rich.console import Console
 from engine import Agent, Search
 from engine.core.dice import rolls
 from engine.games.turns import opening
+from engine.network.shipped import levels
 from mlx_train.cli import main
 from mlx_train.playing.records import own
 from mlx_train.playing.records.formats import read_record
@@ -102,6 +103,21 @@ def test_a_whole_game(monkeypatch, tmp_path, table, side):
     found = review(record, table, "the table").to_dict()["players"][side]
     assert f"You have given away {found['given_away']:.1f} points in {found['decisions']} decisions." in shown(game)
     assert f"wins after {len(record.turns)} turns" in shown(game)
+
+
+def test_a_level_is_named_and_plays_by_the_games_seed(monkeypatch, tmp_path):
+    chosen = []
+    for seed in (7, 8):
+        game = new_game(tmp_path / f"{seed}.jsonl", opponent="level:1", seed=seed)
+        Person(monkeypatch, *[first_choice(game)] * 1000)
+        game.run()
+        assert f"level:1 is {levels()[0].name}, {-levels()[0].elo} Elo below perfect play." in shown(game)
+        agent = Agent.parse("level:1")
+        steps = [step for step in game.record.steps() if step.turn.player == 1]
+        assert all(step.turn.move == agent.best_move(step.position, step.turn.roll, seed) for step in steps)
+        chosen.append([agent.best_move(step.position, step.turn.roll, 8) != step.turn.move for step in steps])
+    assert any(chosen[0])
+    assert not any(chosen[1])
 
 
 def test_each_move_has_its_verdict(monkeypatch, tmp_path, table):
