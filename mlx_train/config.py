@@ -203,7 +203,7 @@ class Config(Settings):
     """The settings of a run with a teacher."""
 
     PRESETS: ClassVar[Changes] = {
-        "quick": {"games": 100, "epochs": 10, "depth": 3, "steps": 3000, "evaluation_games": 1000},
+        "quick": {"games": 400, "epochs": 20, "depth": 3, "steps": 3000, "evaluation_games": 1000},
         "standard": {"games": 1000, "epochs": 50, "steps": 12_000},
         "production": {"evaluation_games": 10_000},
     }

@@ -224,7 +224,7 @@ def _parsed(field: Field, typed: Any) -> Any:
 
 
 def default_text(field: Field, kind: type[Settings]) -> str | bool:
-    """A setting's default, and what presets and teachers have instead: 5000; quick: 100. False where there is none."""
+    """A setting's default, and what presets and teachers have instead: 5000; quick: 400. False where there is none."""
 
     def text(value: Any) -> str:
         return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

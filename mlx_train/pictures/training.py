@@ -23,10 +23,12 @@ if TYPE_CHECKING:
 
 
 def loss_curve(history: Sequence[Mapping[str, float]], value_loss: str = Config.value_loss) -> "Figure":
-    """Training and validation losses by epoch of each network that was trained, the best epoch marked.
+    """Training and validation losses by epoch of each network that was trained.
 
+    The best epoch is marked, or the first epoch with games of the network against itself: later losses do not compare.
     history: the metrics of each epoch. value_loss: what the value network minimised, as in Config.
     """
+    own = next((row["epoch"] for row in history if "own_games" in row), None)
     epochs = [row["epoch"] for row in history]
     units = {"value": f"mean {value_loss} error of 2p - 1", "policy": "cross entropy (nats)"}
     trained = [name for name in units if f"train_{name}_loss" in history[0]]
@@ -34,9 +36,10 @@ def loss_curve(history: Sequence[Mapping[str, float]], value_loss: str = Config.
     figure.suptitle("Losses by epoch")
     for axes, name in zip(figure.subplots(1, len(trained), squeeze=False)[0], trained, strict=True):
         best = min(history, key=lambda row, key=f"validation_{name}_loss": row[key])["epoch"]  # type: ignore[misc]
+        marked = (best, f"best epoch ({best})") if own is None else (own, f"its own games (from {own} on)")
         axes.plot(epochs, [row[f"train_{name}_loss"] for row in history], color=ORANGE, label="training")
         axes.plot(epochs, [row[f"validation_{name}_loss"] for row in history], color=BLUE, label="validation")
-        axes.axvline(best, color=GREY, linewidth=1, linestyle=":", label=f"best epoch ({best})")
+        axes.axvline(marked[0], color=GREY, linewidth=1, linestyle=":", label=marked[1])
         axes.set(title=f"{name.capitalize()} network", xlabel="epoch", ylabel=units[name])
         whole_ticks(axes.xaxis)
         style_axes(axes)

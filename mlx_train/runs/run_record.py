@@ -54,8 +54,12 @@ class RunRecord:
         return "games" if self.files.games.exists() else "begun"
 
     def best(self, name: str) -> float | None:
-        """The lowest value that the epochs have under a name, None where no epoch has it."""
-        return min((row[name] for row in self.epochs if name in row), default=None)
+        """The lowest value that the epochs have under a name, None where no epoch has it.
+
+        The last one where the network learnt from its own games, whose losses do not compare.
+        """
+        rows = self.epochs[-1:] if self.epochs and "own_games" in self.epochs[-1] else self.epochs
+        return min((row[name] for row in rows if name in row), default=None)
 
     def samples_per_second(self) -> float | None:
         """Mean speed of the training."""

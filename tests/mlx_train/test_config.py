@@ -12,7 +12,7 @@ from mlx_train.config import MAX_WORKERS, MOST_HIDDEN, Config, Group, SelfplayCo
 
 def test_presets_are_the_published_ones():
     numbers = {name: (c.games, c.epochs) for name in Config.PRESETS for c in [resolve(name)]}
-    assert numbers == {"quick": (100, 10), "standard": (1000, 50), "production": (5000, 100)}
+    assert numbers == {"quick": (400, 20), "standard": (1000, 50), "production": (5000, 100)}
     assert resolve("production").depth == 4
 
 

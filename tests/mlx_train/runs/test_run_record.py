@@ -69,6 +69,13 @@ def test_a_record_says_what_the_run_came_to(parent):
     assert set(begun.figures().values()) == {None}
 
 
+def test_losses_of_own_games_do_not_compare(tmp_path):
+    run = Run.create(Config(), "run", tmp_path / "run", made_by="run")
+    for row in ({"validation_value_loss": 0.1}, {"validation_value_loss": 0.3, "own_games": 9}):
+        run.append_metrics(row)
+    assert read_record(run.folder).best("validation_value_loss") == 0.3
+
+
 def test_a_run_of_self_play_says_what_it_learnt(tmp_path):
     run = Run.create(SelfplayConfig(rounds=7), "selfplay", tmp_path / "run", made_by="selfplay")
     run.append_metrics({"round": 7, "games": 896, "loss": 0.25})
