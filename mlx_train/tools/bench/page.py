@@ -53,18 +53,26 @@ def rows() -> list[Row]:
 
 
 def _transfer(page: "Page", address: str) -> Row:
-    """Open the page, and count what it transfers until the first turn can be played."""
+    """Open the page, and count what it transfers until the first turn can be played, and until its judge is there."""
     sizes: list[int] = []
     page.on("requestfinished", lambda request: sizes.append(_transferred(request)))
     page.goto(address)
     page.wait_for_selector("#action:not([disabled])")
-    return Row("the page with its first network", f"{sum(sizes):,} bytes", "transferred, with headers")
+    playable = sum(sizes)
+    _judged_by(page, "")
+    what = f"{playable:,} bytes; {sum(sizes):,} with the judge of its verdicts"
+    return Row("the page until the first turn can be played", what, "transferred, with headers")
+
+
+def _judged_by(page: "Page", name: str) -> None:
+    """Wait until a network judges; the name may be empty for any."""
+    page.locator("#about-judge", has_text=f"Verdicts by {name}").wait_for(state="attached")
 
 
 def _memory(page: "Page") -> Row:
     """Let the standard network judge, and measure the worker that holds it."""
     page.evaluate(_JUDGE, MODEL)
-    page.wait_for_function(f"document.getElementById('about-judge').textContent.includes('{MODEL}')")
+    _judged_by(page, MODEL)
     memory = page.evaluate("performance.measureUserAgentSpecificMemory()")
     worker = sum(part["bytes"] for part in memory["breakdown"] if _is_worker(part))
     what = "the page's worker with its player's network and the standard network"
