@@ -2,8 +2,6 @@
 
 import sys
 
-from engine.machine.installation import install_advice
-
 
 def main() -> None:
     """Run the command line; a package that is not installed becomes one line on stderr."""
@@ -12,6 +10,8 @@ def main() -> None:
 
         cli.main()
     except ModuleNotFoundError as error:
+        from engine.machine.installation import install_advice  # loads the engine, which `--help` does not need
+
         advice = install_advice(error.name)
         if advice is None:
             raise

@@ -16,7 +16,6 @@ from typing import Annotated
 
 import typer
 
-from engine.machine.installation import PROGRAM
 from mlx_train.commands import (
     browser,
     figures,
@@ -153,8 +152,12 @@ def _open_closed_streams() -> None:
 
 def run() -> None:
     """Run the command that was typed."""
-    completing = {"--install-completion", "--show-completion"} & set(sys.argv)
-    app(prog_name=PROGRAM if completing else None)  # shells complete the names of programs only
+    name: str | None = None
+    if {"--install-completion", "--show-completion"} & set(sys.argv):  # shells complete the names of programs only
+        from engine.machine.installation import PROGRAM  # loads the engine, which `--help` does not need
+
+        name = PROGRAM
+    app(prog_name=name)
 
 
 def main() -> None:

@@ -223,7 +223,7 @@ def win_matrix(agents: Sequence[str], rates: NDArray[np.float64], tied: int = 0,
 def _noise(names: Sequence[str], tied: int, games: int) -> str:
     """What the noise of a round robin means for its order, as the next line of a title."""
     half = 50 * Z95 / math.sqrt(games)
-    text = f"\n{games:,} games a pair: a cell is right to {half:.1f} points"
+    text = f"\n{games:,} games a pair: a cell is right to ±{half:.1f} points (95%)"
     if tied < 2:
         return text
     return f"{text}; the order of the {tied} agents in the frame is noise"

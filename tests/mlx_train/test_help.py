@@ -14,6 +14,7 @@ from commandline import commands, parameters, parse
 from typer.models import OptionInfo
 
 from engine import Agent
+from engine.machine.installation import PROGRAM
 from mlx_train import cli
 from mlx_train.commands import tuning
 from mlx_train.commands.options import RUN_FOLDER, Files, complete_agent
@@ -199,7 +200,7 @@ def test_what_writes_files_says_where_they_are(name):
 @pytest.fixture
 def program(tmp_path):
     """A folder with the program as an installation makes it, and the environment to find it."""
-    script = tmp_path / "bin" / cli.PROGRAM
+    script = tmp_path / "bin" / PROGRAM
     script.parent.mkdir()
     script.write_text(f"#!{sys.executable}\nimport sys\nfrom mlx_train.cli import main\nsys.exit(main())\n")
     script.chmod(0o755)
@@ -210,15 +211,15 @@ def program(tmp_path):
 def complete(environment, *words):
     """What bash offers for the last of these words of a command line."""
     script = f"""
-        eval "$(_MLX_UR_COMPLETE=source_bash {cli.PROGRAM})"
-        complete -p {cli.PROGRAM} | grep -q -- '-F _mlx_ur_completion' || exit 9
+        eval "$(_MLX_UR_COMPLETE=source_bash {PROGRAM})"
+        complete -p {PROGRAM} | grep -q -- '-F _mlx_ur_completion' || exit 9
         COMP_WORDS=("$@")
         COMP_CWORD=$(($# - 1))
-        _mlx_ur_completion {cli.PROGRAM}
+        _mlx_ur_completion {PROGRAM}
         printf '%s\\n' "${{COMPREPLY[@]}}"
     """
     result = subprocess.run(
-        ["bash", "-c", script, "bash", cli.PROGRAM, *words],
+        ["bash", "-c", script, "bash", PROGRAM, *words],
         capture_output=True, text=True, env=environment, cwd=ROOT, timeout=120,
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
@@ -243,10 +244,10 @@ def test_completion_in_bash(program):
 def test_what_other_shells_are_told(shell, ends, program):
     asked = {
         "_MLX_UR_COMPLETE": f"complete_{shell}",
-        "_TYPER_COMPLETE_ARGS": f"{cli.PROGRAM} evaluate em",
+        "_TYPER_COMPLETE_ARGS": f"{PROGRAM} evaluate em",
         "_TYPER_COMPLETE_FISH_ACTION": "get-args",
     }
-    result = subprocess.run([cli.PROGRAM], capture_output=True, text=True, env=program | asked, cwd=ROOT, timeout=120)
+    result = subprocess.run([PROGRAM], capture_output=True, text=True, env=program | asked, cwd=ROOT, timeout=120)
     assert all(end in result.stdout for end in ends), result.stdout + result.stderr
     assert "greedy" not in result.stdout
 
@@ -256,14 +257,14 @@ def test_completion_is_for_the_program_also_when_asked_for_as_a_module(program):
     """Shells complete the arguments of programs, not those of python -m."""
     command = f"{sys.executable} -m mlx_train --show-completion; true"  # a shell as the parent, to be found out
     shown = subprocess.run(["bash", "-c", command], capture_output=True, text=True, env=program, timeout=120)
-    assert f"complete -o default -F _mlx_ur_completion {cli.PROGRAM}" in shown.stdout, shown.stderr
+    assert f"complete -o default -F _mlx_ur_completion {PROGRAM}" in shown.stdout, shown.stderr
 
 
 def test_the_package_installs_the_program():
     import tomllib
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert project["scripts"] == {cli.PROGRAM: "mlx_train.__main__:main"}
+    assert project["scripts"] == {PROGRAM: "mlx_train.__main__:main"}
 
 
 def test_version():
