@@ -133,7 +133,7 @@ UR_INLINE int ur_grants_roll(UR_LOCAL const ur_rules *rules, int target, unsigne
  */
 UR_INLINE int ur_masks(int count)
 {
-    return count == 0 ? 1 : count == 1 ? 5 : count == 2 ? 11 : count == 3 ? 15 : 16;
+    return (int)(0xFFFFEA40u >> 4 * count & 15) + 1;       /* 1, 5, 11, 15, and 16 from four on */
 }
 
 /* The number of a mask of squares 1 to 4 in that order. */

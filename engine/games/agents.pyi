@@ -8,7 +8,7 @@ from engine.solved.tablebase import Tablebase
 
 SPELLINGS: tuple[str, ...]
 
-def open_table(path: str | PathLike[str] | None = None) -> Tablebase: ...
+def open_table(path: str | PathLike[str] | None = None, rules: str = "finkel") -> Tablebase: ...
 
 @final
 class Agent:

@@ -28,6 +28,7 @@ import difflib
 import os
 from pathlib import Path
 from engine.network.shipped import MANIFEST, is_weights_path, levels, shipped_models, weights_files
+from engine.core.rules import check_same
 from engine.machine.installation import command
 from engine.solved.tablebase import Tablebase, default_path
 
@@ -120,19 +121,21 @@ cdef int choose_perfect(const void* state, const Board* board, int roll, Dice* d
 cdef dict _open_tables = {}     # by path: a table is a gigabyte, and its check takes a while
 
 
-def open_table(path=None):
-    """The table of a file, by default all seven pieces' in the cache folder; each file is opened once.
+def open_table(path=None, rules="finkel"):
+    """A rule set's table in a file, by default the whole game's in the cache folder; each file is opened once.
 
-    MissingTable where there is none; ValueError for a damaged one.
+    MissingTable where there is none; ValueError for a damaged one, or for one of another rule set.
     """
-    key = str(default_path() if path is None else path)
+    key = str(default_path(rules=rules) if path is None else path)
     if key not in _open_tables:
         try:
-            _open_tables[key] = Tablebase.open(key)
+            _open_tables[key] = Tablebase.open(key, rules=rules)
         except ValueError as error:
             if path is not None:
                 raise
-            raise ValueError(f"{error}; make it again with `{command('solve')}`") from None
+            options = [] if rules == "finkel" else ["--rules", rules]
+            raise ValueError(f"{error}; make it again with `{command('solve', *options)}`") from None
+    check_same(_open_tables[key].rules, rules, key, "the game")
     return _open_tables[key]
 
 

@@ -10,7 +10,7 @@ from engine.core.dice cimport Dice, new_dice, next_below, next_unit, next_word
 from engine.core.features cimport FEATURES, NO_ROLL, feature_bytes
 from engine.core.game cimport Game, first_move, new_game, roll_dice, take_turn
 from engine.core.position cimport *
-from engine.solved.order cimport Cursor, Index, count_of, cursor_at, packed_at
+from engine.solved.order cimport Cursor, Index, board_at, count_of, cursor_at
 from engine.solved.table cimport (
     ExactMoves, SolvedTable, Table, best_move, find_moves, read_entry, value_moves,
 )
@@ -38,7 +38,7 @@ ctypedef struct Drawer:
 cdef inline Drawer new_drawer(const Table* table) noexcept nogil:
     cdef Drawer drawer
     drawer.table = table
-    drawer.positions = count_of(table.pieces)
+    drawer.positions = count_of(table.index, table.pieces)
     drawer.left = 0
     return drawer
 
@@ -53,7 +53,7 @@ cdef inline int64_t uniform_entry(Drawer* drawer, Dice* dice) noexcept nogil:
         drawer.left = DRAWS
         word = next_word(dice) | (<uint64_t> next_word(dice) << 32)
         entry = <int64_t> (word % <uint64_t> drawer.positions)
-        cursor[0] = cursor_at(entry)
+        cursor[0] = cursor_at(index, entry)
         drawer.start = entry - cursor.row * cursor.width - cursor.column
         if cursor.follows:
             drawer.start -= index.size[cursor.leader][cursor.follower]
@@ -102,7 +102,7 @@ cdef void uniform_decision(const Table* table, Drawer* drawer, ExactGame* exact)
     cdef Game* game = &exact.game
     while True:
         uniform_entry(drawer, &game.dice)
-        game.board = unpack(table.rules, packed_at(&drawer.cursor))
+        game.board = board_at(&drawer.cursor)
         roll_dice(game)
         if is_choice(game.sources):
             break
@@ -195,7 +195,7 @@ cdef void uniform_rows(const Table* table, Dice* dice, Py_ssize_t first, Py_ssiz
         if out.entries != NULL:
             out.entries[row] = <uint32_t> entry
         else:
-            drawn = unpack(table.rules, packed_at(&drawer.cursor))
+            drawn = board_at(&drawer.cursor)
             put_position(table, out, row, &drawn, entry, drawer.cursor.follows)
 
 

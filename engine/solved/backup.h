@@ -10,8 +10,7 @@
 
 /* What a sweep over one layer reads. */
 typedef struct {
-    UR_READ uint16_t *leader_key, *follower_key, *block;    /* Index in order.pxd */
-    UR_READ uint32_t *slab;
+    ur_order order;
     int leader, follower;               /* pieces left, leader <= follower */
     UR_READ float *values;              /* the layer before the sweep */
     UR_READ float *leader_off;          /* the layer with one piece of the leader's less */
@@ -19,77 +18,57 @@ typedef struct {
     int size, leader_off_size, follower_off_size;           /* of one turn */
 } ur_layer;
 
-/* Where a block begins in the layer (leader, follower); the far masks say which. */
-UR_INLINE int ur_block_start(UR_LOCAL const ur_layer *layer, int leader, int follower, unsigned int leader_far,
-                             unsigned int follower_far)
-{
-    int height = ur_masks(leader - ur_popcount(leader_far));
-    int key = layer->leader_key[ur_lane(leader_far)] + layer->follower_key[follower_far];
-    return (int)layer->slab[((UR_PIECES + 1) * leader + follower) * UR_FAR_MASKS + (int)leader_far]
-           + height * layer->block[follower * UR_BLOCKS + key];
-}
-
-/* Where a placement stands in the layer (leader, follower), for one side's turn. */
-UR_INLINE int ur_place(UR_LOCAL const ur_layer *layer, int leader, int follower, unsigned int leader_squares,
-                       unsigned int follower_squares)
-{
-    unsigned int follower_far = ur_far(follower_squares);
-    return ur_block_start(layer, leader, follower, ur_far(leader_squares), follower_far)
-           + ur_rank(ur_entry(leader_squares)) * ur_masks(follower - ur_popcount(follower_far))
-           + ur_rank(ur_entry(follower_squares));
-}
-
-/* The leader's win probability after a move to `square`; the squares are those after it. */
-UR_INLINE float ur_after(UR_LOCAL const ur_layer *layer, int follows, int square, unsigned int leader_squares,
+/* The leader's win probability after a move; the squares are those after it. off: whether it bore a piece off, again:
+ * whether the side that moved rolls again. */
+UR_INLINE float ur_after(UR_LOCAL const ur_layer *layer, int follows, int off, int again, unsigned int leader_squares,
                          unsigned int follower_squares)
 {
     int leader = layer->leader, follower = layer->follower;
-    if (square < UR_BORNE_OFF) {
-        int again = (int)(UR_ROSETTE_MASK >> square & 1);
+    if (!off)
         return layer->values[(follows == again ? layer->size : 0)
-                             + ur_place(layer, leader, follower, leader_squares, follower_squares)];
-    }
+                             + ur_place(&layer->order, leader, follower, leader_squares, follower_squares)];
     if (!follows && leader == 1)
         return 1.0f;
     if (!follows)
         return layer->leader_off[layer->leader_off_size
-                                 + ur_place(layer, leader - 1, follower, leader_squares, follower_squares)];
+                                 + ur_place(&layer->order, leader - 1, follower, leader_squares, follower_squares)];
     if (leader < follower)
-        return layer->follower_off[ur_place(layer, leader, follower - 1, leader_squares, follower_squares)];
+        return layer->follower_off[ur_place(&layer->order, leader, follower - 1, leader_squares, follower_squares)];
     /* The follower now leads. */
     return follower == 1 ? 0.0f
                          : 1.0f - layer->follower_off[layer->follower_off_size
-                                                      + ur_place(layer, follower - 1, leader, follower_squares,
-                                                                 leader_squares)];
+                                                      + ur_place(&layer->order, follower - 1, leader,
+                                                                 follower_squares, leader_squares)];
 }
 
 /* Both turns of a placement, solved together, as all other values of the layer stand. */
-UR_INLINE void ur_backup(UR_LOCAL const ur_layer *layer, unsigned int leader_squares, unsigned int follower_squares,
-                         UR_LOCAL float *leader_turn, UR_LOCAL float *follower_turn)
+UR_INLINE void ur_backup(UR_LOCAL const ur_rules *rules, UR_LOCAL const ur_layer *layer, unsigned int leader_squares,
+                         unsigned int follower_squares, UR_LOCAL float *leader_turn, UR_LOCAL float *follower_turn)
 {
-    const ur_rules rules = UR_FINKEL;
     float moves[2], pass[2];
     for (int follows = 0; follows < 2; follows++) {
         unsigned int own = follows ? follower_squares : leader_squares;
         unsigned int opp = follows ? leader_squares : follower_squares;
         int hand = (follows ? layer->follower : layer->leader) - ur_popcount(own);
-        int passes = ur_ways(&rules, 0);
+        int passes = ur_ways(rules, 0);
         float sum = 0;
         for (int roll = 1; roll <= UR_MAX_ROLL; roll++) {
-            unsigned int targets = ur_targets(&rules, own, opp, hand, roll);
+            unsigned int targets = ur_targets(rules, own, opp, hand, roll);
             float best = follows ? 1.0f : 0.0f;
             if (targets == 0) {
-                passes += ur_ways(&rules, roll);
+                passes += ur_ways(rules, roll);
                 continue;
             }
             for (; targets; targets &= targets - 1) {
                 unsigned int on = targets & (~targets + 1);
-                unsigned int after = ((own ^ on >> roll) | on) & UR_PATH_MASK;
-                unsigned int left = opp & ~(on & UR_LANE_MASK);
-                float value = ur_after(layer, follows, ur_lowest(on), follows ? left : after, follows ? after : left);
+                unsigned int after = ((own ^ on >> roll) | on) & rules->path;
+                unsigned int captured = opp & ur_theirs(rules, on), left = opp ^ captured;
+                int square = ur_lowest(on), again = ur_grants_roll(rules, square, captured);
+                float value = ur_after(layer, follows, square == rules->borne_off, again, follows ? left : after,
+                                       follows ? after : left);
                 best = (value > best) != follows ? value : best;
             }
-            sum += (float)ur_ways(&rules, roll) * best;
+            sum += (float)ur_ways(rules, roll) * best;
         }
         moves[follows] = sum / UR_OUTCOMES;
         pass[follows] = (float)passes / UR_OUTCOMES;

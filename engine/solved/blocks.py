@@ -2,11 +2,13 @@
 
 import numpy as np
 
-from engine.solved.order import FAR_BITS, index_tables, layers_of
+from engine.core.rules import rules as rule_set
+from engine.solved.order import MOST_FAR_SQUARES, far_bits, index_tables, layers_of
 from engine.solved.table import CHUNK, SolvedTable
 
-#: Pieces on the far squares (5 to 14), by far mask.
-PIECES_ON = np.array([squares.bit_count() for squares in range(1 << FAR_BITS)])
+
+#: Pieces on the far squares, those behind the entry squares, by far mask.
+PIECES_ON = np.array([squares.bit_count() for squares in range(1 << MOST_FAR_SQUARES)])
 
 
 def blocks_of(blocks: np.ndarray, leader: int, follower: int) -> np.ndarray:
@@ -19,28 +21,29 @@ def _turns(pieces: int) -> list[tuple[int, int, int]]:
     return [(p, q, turn) for p, q in layers_of(pieces) for turn in range(1 + (p < q))]
 
 
-def block_table(pieces: int) -> tuple[np.ndarray, np.ndarray]:
-    """The blocks of a table, in its order -> (starts, descriptions), two arrays of uint32.
+def block_table(pieces: int | None = None, rules: str = "finkel") -> tuple[np.ndarray, np.ndarray]:
+    """The blocks of a rule set's table, in its order -> (starts, descriptions), two arrays of uint32.
 
-    A start is the index of the block's first position. A description has, from its lowest bit: the leader's far mask
-    (10 bits), the follower's far mask (10), the leader's pieces left (3), the follower's pieces left (3), and whether
-    the follower is to move (1).
+    pieces: a side, by default all. A start is the index of the block's first position. A description has, from its
+    lowest bit: the leader's far mask (as many bits as there are far squares), the follower's far mask (as many), the
+    leader's pieces left (3), the follower's pieces left (3), and whether the follower is to move (1).
     """
-    index = index_tables()
+    index = index_tables(rules)
+    bits = far_bits(rules)
     starts, blocks = [], []
-    for p, q, turn in _turns(pieces):
+    for p, q, turn in _turns(pieces or rule_set(rules).pieces):
         both = blocks_of(index["blocks"], p, q)
         leader, follower = both & 0xFFFF, both >> 16
-        key = index["leader_key"][leader % len(index["leader_key"])] + index["follower_key"][follower]
+        key = index["leader_key"][leader] + index["follower_key"][follower]
         first = index["start"][p, q] + turn * index["size"][p, q] + index["slab"][p, q][leader]
         starts.append(first + index["prefix"][p - PIECES_ON[leader]] * index["block"][q][key].astype(np.int64))
-        blocks.append(leader | follower << FAR_BITS | (p | q << 3 | turn << 6) << 2 * FAR_BITS)
+        blocks.append(leader | follower << bits | (p | q << 3 | turn << 6) << 2 * bits)
     return np.concatenate(starts).astype(np.uint32), np.concatenate(blocks).astype(np.uint32)
 
 
 def labels(table: SolvedTable) -> np.ndarray:
     """2 p - 1 of every position of a table, in its order: float32, p being the win probability of the side to move."""
-    index = index_tables()
+    index = index_tables(table.rules)
     labels = np.empty(table.count, dtype=np.float32)
     for p, q, turn in _turns(table.pieces):
         begin = int(index["start"][p, q] + turn * index["size"][p, q])

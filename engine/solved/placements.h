@@ -1,4 +1,4 @@
-/* The parts of a side's squares that order the table (order.pxd): one source for C, CUDA and Metal. */
+/* Where a placement stands in the table (order.pxd says in which order): one source for C, CUDA and Metal. */
 #ifndef UR_PLACEMENTS_H
 #define UR_PLACEMENTS_H
 
@@ -10,24 +10,49 @@
 #define UR_READ const
 #endif
 
-/* The far squares: the lane and the exit squares behind it, squares 5 to 14. Bit k of a far mask is square k + 5. */
-#define UR_FAR_SQUARES (UR_BORNE_OFF - UR_LANE_START)
-#define UR_FAR_MASKS (1 << UR_FAR_SQUARES)
-#define UR_LANE_MASKS (1 << UR_LANE_SQUARES)            /* far masks without an exit square */
-#define UR_EXIT_MASKS (UR_FAR_MASKS / UR_LANE_MASKS)
-
-/* The keys of a block, 4 * (the lane as a ternary number) + the follower's exit squares: 2**2 for each of 3**8. */
-#define UR_BLOCKS 26244
-
 /* The entry squares: squares 1 to 4. Bit s - 1 of an entry mask is square s. */
 #define UR_ENTRY_SQUARES (UR_LANE_START - 1)
 #define UR_ENTRY_MASKS (1 << UR_ENTRY_SQUARES)
 
+/* The far squares: all path squares behind the entry squares. Bit k of a far mask is square k + 5. */
+#define UR_MOST_FAR_SQUARES 12
+#define ur_far_squares(rules) ((rules)->borne_off - UR_LANE_START)
+
+/* Counts of a side's pieces: 0 to UR_MAX_PIECES. */
+#define UR_SIDE_COUNTS (UR_MAX_PIECES + 1)
+
 /* The parts of a side's squares, and the squares of two parts. */
-#define ur_far(squares) ((squares) >> UR_LANE_START & (UR_FAR_MASKS - 1))
-#define ur_lane(far) ((far) & (UR_LANE_MASKS - 1))
+#define ur_far(squares) ((unsigned int)(squares) >> UR_LANE_START)
 #define ur_entry(squares) ((squares) >> 1 & (UR_ENTRY_MASKS - 1))
 #define ur_squares(far, entry) ((unsigned int)(far) << UR_LANE_START | (unsigned int)(entry) << 1)
+
+/* The tables of a rule set by which a place is found; order.pyx makes them. */
+typedef struct {
+    int far_masks, keys;
+    UR_READ uint32_t *leader_key, *follower_key;    /* by far mask: what each side adds to the key of a block */
+    UR_READ uint16_t *block;    /* by follower (pieces left) and key: columns of the slab before this block */
+    UR_READ uint32_t *slab;     /* by leader, follower and the leader's far mask: where the slab begins */
+} ur_order;
+
+/* Where a block begins in the layer (leader, follower), for one side's turn; the far masks say which. */
+UR_INLINE int ur_block_start(UR_LOCAL const ur_order *order, int leader, int follower, unsigned int leader_far,
+                             unsigned int follower_far)
+{
+    int height = ur_masks(leader - ur_popcount(leader_far));
+    unsigned int key = order->leader_key[leader_far] + order->follower_key[follower_far];
+    return (int)order->slab[(UR_SIDE_COUNTS * leader + follower) * order->far_masks + (int)leader_far]
+           + height * order->block[follower * order->keys + (int)key];
+}
+
+/* Where a placement stands in the layer (leader, follower), for one side's turn. */
+UR_INLINE int ur_place(UR_LOCAL const ur_order *order, int leader, int follower, unsigned int leader_squares,
+                       unsigned int follower_squares)
+{
+    unsigned int follower_far = ur_far(follower_squares);
+    return ur_block_start(order, leader, follower, ur_far(leader_squares), follower_far)
+           + ur_rank(ur_entry(leader_squares)) * ur_masks(follower - ur_popcount(follower_far))
+           + ur_rank(ur_entry(follower_squares));
+}
 
 /* The index of the last of `count` ascending numbers that is at most `value`; the first number must be. */
 UR_INLINE int ur_last_at_most(UR_READ uint32_t *numbers, int count, uint32_t value)

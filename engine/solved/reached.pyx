@@ -3,7 +3,7 @@
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 from engine.core.position cimport *
 from engine.machine.atomics cimport add, get, replace
-from engine.solved.order cimport INDEX, Cursor, cursor_at, end_of_layer, entry_of, packed_at
+from engine.solved.order cimport Cursor, Index, board_at, cursor_at, end_of_layer, entry_of
 from engine.solved.sweeps cimport Tickets
 from engine.solved.table cimport SolvedTable, Table, best_source
 import numpy as np
@@ -52,6 +52,7 @@ cdef bint reach_share(const Table* table, uint8_t* marks, uint64_t* stack, int* 
                       int64_t first, int64_t end) noexcept nogil:
     """Expands what is seen in a layer; returns whether there was anything."""
     cdef Cursor at
+    cdef Board board
     cdef int64_t entry
     cdef bint any = False
     while not get(stop):
@@ -61,8 +62,9 @@ cdef bint reach_share(const Table* table, uint8_t* marks, uint64_t* stack, int* 
         for entry in range(entry, min(entry + SCAN, end)):
             if marks[entry] == SEEN:
                 any = True
-                at = cursor_at(entry)
-                stack[0] = packed_at(&at)
+                at = cursor_at(table.index, entry)
+                board = board_at(&at)
+                stack[0] = pack(&board)
                 expand_all(table, marks, stack, 1, first, end)
     return any
 
@@ -73,6 +75,7 @@ def count_reached(SolvedTable table, int workers, on_layer):
     on_layer: called after each layer with the number of its positions.
     """
     cdef uint8_t[::1] marks = np.zeros(table.count, dtype=np.uint8)
+    cdef const Index* index = table.table.index
     cdef bint flipped
     cdef Board start = opening(table.table.rules, table.table.pieces)
     cdef int64_t first, end
@@ -86,11 +89,11 @@ def count_reached(SolvedTable table, int workers, on_layer):
             any = reach_share(&table.table, &marks[0], &stack[0], &shared.next, &shared.stopped, first, end)
         return any
 
-    marks[entry_of(&INDEX, &start, &flipped)] = SEEN
+    marks[entry_of(index, &start, &flipped)] = SEEN
     for q in range(table.table.pieces, 0, -1):
         for p in range(q, 0, -1):
-            first = INDEX.start[p][q]
-            end = end_of_layer(p, q)
+            first = index.start[p][q]
+            end = end_of_layer(index, p, q)
             again = True
             while again:
                 shared = Tickets()

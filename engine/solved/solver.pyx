@@ -1,31 +1,25 @@
 """Solves the game, layer by layer: what a sweep does in a slab."""
 
-from libc.stdint cimport int64_t, uint16_t, uint32_t
-from engine.core.position cimport (
-    FINKEL,
-    BORNE_OFF,
-    LANE_MASK,
-    MAX_ROLL,
-    PIECES,
-    SAFE_MASK,
-    RULES,
-    grants,
-    lowest,
-    popcount,
-    targets_of,
+from libc.stdint cimport int64_t
+from engine.core.rules cimport (
+    MAX_PIECES, MAX_ROLL, OUTCOMES, RULES, grants, lowest, popcount, rules_number, targets_of, theirs_of, ways,
 )
 from engine.solved.order cimport (
     ENTRY_MASKS,
     ENTRY_SQUARES,
-    FAR_MASKS,
-    FOLLOWERS,
-    FOLLOWERS_START,
-    INDEX,
     LANE_START,
-    SLABS,
-    lane_of,
+    SIDE_COUNTS,
+    Index,
+    Order,
+    block_start,
+    far_of,
+    first_follower,
+    index_of,
+    last_follower,
     mask_of,
+    masks_of,
     rank_of,
+    squares_of,
 )
 from engine.solved.sweeps cimport SlabSweeps, schedule_slabs
 import numpy as np
@@ -36,8 +30,8 @@ cdef extern from "solved/sweep.h" nogil:
         UR_SLACK
     ctypedef struct ur_moves:
         int count[MAX_ROLL + 1]
-        const double* to[MAX_ROLL + 1][PIECES + 1]
-        ptrdiff_t stride[MAX_ROLL + 1][PIECES + 1]
+        const double* to[MAX_ROLL + 1][MAX_PIECES + 1]
+        ptrdiff_t stride[MAX_ROLL + 1][MAX_PIECES + 1]
         const double* lane[ENTRY_SQUARES]
         ptrdiff_t lane_stride[ENTRY_SQUARES]
     ctypedef struct ur_block:
@@ -47,6 +41,7 @@ cdef extern from "solved/sweep.h" nogil:
         int width
         int leader_free
         int follower_free
+        const double* chance
         ur_moves leader
         ur_moves follower
     void ur_fill_tables() noexcept
@@ -80,14 +75,14 @@ cdef void fill_constants() noexcept nogil:
 fill_constants()
 
 
-cdef inline int64_t block_start(const uint32_t* slabs, const uint16_t* blocks, int height, unsigned int a,
-                                unsigned int b) noexcept nogil:
-    """Where a block stands in its layer: the leader's far mask is a, the follower's b."""
-    return slabs[a] + height * <int64_t> blocks[INDEX.leader_key[lane_of(a)] + INDEX.follower_key[b]]
-
-
 cdef inline int width_of(int pieces, unsigned int far) noexcept nogil:
-    return INDEX.prefix[pieces - popcount(far)]
+    return masks_of(pieces - popcount(far))
+
+
+cdef inline int start_of(const Layer* layer, int height, unsigned int a, unsigned int b) noexcept nogil:
+    """Where a block of so many rows stands in the layer: the leader's far mask is a, the follower's b."""
+    cdef const Order* order = &layer.index.order
+    return layer.slabs[a] + height * layer.blocks[order.leader_key[a] + order.follower_key[b]]
 
 
 cdef inline const double* block_after(
@@ -97,28 +92,26 @@ cdef inline const double* block_after(
     """Where a move inside the layer leads; stride: the width of the rows there.
 
     own, opp: the far masks of the mover and of the other side after it. entered: pieces that have left the mover's hand
-    and entry squares. captured: pieces that come back to the other side's.
+    and entry squares. captured: pieces that come back to the other side's. again: whether the mover rolls again.
     """
     cdef int leader_free = block.leader_free + (-entered if leads else captured)
     cdef int follower_free = block.follower_free + (captured if leads else -entered)
     cdef const double* turn = layer.leader_turn if leads == again else layer.follower_turn
-    stride[0] = INDEX.prefix[follower_free]
-    return turn + block_start(layer.slabs, layer.blocks, INDEX.prefix[leader_free], own if leads else opp,
-                              opp if leads else own)
+    stride[0] = masks_of(follower_free)
+    return turn + start_of(layer, masks_of(leader_free), own if leads else opp, opp if leads else own)
 
 
 cdef inline const double* block_off(
     const Layer* layer, const ur_block* block, bint leads, unsigned int own, unsigned int opp, ptrdiff_t* stride
 ) noexcept nogil:
     """Where a move that bears a piece off leads: to a layer with one piece less, or to the end of the game."""
+    cdef const Order* order = &layer.index.order
     stride[0] = block.width
     if leads:
         if layer.leader_off != NULL:
-            return layer.leader_off + block_start(INDEX.slab[layer.leader - 1][layer.follower], layer.blocks,
-                                                  block.height, own, opp)
+            return layer.leader_off + block_start(order, layer.leader - 1, layer.follower, own, opp)
     elif layer.follower_off != NULL:
-        return layer.follower_off + block_start(INDEX.slab[layer.leader][layer.follower - 1],
-                                                INDEX.block[layer.follower - 1], block.height, opp, own)
+        return layer.follower_off + block_start(order, layer.leader, layer.follower - 1, opp, own)
     stride[0] = 0
     if leads:
         return WON
@@ -128,38 +121,38 @@ cdef inline const double* block_off(
 cdef inline void list_moves(const Layer* layer, unsigned int a, unsigned int b, ur_block* block,
                             bint leads) noexcept nogil:
     """The successors of a block by one side's moves to the far squares and on them; `leads`: the leader's."""
+    cdef const Rules* rules = layer.rules
     cdef ur_moves* moves = (&block.leader) if leads else (&block.follower)
-    cdef unsigned int own = (a if leads else b) << LANE_START
-    cdef unsigned int opp = (b if leads else a) << LANE_START
+    cdef unsigned int own = squares_of(a if leads else b, 0)
+    cdef unsigned int opp = squares_of(b if leads else a, 0)
     cdef unsigned int landings, after, bit, captured
     cdef int free = block.leader_free if leads else block.follower_free
     cdef int roll, target, n
     for roll in range(1, MAX_ROLL + 1):
         n = 0
-        landings = targets_of(&RULES[FINKEL], own, opp, False, roll)
+        landings = targets_of(rules, own, opp, False, roll)
         while landings:
             target = lowest(landings)
             bit = landings & -landings
             landings ^= bit
             after = own ^ (bit >> roll)
-            if target == BORNE_OFF:
-                moves.to[roll][n] = block_off(layer, block, leads, after >> LANE_START, opp >> LANE_START,
-                                              &moves.stride[roll][n])
+            if target == rules.borne_off:
+                moves.to[roll][n] = block_off(layer, block, leads, far_of(after), far_of(opp), &moves.stride[roll][n])
             else:
-                captured = opp & bit & LANE_MASK
-                moves.to[roll][n] = block_after(layer, block, leads, (after | bit) >> LANE_START,
-                                                (opp ^ captured) >> LANE_START, 0, popcount(captured),
-                                                grants(&RULES[FINKEL], target, captured), &moves.stride[roll][n])
+                captured = opp & theirs_of(rules, bit)
+                moves.to[roll][n] = block_after(layer, block, leads, far_of(after | bit), far_of(opp ^ captured), 0,
+                                                captured != 0, grants(rules, target, captured),
+                                                &moves.stride[roll][n])
             n += 1
         moves.count[roll] = n
     for n in range(ENTRY_SQUARES):
         bit = 1 << (n + LANE_START)
-        if free == 0 or own & bit or opp & bit & SAFE_MASK:
+        if free == 0 or own & bit or opp & bit & rules.safe:
             moves.lane[n] = NULL
             continue
-        captured = opp & bit & LANE_MASK
-        moves.lane[n] = block_after(layer, block, leads, (own | bit) >> LANE_START, (opp ^ captured) >> LANE_START, 1,
-                                    popcount(captured), grants(&RULES[FINKEL], n + LANE_START, captured), &moves.lane_stride[n])
+        captured = opp & theirs_of(rules, bit)
+        moves.lane[n] = block_after(layer, block, leads, far_of(own | bit), far_of(opp ^ captured), 1, captured != 0,
+                                    grants(rules, n + LANE_START, captured), &moves.lane_stride[n])
 
 
 cdef double relax_slab(const Layer* layer, unsigned int a, double omega) noexcept nogil:
@@ -170,16 +163,18 @@ cdef double relax_slab(const Layer* layer, unsigned int a, double omega) noexcep
     cdef unsigned int b
     cdef int k
     cdef int n = 0
-    cdef int64_t at = INDEX.slab[layer.leader][layer.follower][a]
-    for k in range(FOLLOWERS_START[lane_of(a)], FOLLOWERS_START[lane_of(a) + 1]):
-        b = FOLLOWERS[k]
+    cdef const Index* index = layer.index
+    cdef int64_t at = layer.slabs[a]
+    for k in range(first_follower(index, a), last_follower(index, a)):
+        b = index.followers[k]
         if popcount(b) > layer.follower:
             continue
         block = &blocks[n & 1]
+        block.chance = layer.chance
         block.leader_free = layer.leader - popcount(a)
         block.follower_free = layer.follower - popcount(b)
-        block.height = INDEX.prefix[block.leader_free]
-        block.width = INDEX.prefix[block.follower_free]
+        block.height = masks_of(block.leader_free)
+        block.width = masks_of(block.follower_free)
         block.leader_turn = layer.leader_turn + at
         block.follower_turn = layer.follower_turn + at
         at += block.height * block.width
@@ -203,6 +198,7 @@ ctypedef struct View:
 cdef View view_of(const Layer* layer, int leader, int follower, bint follows, unsigned int a,
                   unsigned int b) noexcept nogil:
     """The leader's win probabilities of a block in a finished layer; constant where a side has borne off all."""
+    cdef const Index* index = layer.index
     cdef View view
     cdef int height, width
     view.at = WON
@@ -214,15 +210,15 @@ cdef View view_of(const Layer* layer, int leader, int follower, bint follows, un
     height = width_of(leader, a)
     width = width_of(follower, b)
     if leader < follower or (leader == follower and not follows):
-        view.at = layer.values + (INDEX.start[leader][follower] + follows * INDEX.size[leader][follower]
-                                  + block_start(INDEX.slab[leader][follower], INDEX.block[follower], height, a, b))
+        view.at = layer.values + (index.start[leader][follower] + follows * index.size[leader][follower]
+                                  + block_start(&index.order, leader, follower, a, b))
         view.row = width
         view.column = 1
         view.sign = 1.0
     else:
-        view.at = layer.values + (INDEX.start[follower][leader]
-                                  + (INDEX.size[follower][leader] if leader > follower and not follows else 0)
-                                  + block_start(INDEX.slab[follower][leader], INDEX.block[leader], width, b, a))
+        view.at = layer.values + (index.start[follower][leader]
+                                  + (index.size[follower][leader] if leader > follower and not follows else 0)
+                                  + block_start(&index.order, follower, leader, b, a))
         view.row = 1
         view.column = height
         view.offset = 1.0
@@ -242,7 +238,8 @@ cdef inline int without_one(int rank, int free) noexcept nogil:
 
 cdef void guess_slab(const Layer* layer, unsigned int a) noexcept nogil:
     """First values, from the finished layers where a side, or both, have a piece less: W1 + W2 - W12."""
-    cdef int64_t at = INDEX.slab[layer.leader][layer.follower][a]
+    cdef const Index* index = layer.index
+    cdef int64_t at = layer.slabs[a]
     cdef int p = layer.leader
     cdef int q = layer.follower
     cdef int i, j, k, row, column, height, width
@@ -252,8 +249,8 @@ cdef void guess_slab(const Layer* layer, unsigned int a) noexcept nogil:
     cdef View one, other, both
     height = width_of(p, a)
     a_less = a & (a - 1) if popcount(a) == p else a
-    for k in range(FOLLOWERS_START[lane_of(a)], FOLLOWERS_START[lane_of(a) + 1]):
-        b = FOLLOWERS[k]
+    for k in range(first_follower(index, a), last_follower(index, a)):
+        b = index.followers[k]
         if popcount(b) > q:
             continue
         width = width_of(q, b)
@@ -276,28 +273,28 @@ cdef double solve_slab(void* context, int slab, int sweep) noexcept nogil:
     cdef const Layer* layer = <const Layer*> context
     if sweep == 0:
         if not layer.guessed:
-            guess_slab(layer, SLABS[slab])
+            guess_slab(layer, layer.index.slabs[slab])
         return 0.0
-    return relax_slab(layer, SLABS[slab], layer.schedule.omega)
+    return relax_slab(layer, layer.index.slabs[slab], layer.schedule.omega)
 
 
-cdef void mirror(const double* source, double* out, int leader, int follower) noexcept nogil:
+cdef void mirror(const Index* index, const double* source, double* out, int leader, int follower) noexcept nogil:
     """out, in the order of (leader, follower), from the other turn of the layer (follower, leader)."""
     cdef unsigned int a, b
     cdef int i, j, height, width
     cdef int64_t here, there
     cdef int k
-    for a in range(<unsigned int> FAR_MASKS):
+    for a in range(<unsigned int> index.far_masks):
         if popcount(a) > leader:
             continue
         height = width_of(leader, a)
-        for k in range(FOLLOWERS_START[lane_of(a)], FOLLOWERS_START[lane_of(a) + 1]):
-            b = FOLLOWERS[k]
+        for k in range(first_follower(index, a), last_follower(index, a)):
+            b = index.followers[k]
             if popcount(b) > follower:
                 continue
             width = width_of(follower, b)
-            here = block_start(INDEX.slab[leader][follower], INDEX.block[follower], height, a, b)
-            there = block_start(INDEX.slab[follower][leader], INDEX.block[leader], width, b, a)
+            here = block_start(&index.order, leader, follower, a, b)
+            there = block_start(&index.order, follower, leader, b, a)
             for i in range(height):
                 for j in range(width):
                     out[here + i * width + j] = 1.0 - source[there + j * height + i]
@@ -308,8 +305,8 @@ cdef class LayerSweeps(SlabSweeps):
 
 
 cdef void prepare_layer(
-    Layer* layer, int leader, int follower, double* values, double* diagonal, double* mirrored, Schedule* schedule,
-    double tolerance, bint guessed
+    Layer* layer, const Index* index, int leader, int follower, double* values, double* diagonal, double* mirrored,
+    Schedule* schedule, double tolerance, bint guessed
 ) noexcept nogil:
     """Points a layer at its values and at those of the layers solved before it, and schedules its slabs.
 
@@ -319,43 +316,50 @@ cdef void prepare_layer(
     """
     cdef int p = leader
     cdef int q = follower
+    cdef int roll
+    layer.index = index
+    layer.slabs = index.order.slab + (SIDE_COUNTS * p + q) * index.far_masks
+    layer.blocks = index.order.block + q * index.order.keys
+    layer.rules = &RULES[index.rules]
+    for roll in range(MAX_ROLL + 1):
+        layer.chance[roll] = ways(layer.rules, roll) / <double> OUTCOMES
     layer.leader = p
     layer.follower = q
     layer.values = values
-    layer.slabs = INDEX.slab[p][q]
-    layer.blocks = INDEX.block[q]
-    layer.leader_turn = values + INDEX.start[p][q]
-    layer.follower_turn = values + INDEX.start[p][q] + INDEX.size[p][q] if p < q else diagonal
+    layer.leader_turn = values + index.start[p][q]
+    layer.follower_turn = values + index.start[p][q] + index.size[p][q] if p < q else diagonal
     layer.leader_off = NULL
     layer.follower_off = NULL
     if p > 1:
-        layer.leader_off = values + INDEX.start[p - 1][q] + INDEX.size[p - 1][q]
+        layer.leader_off = values + index.start[p - 1][q] + index.size[p - 1][q]
     if p < q:
-        layer.follower_off = values + INDEX.start[p][q - 1]
+        layer.follower_off = values + index.start[p][q - 1]
     elif p > 1:
-        mirror(values + INDEX.start[p - 1][p] + INDEX.size[p - 1][p], mirrored, p, p - 1)
+        mirror(index, values + index.start[p - 1][p] + index.size[p - 1][p], mirrored, p, p - 1)
         layer.follower_off = mirrored
     layer.guessed = guessed
     if guessed and p == q:
-        mirror(layer.leader_turn, diagonal, p, p)
+        mirror(index, layer.leader_turn, diagonal, p, p)
     layer.schedule = schedule
-    schedule_slabs(schedule, p, solve_slab, layer, tolerance, OMEGA)
+    schedule_slabs(schedule, index, p, solve_slab, layer, tolerance, OMEGA)
 
 
-def solve_layers(double[::1] values, order, int first, double tolerance, int workers, bint guessed=False):
-    """Solves the layers order[first:] in turn, in `values`; yields (sweeps, residual) after each.
+def solve_layers(double[::1] values, order, int first, double tolerance, int workers, bint guessed=False,
+                 rules="finkel"):
+    """Solves the layers order[first:] of a rule set's game in turn, in `values`; yields (sweeps, residual) after each.
 
     guessed: whether `values` are near the solution already.
     """
+    cdef const Index* index = index_of(rules_number(rules))
     cdef LayerSweeps sweeps
     cdef int p, q
     cdef int pieces = max(q for _, q in order)
-    cdef double[::1] diagonal = np.empty(INDEX.size[pieces][pieces] + SLACK)
-    cdef double[::1] mirrored = np.empty(INDEX.size[pieces][pieces - 1] + SLACK)
+    cdef double[::1] diagonal = np.empty(index.size[pieces][pieces] + SLACK)
+    cdef double[::1] mirrored = np.empty(index.size[pieces][pieces - 1] + SLACK)
     for p, q in order[first:]:
         sweeps = LayerSweeps()
         sweeps.buffers = values, diagonal, mirrored
-        prepare_layer(&sweeps.layer, p, q, &values[0], &diagonal[0], &mirrored[0], &sweeps.schedule, tolerance,
-                      guessed)
+        prepare_layer(&sweeps.layer, index, p, q, &values[0], &diagonal[0], &mirrored[0], &sweeps.schedule,
+                      tolerance, guessed)
         sweeps.run(workers)
         yield sweeps.schedule.sweep - 1, sweeps.schedule.residual

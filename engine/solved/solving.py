@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.solved.order import MOST_PIECES, layer_end, layers_of
+from engine.core.rules import rules as rule_set
+from engine.solved.order import layer_end, layers_of
 from engine.solved.solver import SLACK, solve_layers
 from engine.solved.table_file import Header, write
 from engine.solved.unfinished import UnfinishedSolve
@@ -43,10 +44,14 @@ class Progress(NamedTuple):
     resumed: int
 
 
-def check_pieces(pieces: Any) -> None:
-    """Raises ValueError unless `pieces` is a number of pieces a side that a game can have."""
-    if isinstance(pieces, bool) or not isinstance(pieces, int) or not 1 <= pieces <= MOST_PIECES:
-        raise ValueError(f"pieces must be 1 to {MOST_PIECES}, not {pieces!r}")
+def check_pieces(pieces: Any, rules: str = "finkel") -> int:
+    """The number of pieces a side, None for all of the rule set. Raises ValueError for one that its game can't have."""
+    most = rule_set(rules).pieces
+    if pieces is None:
+        return most
+    if isinstance(pieces, bool) or not isinstance(pieces, int) or not 1 <= pieces <= most:
+        raise ValueError(f"pieces must be 1 to {most}, not {pieces!r}")
+    return pieces
 
 
 def check_tolerance(tolerance: Any) -> float:
@@ -66,6 +71,7 @@ def _check_guess(guess: Any, pieces: int, total: int) -> None:
 
 
 def solve(
+    rules: str,
     pieces: int,
     tolerance: float,
     workers: int,
@@ -76,9 +82,10 @@ def solve(
     guess: NDArray[Any] | None,
 ) -> tuple[NDArray[np.float64], float]:
     """See `Tablebase.solve` -> (win probabilities in the table's order, the largest residual of a layer)."""
-    unfinished = UnfinishedSolve(checkpoint, pieces, tolerance, say)
+    unfinished = UnfinishedSolve(checkpoint, rules, pieces, tolerance, say)
+    most = rule_set(rules).pieces
     layers = layers_of(pieces)
-    ends = [0, *(layer_end(*layer) for layer in layers)]
+    ends = [0, *(layer_end(*layer, rules) for layer in layers)]
     total = ends[-1]
     values = np.empty(total + SLACK)
     if guess is not None:
@@ -89,18 +96,18 @@ def solve(
     if guess is not None:
         values[resumed:total] = guess[resumed:]
     try:
-        for sweeps, change in solve_layers(values, layers, finished, tolerance, workers, guess is not None):
+        for sweeps, change in solve_layers(values, layers, finished, tolerance, workers, guess is not None, rules):
             finished += 1
             residual = max(residual, change)
             if progress is not None:
                 leader, follower = layers[finished - 1]
-                layer = MOST_PIECES - leader, MOST_PIECES - follower
+                layer = most - leader, most - follower
                 elapsed, end = time.monotonic() - began, ends[finished]
                 left = elapsed * (total - end) / (end - resumed)
                 progress(Progress(layer, finished, len(layers), end, total, sweeps, change, elapsed, left, resumed))
             unfinished.keep(values[: ends[finished]], residual)
         if output is not None:
-            _save(values[:total], Header(pieces, "float64", total, tolerance, residual, 0), output, unfinished)
+            _save(values[:total], Header(rules, pieces, "float64", total, tolerance, residual, 0), output, unfinished)
     except BaseException as error:
         unfinished.keep(values[: ends[finished]], residual, now=True)
         unfinished.close()

@@ -3,13 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
+from engine.core.rules import rules
 from engine.machine.cores import worker_count
 from engine.solved.reached import count_reached
 from engine.solved.table import SolvedTable
 from engine.solved.turns import expected_turns
-
-_ROLLS = range(5)
-
 
 def statistics(
     table: SolvedTable, workers: int | None = None, progress: Callable[[int, int], object] | None = None
@@ -28,6 +26,7 @@ def statistics(
     reached = count_reached(table, threads, on_layer)
     turns, scores = expected_turns(table, threads, on_layer)
     return {
+        "rules": table.rules,
         "pieces": table.pieces,
         "positions": table.count,
         "first_player_wins": wins,
@@ -51,7 +50,8 @@ def statistics(
 def _best_replies(table: SolvedTable) -> list[dict[str, Any]]:
     """After each first roll and the best move: the other side's best move for each of its rolls, None for a pass."""
     replies = []
-    for roll in _ROLLS:
+    rolls = rules(table.rules).rolls
+    for roll in rolls:
         square = table.best_move(table.opening, roll)
         position, again = table.opening.swapped, False
         if square is not None:
@@ -63,7 +63,7 @@ def _best_replies(table: SolvedTable) -> list[dict[str, Any]]:
                 "position": str(position),
                 "same_player": again,
                 "win_probability": table.value(position),
-                "replies": [table.best_move(position, reply) for reply in _ROLLS],
+                "replies": [table.best_move(position, reply) for reply in rolls],
             }
         )
     return replies

@@ -23,16 +23,17 @@ enum {
     UR_ROLLS = UR_MAX_ROLL + 1
 };
 
-/* The unrolled moves of `ur_relax_pair` are those of four entry squares, the last a rosette, and of rolls up to 4. */
-#if UR_ENTRY_SQUARES != 4 || UR_MAX_ROLL != 4 || (UR_ROSETTE_MASK & 0x1E) != 0x10
-#error "other entry squares, other rolls or another rosette"
+/* The unrolled moves of `ur_relax_pair` are those of four entry squares, the last a rosette, and of rolls up to 4; that
+   a rule set has these rosettes, order.pyx checks. */
+#if UR_ENTRY_SQUARES != 4 || UR_MAX_ROLL != 4
+#error "other entry squares or other rolls"
 #endif
 
 /* What one side can reach from a block, by roll: rows of successors, all read at the same row number. */
 typedef struct {
     int count[UR_ROLLS];
-    const double *to[UR_ROLLS][UR_PIECES + 1];
-    ptrdiff_t stride[UR_ROLLS][UR_PIECES + 1];
+    const double *to[UR_ROLLS][UR_SIDE_COUNTS];
+    ptrdiff_t stride[UR_ROLLS][UR_SIDE_COUNTS];
     const double *lane[UR_ENTRY_SQUARES];   /* the block after an entry piece has landed on square 5 to 8, or NULL */
     ptrdiff_t lane_stride[UR_ENTRY_SQUARES];
 } ur_moves;
@@ -41,6 +42,7 @@ typedef struct {
     double *leader_turn, *follower_turn;    /* the leader's win probability, by whose turn it is */
     int height, width;
     int leader_free, follower_free;         /* pieces for hand and entry squares */
+    const double *chance;                   /* of each roll */
     ur_moves leader, follower;
 } ur_block;
 
@@ -48,7 +50,7 @@ typedef struct {
 static uint8_t UR_COUNT[UR_ROW];                        /* pieces of the mask */
 static uint8_t UR_WITH[UR_ENTRY_SQUARES + 1][UR_ROW / 2];       /* by square: ranks of the masks with a piece there */
 static uint8_t UR_WITHOUT[UR_ENTRY_SQUARES + 1][UR_ROW / 2];    /* and the ranks of these masks without it */
-static uint8_t UR_WITH_COUNT[UR_PIECES + 1];            /* how many of them have at most so many pieces */
+static uint8_t UR_WITH_COUNT[UR_SIDE_COUNTS];            /* how many of them have at most so many pieces */
 static uint16_t UR_WITH_BITS[UR_ENTRY_SQUARES + 1];     /* the same ranks as bits */
 
 /* Ranks with a move inside the entry squares, as bits, by free pieces (the last: that many or more) and roll. */
@@ -67,7 +69,7 @@ static void ur_fill_row_steps(ur_steps *steps, unsigned mask, int hand) {
             if ((s ? !(mask & from) : !hand) || mask & on) continue;
             steps->roll[steps->count] = (uint8_t)(t - s);
             steps->to[steps->count] = (uint8_t)ur_rank(mask ^ from ^ on);
-            steps->again[steps->count++] = UR_ROSETTE_MASK >> t & 1;
+            steps->again[steps->count++] = t == UR_ENTRY_SQUARES;
         }
 }
 
@@ -81,7 +83,7 @@ static void ur_fill_tables(void) {
                 UR_WITH_BITS[s] |= (uint16_t)(1 << i);
             }
     }
-    for (int free = 0; free <= UR_PIECES; free++)
+    for (int free = 0; free < UR_SIDE_COUNTS; free++)
         for (UR_WITH_COUNT[free] = 0; UR_WITH_COUNT[free] < UR_ROW / 2; UR_WITH_COUNT[free]++)
             if (ur_popcount(ur_mask(UR_WITH[1][UR_WITH_COUNT[free]])) > free) break;
     for (int i = 0; i < UR_ROW; i++) {
@@ -96,10 +98,6 @@ static void ur_fill_tables(void) {
         }
     }
 }
-
-#define UR_CHANCE_OF(roll) ((0x14641 >> (4 * (roll)) & 15) / (double)UR_OUTCOMES)
-static const double UR_CHANCE[UR_ROLLS] = {
-    UR_CHANCE_OF(0), UR_CHANCE_OF(1), UR_CHANCE_OF(2), UR_CHANCE_OF(3), UR_CHANCE_OF(4)};
 
 #define UR_NONE 2.0   /* above every probability: no move of the follower */
 
@@ -218,9 +216,9 @@ UR_ALWAYS void ur_list_far(ur_work *work, const ur_block *block, const int free,
         unsigned rows = ur_movable(&block->leader, block->leader_free, roll);
         unsigned columns = ur_movable(&block->follower, free, roll);
         for (int v = 0; v < 4; v++)
-            UR_PUT(work->leader_pass, v) -= UR_CHANCE[roll] * UR_AT(UR_SPREAD[(rows >> 4 * v) & 15], 0);
+            UR_PUT(work->leader_pass, v) -= block->chance[roll] * UR_AT(UR_SPREAD[(rows >> 4 * v) & 15], 0);
         for (int v = 0; v < vectors; v++) {
-            UR_PUT(work->chance[roll], v) = UR_CHANCE[roll] * UR_AT(UR_SPREAD[(columns >> 4 * v) & 15], 0);
+            UR_PUT(work->chance[roll], v) = block->chance[roll] * UR_AT(UR_SPREAD[(columns >> 4 * v) & 15], 0);
             UR_PUT(work->follower_pass, v) -= UR_AT(work->chance[roll], v);
         }
         ur_far_max(work->most[roll], &block->leader, roll, block->height, vectors);
@@ -285,7 +283,7 @@ UR_ALWAYS void ur_relax_leader(ur_work *work, ur_row *row, const ur_block *block
             UR_PUT(work->inverse, v) = omega / (1.0 - pass * UR_AT(work->follower_pass, v));
         work->inverse_of = pass;
     }
-#define UR_TERM(roll) UR_CHANCE[roll] * UR_AT(work->most[roll] + i * lanes, v)
+#define UR_TERM(roll) block->chance[roll] * UR_AT(work->most[roll] + i * lanes, v)
     for (int v = 0; v < vectors; v++) {
         ur_lanes scaled = UR_AT(work->inverse, v) * ((UR_TERM(1) + UR_TERM(2)) + (UR_TERM(3) + UR_TERM(4)));
         UR_PUT(work->before[0] + i * lanes, v) = UR_AT(leader_turn, v);

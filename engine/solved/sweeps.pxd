@@ -1,6 +1,6 @@
 # Sweeps over the slabs of a layer, by several workers, with the same result as by one.
 
-from engine.solved.order cimport FAR_MASKS
+from engine.solved.order cimport MOST_FAR_MASKS, Index
 
 
 cdef enum:
@@ -8,7 +8,7 @@ cdef enum:
     CACHE_LINE = 8              # doubles
 
 
-# Updates one slab (a number in SLABS) -> the largest change of a value. Sweep 0 prepares; its result is not used.
+# Updates one slab (a number in the index's slabs) -> the largest change of a value. Sweep 0 prepares; its result is not used.
 ctypedef double (*SlabPass)(void* context, int slab, int sweep) noexcept nogil
 
 
@@ -19,8 +19,8 @@ ctypedef struct Schedule:
     SlabPass run
     void* context
     int slabs                   # how many there are
-    int slab[FAR_MASKS]    # their numbers in SLABS
-    int before[FAR_MASKS]  # the number of slabs of higher progress
+    int slab[MOST_FAR_MASKS]    # their numbers in the index's slabs
+    int before[MOST_FAR_MASKS]  # the number of slabs of higher progress
     int next                    # slabs taken, over all sweeps
     int done                    # slabs finished, over all sweeps
     int sweep                   # the sweep that may begin
@@ -37,7 +37,7 @@ ctypedef struct Schedule:
 
 
 cdef void schedule_slabs(
-    Schedule* schedule, int leader, SlabPass run, void* context, double tolerance, double omega
+    Schedule* schedule, const Index* index, int leader, SlabPass run, void* context, double tolerance, double omega
 ) noexcept nogil
 cdef void work(Schedule* schedule, int worker) noexcept nogil
 

@@ -2,9 +2,9 @@
 
 from libc.math cimport INFINITY
 from libc.string cimport memset
-from engine.core.position cimport popcount
+from engine.core.rules cimport popcount
 from engine.machine.atomics cimport add, get, put
-from engine.solved.order cimport FAR_MASKS, SLABS, progress_of
+from engine.solved.order cimport Index, progress_of
 from engine.machine.cores import run_parallel
 
 
@@ -58,7 +58,7 @@ cdef void work(Schedule* schedule, int worker) noexcept nogil:
 
 
 cdef void schedule_slabs(
-    Schedule* schedule, int leader, SlabPass run, void* context, double tolerance, double omega
+    Schedule* schedule, const Index* index, int leader, SlabPass run, void* context, double tolerance, double omega
 ) noexcept nogil:
     """Lists the slabs of a layer whose leader has so many pieces left; for one worker, unless `workers` is changed."""
     cdef int k, progress
@@ -72,10 +72,10 @@ cdef void schedule_slabs(
     schedule.omega = omega
     schedule.best = INFINITY
     schedule.workers = 1
-    for k in range(FAR_MASKS):
-        if popcount(SLABS[k]) > leader:
+    for k in range(index.far_masks):
+        if popcount(index.slabs[k]) > leader:
             continue
-        progress = progress_of(SLABS[k])
+        progress = progress_of(index.slabs[k])
         if progress != last:
             last = progress
             level = schedule.slabs

@@ -3,16 +3,17 @@
 from libc.stdint cimport int64_t, uint16_t, uint32_t
 
 from engine.core.position cimport (
-    BORNE_OFF,
     NO_MOVE,
-    PIECES,
     Board,
     grants_roll,
+    has_won,
     is_over,
     legal_sources,
     lowest,
+    rules_of,
     successor,
 )
+from engine.core.rules cimport RULES
 from engine.solved.order cimport Index, entry_of
 
 
@@ -57,17 +58,18 @@ cdef inline double lookup(const Table* table, const Board* board) noexcept nogil
     """The probability that the side to move wins, before it rolls. The table must hold the position."""
     cdef bint flipped
     cdef int64_t entry
-    if board.own_off == PIECES:
+    if has_won(board):
         return 1.0
-    if board.opp_off == PIECES:
+    if board.opp_off == table.index.pieces:
         return 0.0
     entry = entry_of(table.index, board, &flipped)
     return read_entry(table, entry, flipped)
 
 
 cdef inline bint holds(const Table* table, const Board* board) noexcept nogil:
-    """Whether the table has the position: neither side has more pieces left than it knows."""
-    return board.rules == <uint32_t> table.rules and board.own_off + table.pieces >= PIECES and board.opp_off + table.pieces >= PIECES
+    """Whether the table has the position: of its rule set, with no more pieces left on a side than it knows."""
+    cdef int least = table.index.pieces - table.pieces
+    return board.rules == <uint32_t> table.rules and board.own_off >= least and board.opp_off >= least
 
 
 # The legal moves of a roll with their values, both by square moved from.
@@ -123,10 +125,11 @@ cdef inline int best_move(const ExactMoves* moves) noexcept nogil:
 
 cdef inline void exact_moves(const Table* table, const Board* board, int roll, ExactMoves* moves) noexcept nogil:
     """The legal moves of a roll, none if the game is over, with their values; `best` is -1 if there is none."""
+    cdef int last = rules_of(board).borne_off - roll        # the square from which the roll bears off
     moves.roll = roll
     moves.sources = 0 if is_over(board) else legal_sources(board, roll)
-    if board.own_off == PIECES - 1 and moves.sources >> (BORNE_OFF - roll) & 1:     # the last piece, so no other move
-        moves.values[BORNE_OFF - roll] = moves.best = 1.0
+    if board.own_off == table.index.pieces - 1 and moves.sources >> last & 1:       # the last piece, so no other move
+        moves.values[last] = moves.best = 1.0
         return
     find_moves(table, board, moves)
     value_moves(table, moves)

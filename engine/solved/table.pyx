@@ -1,9 +1,10 @@
 """A table of the solved game in memory: look-ups, the best moves, and samples of positions. See table.pxd."""
 
-from libc.stdint cimport int64_t, uint8_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from engine.core.dice cimport ROLLS, Dice, new_dice, next_roll, next_word
-from engine.core.position cimport BORNE_OFF, FINKEL, RULES, Position, check_roll, is_packed, opening, pack, swap_sides, unpack
-from engine.solved.order cimport INDEX, Cursor, advance, count_of, cursor_at, packed_at
+from engine.core.position cimport Position, check_roll, is_packed, opening, pack, swap_sides, unpack
+from engine.core.rules cimport LABELS, RULES, rules_number
+from engine.solved.order cimport Cursor, advance, board_at, count_of, cursor_at, index_of
 from engine.solved.table cimport *
 import math
 from typing import NamedTuple
@@ -73,7 +74,7 @@ cdef Py_ssize_t look_up_all(const Table* table, const uint64_t* positions, doubl
                 return i + k
             if is_over(&board):
                 entries[k] = -1
-                flipped[k] = board.own_off == PIECES
+                flipped[k] = has_won(&board)
                 continue
             entries[k] = entry_of(table.index, &board, &flipped[k])
             fetch_entry(table, entries[k])
@@ -96,19 +97,24 @@ cdef class SolvedTable:
         raise TypeError("use Tablebase.solve, Tablebase.open or Tablebase.from_rgu")
 
     @classmethod
-    def wrap(cls, array, int pieces, double tolerance, double residual):
-        """A table of these values (float64, float32 or uint16), in the order of order.pxd."""
+    def wrap(cls, array, int pieces, double tolerance, double residual, rules="finkel"):
+        """A rule set's table of these values (float64, float32 or uint16), in the order of order.pxd."""
         cdef SolvedTable self = cls.__new__(cls)
         cdef const uint8_t[::1] raw = array.view(np.uint8)
         self.array = array
         self.table.values = &raw[0]
         self.table.dtype = DTYPES.index(array.dtype.name)
-        self.table.rules = FINKEL
+        self.table.rules = rules_number(rules)
         self.table.pieces = pieces
-        self.table.index = &INDEX
+        self.table.index = index_of(self.table.rules)
         self.tolerance = tolerance
         self.residual = residual
         return self
+
+    @property
+    def rules(self):
+        """The name of the rule set."""
+        return LABELS[self.table.rules].name.decode()
 
     @property
     def pieces(self):
@@ -123,7 +129,7 @@ cdef class SolvedTable:
     @property
     def count(self):
         """Positions in the table: all that are not over."""
-        return count_of(self.table.pieces)
+        return count_of(self.table.index, self.table.pieces)
 
     @property
     def nbytes(self):
@@ -186,7 +192,7 @@ cdef class SolvedTable:
         exact_moves(&self.table, &position.board, roll, &moves)
         return [
             Move(square, moves.values[square], moves.best - moves.values[square])
-            for square in range(BORNE_OFF)
+            for square in range(RULES[self.table.rules].borne_off)
             if moves.sources >> square & 1
         ]
 
@@ -208,19 +214,22 @@ cdef class SolvedTable:
         cdef Py_ssize_t i
         cdef Dice dice
         cdef Cursor at
+        cdef Board board
         cdef uint64_t word
         with nogil:
             for i in range(out.shape[0]):
                 dice = new_dice(seed, i, ROLLS)
                 word = (<uint64_t> next_word(&dice) << 32) | next_word(&dice)
-                at = cursor_at(scale(word, count_of(self.table.pieces)))
-                out[i] = packed_at(&at)
+                at = cursor_at(self.table.index, scale(word, count_of(self.table.index, self.table.pieces)))
+                board = board_at(&at)
+                out[i] = pack(&board)
         return np.asarray(out)
 
     def positions(self, chunk=CHUNK):
         """All positions that are not over, in the table's order -> packed uint64 arrays of at most `chunk`."""
         cdef uint64_t[::1] out
         cdef Cursor at
+        cdef Board board
         cdef Py_ssize_t i
         cdef int64_t first = 0
         cdef int64_t total = self.count
@@ -229,9 +238,10 @@ cdef class SolvedTable:
         while first < total:
             out = np.empty(min(chunk, total - first), dtype=np.uint64)
             with nogil:
-                at = cursor_at(first)
+                at = cursor_at(self.table.index, first)
                 for i in range(out.shape[0]):
-                    out[i] = packed_at(&at)
+                    board = board_at(&at)
+                    out[i] = pack(&board)
                     advance(&at)
             first += out.shape[0]
             yield np.asarray(out)
@@ -275,7 +285,9 @@ cdef class SolvedTable:
         return (1e-12 if math.isnan(self.tolerance) else self.tolerance) + ROUNDING[self.dtype]
 
     cdef int check(self, const Board* board) except -1:
+        if board.rules != <uint32_t> self.table.rules:
+            raise ValueError(f"the table is of {self.rules}, the position of {LABELS[board.rules].name.decode()}")
         if not holds(&self.table, board):
             raise ValueError(f"the table has {self.table.pieces} pieces a side, the position has "
-                             f"{PIECES - min(board.own_off, board.opp_off)} left")
+                             f"{self.table.index.pieces - min(board.own_off, board.opp_off)} left")
         return 0

@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.core.rules import RULE_SETS, rules
 from engine.machine.files import atomic_file
-from engine.solved.order import MOST_PIECES, layer_end
+from engine.solved.order import layer_end
 from engine.solved.table import CHUNK, DTYPES
 
 TABLE_MAGIC = b"UrTable\n"
 VERSION = 1
-RULES = b"finkel"
 HEADER_BYTES = 4096
 
 #: Magic, version, HEADER_BYTES, rules, pieces, dtype's code, number of values, tolerance, residual, the values' CRC-32;
@@ -29,6 +29,7 @@ class Header(NamedTuple):
     """What the header of a file says about its values.
 
     Attributes:
+        rules: the name of the rule set.
         pieces: the number of pieces a side.
         dtype: "float64", "float32" or "uint16".
         length: the number of values.
@@ -37,6 +38,7 @@ class Header(NamedTuple):
         checksum: CRC-32 of the values' bytes.
     """
 
+    rules: str
     pieces: int
     dtype: str
     length: int
@@ -47,7 +49,7 @@ class Header(NamedTuple):
     def pack(self, magic: bytes) -> bytes:
         """The bytes that a file with this magic begins with."""
         code = DTYPES.index(self.dtype)
-        header = HEADER.pack(magic, VERSION, HEADER_BYTES, RULES, self.pieces, code, *self[2:])
+        header = HEADER.pack(magic, VERSION, HEADER_BYTES, self.rules.encode(), self.pieces, code, *self[3:])
         return header + struct.pack("<I", zlib.crc32(header))
 
 
@@ -56,16 +58,17 @@ def parse_header(path: Path, start: bytes, magic: bytes) -> Header:
     content, end = start[: HEADER.size], start[HEADER.size : HEADER.size + 4]
     if len(end) < 4 or content[:8] != magic:
         raise ValueError(f"{path}: not a table of the Royal Game of Ur")
-    _, version, offset, rules, pieces, code, *rest = HEADER.unpack(content)
+    _, version, offset, name, pieces, code, *rest = HEADER.unpack(content)
     if version != VERSION:
         raise ValueError(f"{path}: version {version} of the table format, this program reads {VERSION}")
     if zlib.crc32(content) != struct.unpack("<I", end)[0]:
         raise ValueError(f"{path}: damaged: the checksum of the header does not match")
-    if rules.rstrip(b"\0") != RULES:
-        raise ValueError(f"{path}: a table of other rules: {rules.rstrip(bytes(1)).decode(errors='replace')}")
-    if offset != HEADER_BYTES or not 1 <= pieces <= MOST_PIECES or code >= len(DTYPES):
+    rule_set = name.rstrip(b"\0").decode(errors="replace")
+    if rule_set not in RULE_SETS:
+        raise ValueError(f"{path}: a table of other rules: {rule_set}")
+    if offset != HEADER_BYTES or not 1 <= pieces <= rules(rule_set).pieces or code >= len(DTYPES):
         raise ValueError(f"{path}: damaged: the header makes no sense")
-    return Header(pieces, DTYPES[code], *rest)
+    return Header(rule_set, pieces, DTYPES[code], *rest)
 
 
 def checksum_of(values: NDArray[Any], before: int = 0) -> int:
@@ -116,7 +119,7 @@ def read(path: Path, check: bool) -> tuple[Header, NDArray[Any]]:
     size = HEADER_BYTES + header.length * dtype.itemsize
     if path.stat().st_size != size:
         raise ValueError(f"{path}: truncated or damaged: {path.stat().st_size} bytes instead of {size}")
-    count = layer_end(header.pieces, header.pieces)
+    count = layer_end(header.pieces, header.pieces, header.rules)
     if header.length != count:
         raise ValueError(f"{path}: damaged: {header.length} values instead of {count}")
     values = np.memmap(path, dtype=dtype, mode="r", offset=HEADER_BYTES, shape=(count,)).view(np.ndarray)

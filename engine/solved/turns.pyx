@@ -8,16 +8,14 @@ from libc.math cimport fabs
 from libc.stdint cimport int64_t, uint32_t
 from engine.core.position cimport *
 from engine.solved.order cimport (
-    FAR_MASKS,
-    FOLLOWERS,
-    FOLLOWERS_START,
-    INDEX,
-    SLABS,
+    SIDE_COUNTS,
     Index,
     end_of_layer,
-    lane_of,
+    first_follower,
+    last_follower,
     mask_of,
-    place,
+    masks_of,
+    place_in,
     squares_of,
 )
 from engine.solved.sweeps cimport SlabSweeps, schedule_slabs
@@ -61,22 +59,23 @@ cdef enum:
 
 cdef uint32_t successor_code(const Turns* turns, const Board* board, bint leads) noexcept nogil:
     """Where a position's expected turns stand; `leads`: the leader is to move."""
-    cdef int p = PIECES - (board.own_off if leads else board.opp_off)
-    cdef int q = PIECES - (board.opp_off if leads else board.own_off)
+    cdef const Index* index = turns.table.index
+    cdef int p = index.pieces - (board.own_off if leads else board.opp_off)
+    cdef int q = index.pieces - (board.opp_off if leads else board.own_off)
     cdef unsigned int a = board.own if leads else board.opp
     cdef unsigned int b = board.opp if leads else board.own
     cdef int64_t at
     if p == 0 or q == 0:
         return OVER
     if p == turns.leader and q == turns.follower:
-        return place(turns.table.index, p, q, a, b) + (0 if leads else turns.size)
+        return place_in(&index.order, p, q, a, b) + (0 if leads else turns.size)
     if p < turns.leader:
-        at = place(turns.table.index, p, q, a, b) + (0 if leads else turns.lower_size[0])
+        at = place_in(&index.order, p, q, a, b) + (0 if leads else turns.lower_size[0])
         return NEXT_LAYER + at
     if turns.swapped:
-        at = place(turns.table.index, q, p, b, a) + (turns.lower_size[1] if leads else 0)
+        at = place_in(&index.order, q, p, b, a) + (turns.lower_size[1] if leads else 0)
     else:
-        at = place(turns.table.index, p, q, a, b) + (0 if leads else turns.lower_size[1])
+        at = place_in(&index.order, p, q, a, b) + (0 if leads else turns.lower_size[1])
     return 2 * <uint32_t> NEXT_LAYER + at
 
 
@@ -140,17 +139,17 @@ cdef double turns_slab(void* context, int slab, int sweep) noexcept nogil:
     """Sweep 0 lists the successors of a slab's positions; the others update their expected turns."""
     cdef const Turns* turns = <const Turns*> context
     cdef const Index* index = turns.table.index
-    cdef int64_t first = index.slab[turns.leader][turns.follower][SLABS[slab]]
-    cdef unsigned int lane = lane_of(SLABS[slab])
-    cdef int height = index.prefix[turns.leader - popcount(SLABS[slab])]
+    cdef unsigned int far = index.slabs[slab]
+    cdef int64_t first = index.order.slab[(SIDE_COUNTS * turns.leader + turns.follower) * index.far_masks + far]
+    cdef int height = masks_of(turns.leader - popcount(far))
     cdef int64_t at, start
     cdef double change = 0
     cdef int k, i, width
     cdef Board board, other
-    for k in range(FOLLOWERS_START[lane], FOLLOWERS_START[lane + 1]):
-        if popcount(FOLLOWERS[k]) > turns.follower:
+    for k in range(first_follower(index, far), last_follower(index, far)):
+        if popcount(index.followers[k]) > turns.follower:
             continue
-        width = index.prefix[turns.follower - popcount(FOLLOWERS[k])]
+        width = masks_of(turns.follower - popcount(index.followers[k]))
         start = first
         first += height * width
         if sweep:
@@ -161,11 +160,11 @@ cdef double turns_slab(void* context, int slab, int sweep) noexcept nogil:
                 change = max(change, relax_turns(turns, at + turns.size))
             continue
         board.rules = turns.table.rules
-        board.own_off = PIECES - turns.leader
-        board.opp_off = PIECES - turns.follower
+        board.own_off = index.pieces - turns.leader
+        board.opp_off = index.pieces - turns.follower
         for i in range(height * width):
-            board.own = squares_of(SLABS[slab], mask_of(i // width))
-            board.opp = squares_of(FOLLOWERS[k], mask_of(i % width))
+            board.own = squares_of(far, mask_of(i // width))
+            board.opp = squares_of(index.followers[k], mask_of(i % width))
             board.own_hand = turns.leader - popcount(board.own)
             board.opp_hand = turns.follower - popcount(board.opp)
             other = swap_sides(board)
@@ -184,25 +183,26 @@ cdef class _TurnSweeps(SlabSweeps):
         layers: {(leader, follower): expected turns}. successors, sums: room for what a layer needs.
         """
         cdef Turns* turns = &self.turns
+        cdef const Index* index = table.table.index
         cdef int p, q
         p, q = next(reversed(layers))
         self.buffers = table, dict(layers), successors, sums
         turns.table = &table.table
         turns.leader = p
         turns.follower = q
-        turns.size = INDEX.size[p][q]
+        turns.size = index.size[p][q]
         turns.expected = first_of(layers[p, q])
         turns.successors = &successors[0]
         turns.sums = <Sums*> &sums[0, 0, 0]
         if p > 1:
             turns.lower[0] = first_of(layers[p - 1, q])
-            turns.lower_size[0] = INDEX.size[p - 1][q]
+            turns.lower_size[0] = index.size[p - 1][q]
         if q > 1:
             turns.swapped = p == q
             lower = layers[min(p, q - 1), max(p, q - 1)]
             turns.lower[1] = first_of(lower)
             turns.lower_size[1] = len(lower) // 2
-        schedule_slabs(&self.schedule, p, turns_slab, turns, tolerance, 1.0)
+        schedule_slabs(&self.schedule, index, p, turns_slab, turns, tolerance, 1.0)
         self.schedule.noise = 1e-10
 
 
@@ -219,25 +219,26 @@ def expected_turns(SolvedTable table, int workers, on_layer, double tolerance=1e
         The turns of a game between two players of `best_move`, and {(own off, opponent off): (positions, mean
         win probability, mean regret of the second-best move over the rolls that leave a choice)}.
     """
+    cdef const Index* index = table.table.index
     cdef _TurnSweeps sweeps
     cdef int p, q
     cdef int pieces = table.table.pieces
     cdef Board start = opening(table.table.rules, pieces)
     order = layers_of(pieces)
-    successors = np.empty(max(2 * INDEX.size[p][q] for p, q in order) * MAX_ROLL, dtype=np.uint32)
+    successors = np.empty(max(2 * index.size[p][q] for p, q in order) * MAX_ROLL, dtype=np.uint32)
     layers = {}
     scores = {}
     for p, q in order:
-        layers[p, q] = np.empty(2 * INDEX.size[p][q])
-        sums = np.zeros((FAR_MASKS, 2, 4))
+        layers[p, q] = np.empty(2 * index.size[p][q])
+        sums = np.zeros((index.far_masks, 2, 4))
         sweeps = _TurnSweeps()
         sweeps.prepare(table, layers, successors, sums, tolerance)
         sweeps.run(workers)
         for turn, total in enumerate(sums.sum(axis=0)):
-            score = (PIECES - q, PIECES - p) if turn else (PIECES - p, PIECES - q)
+            score = (index.pieces - q, index.pieces - p) if turn else (index.pieces - p, index.pieces - q)
             scores[score] = int(total[0]), total[1] / total[0], total[3] / total[2] if total[2] else 0.0
-        on_layer(end_of_layer(p, q) - INDEX.start[p][q])
+        on_layer(end_of_layer(index, p, q) - index.start[p][q])
         layers.pop((p - 1, q - 1), None)        # a layer that no later layer reads
         if q == pieces:
             layers.pop((p - 1, q), None)
-    return layers[pieces, pieces][place(&INDEX, pieces, pieces, start.own, start.opp)], scores
+    return layers[pieces, pieces][place_in(&index.order, pieces, pieces, start.own, start.opp)], scores

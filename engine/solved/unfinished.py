@@ -31,9 +31,11 @@ _SLOTS = (0, HEADER_BYTES // 2)
 class UnfinishedSolve:
     """The file of one solve. It is created when the first layers are written."""
 
-    def __init__(self, path: Path, pieces: int, tolerance: float, say: Callable[[str], object] | None = None):
+    def __init__(
+        self, path: Path, rules: str, pieces: int, tolerance: float, say: Callable[[str], object] | None = None
+    ):
         """say: called with each message for the user."""
-        self.path, self._pieces, self._tolerance = path, pieces, tolerance
+        self.path, self._game, self._tolerance = path, (rules, pieces), tolerance
         self._say = say or (lambda text: None)
         self._descriptor: int | None = None
         self._slot = 0  # the slot of the next header
@@ -75,7 +77,7 @@ class UnfinishedSolve:
         for slot, start in enumerate(_SLOTS):
             with suppress(ValueError):
                 header = parse_header(self.path, heads[start:], MAGIC)
-                if (header.pieces, header.tolerance) == (self._pieces, self._tolerance) and header.length in ends:
+                if (header[:2], header.tolerance) == (self._game, self._tolerance) and header.length in ends:
                     headers.append((header.length, header.residual, header.checksum, slot))
         return headers
 
@@ -126,7 +128,7 @@ class UnfinishedSolve:
                 self._put(part.view(np.uint8).data, HEADER_BYTES + 8 * first)
                 self._checksum = checksum_of(part, self._checksum)
             os.fsync(self._file)
-            header = Header(self._pieces, "float64", len(values), self._tolerance, residual, self._checksum)
+            header = Header(*self._game, "float64", len(values), self._tolerance, residual, self._checksum)
             self._put(memoryview(header.pack(MAGIC)), _SLOTS[self._slot])
             os.fsync(self._file)
             self._slot, self._count = 1 - self._slot, len(values)

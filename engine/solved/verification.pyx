@@ -70,20 +70,22 @@ cdef double backup(const Table* table, const Board* board) noexcept nogil:
 
 cdef void verify_side(const Table* table, unsigned int own, int own_off, Checked* checked) noexcept nogil:
     """All placements of the opponent against one of the side to move."""
-    cdef Board board
+    cdef const Rules* rules = &RULES[table.rules]
+    cdef unsigned int same = theirs_of(rules, own)      # the tiles that it occupies, as squares of the opponent's path
     cdef unsigned int opp
+    cdef Board board
     cdef double residual
-    cdef int least = PIECES - table.pieces
+    cdef int least = rules.pieces - table.pieces
     board.rules = table.rules
     board.own = own
     board.own_off = own_off
-    board.own_hand = PIECES - own_off - popcount(own)
-    for opp in range(0, PATH_MASK + 1, 2):
-        if opp & own & LANE_MASK or popcount(opp) > table.pieces:
+    board.own_hand = rules.pieces - own_off - popcount(own)
+    for opp in range(0, rules.path + 1, 2):
+        if opp & same or popcount(opp) > table.pieces:
             continue
         board.opp = opp
-        for board.opp_off in range(least, PIECES - popcount(opp) + 1):
-            board.opp_hand = PIECES - board.opp_off - popcount(opp)
+        for board.opp_off in range(least, rules.pieces - popcount(opp) + 1):
+            board.opp_hand = rules.pieces - board.opp_off - popcount(opp)
             checked.placements += 1
             if is_over(&board):
                 continue
@@ -99,16 +101,17 @@ cdef void verify_side(const Table* table, unsigned int own, int own_off, Checked
 cdef void verify_share(const Table* table, int* next, const int* stop, int64_t* positions,
                        Checked* checked) noexcept nogil:
     """Takes placements of the side to move until there are none; `positions` counts those of all workers."""
+    cdef const Rules* rules = &RULES[table.rules]
     cdef unsigned int own
     cdef int ticket, own_off
     cdef int64_t before
     while not get(stop):
         ticket = add(next, 1)
-        if ticket > PATH_MASK >> 1:
+        if ticket > <int> (rules.path >> 1):
             break
         own = ticket << 1
         before = checked.positions
-        for own_off in range(PIECES - table.pieces, PIECES - popcount(own) + 1):
+        for own_off in range(rules.pieces - table.pieces, rules.pieces - popcount(own) + 1):
             verify_side(table, own, own_off, checked)
         count(positions, checked.positions - before)
 

@@ -10,7 +10,7 @@ import referee
 from referee import State
 
 from engine import Position
-from engine.solved.rgu import count_entries, key_of
+from engine.solved.rgu_keys import count_entries, key_of
 from engine.solved.tablebase import Tablebase
 
 PIECES = 7

@@ -6,7 +6,7 @@ import referee
 from referee import ROLLS
 
 from engine import Position
-from engine.solved.rgu import key_of
+from engine.solved.rgu_keys import key_of
 
 PIECES = 7
 

@@ -6,7 +6,7 @@ import zlib
 import numpy as np
 import pytest
 
-from engine.solved.rgu import count_entries
+from engine.solved.rgu_keys import count_entries
 from engine.solved.table_file import HEADER, HEADER_BYTES
 from engine.solved.tablebase import Tablebase
 
