@@ -14,6 +14,7 @@ from engine.core.features import (
     extract_features_bytes,
 )
 from engine.core.position import Position, perft
+from engine.core.rules import RULE_SETS, RuleSet, rules
 from engine.games.agents import Agent
 from engine.games.chunks import Interrupted
 from engine.games.decisions import selfplay
@@ -27,10 +28,12 @@ __all__ = [
     "FEATURE_NAMES",
     "FEATURE_SCALES",
     "FEATURE_SET",
+    "RULE_SETS",
     "Agent",
     "Interrupted",
     "Network",
     "Position",
+    "RuleSet",
     "Search",
     "Tablebase",
     "extract_features",
@@ -39,6 +42,7 @@ __all__ = [
     "perft",
     "play_match",
     "playouts",
+    "rules",
     "sample_decisions",
     "selfplay",
 ]

@@ -12,8 +12,8 @@ from math import cos, pi, sin
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from engine.classic.search import Search
-from engine.core.position import BORNE_OFF, ROSETTES, SHARED, Position, register_drawing
-from engine.core.rules import MAX_ROLL
+from engine.core.position import Position, register_drawing
+from engine.core.rules import MAX_ROLL, RuleSet, rules
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions
@@ -25,7 +25,7 @@ SEATS = ("blue", "orange")
 SEAT_STYLES = ("bold #0072B2", "bold #D55E00")
 THEMES = ("auto", "light", "dark")
 
-HAND, OFF = 0, BORNE_OFF
+HAND = 0
 
 
 class Player(Protocol):
@@ -51,9 +51,9 @@ class Mark(NamedTuple):
     best: bool
 
 
-def square_name(square: int) -> str:
-    """A path square in words: the hand and borne off have names, the rest are numbers."""
-    return {HAND: "hand", OFF: "off"}.get(square, str(square))
+def square_name(square: int, rule_set: str = "finkel") -> str:
+    """A path square of a rule set in words: the hand and borne off have names, the rest are numbers."""
+    return {HAND: "hand", rules(rule_set).borne_off: "off"}.get(square, str(square))
 
 
 def value_text(value: float, player: Player) -> str:
@@ -100,27 +100,34 @@ def _sides(position: Position, seat: int) -> tuple[_Side, _Side]:
     )
 
 
-def _last_move(last: tuple[int, int] | None, seat: int) -> tuple[int, int, int] | None:
-    """The last move (square, roll) -> (seat, from, to): after a rosette the same player is to move, else the other."""
+def _last_move(last: tuple[int, int] | None, position: Position, seat: int) -> tuple[int, int, int] | None:
+    """The last move (square, roll) -> (seat, from, to): the side to move made it if it granted another roll.
+
+    A capture that grants a roll is seen by what it leaves: no piece of the opponent stands on the square of its number.
+    """
     if last is None:
         return None
+    game = rules(position.rules)
     square, target = last[0], sum(last)
-    return (seat if target in ROSETTES else 1 - seat), square, target
+    captured = game.capture_grants_roll and target in position.own_squares and target not in position.opponent_squares
+    return (seat if target in game.rosettes or captured else 1 - seat), square, target
 
 
-def _cell(seat: int, square: int) -> tuple[int, int]:
-    """The column and row of a path square on the board of 8 by 3."""
-    if square in SHARED:
-        return square - SHARED[0], 1
-    return (4 - square if square < SHARED[0] else 20 - square), 0 if seat else 2
+class _Cells:
+    """Where the tiles of a rule set's board lie: columns along the board, row 1 in the middle, seat 0 along row 2."""
 
+    def __init__(self, game: RuleSet, seat: int) -> None:
+        """seat: of the side to move, whose numbers the tiles of both paths have."""
+        self.game = game
+        self.columns = game.rows
+        self.squares = {
+            self.cell(side, square): (side, square) for side in (1 - seat, seat) for square in range(1, game.borne_off)
+        }
 
-def _cells() -> Iterator[tuple[int, int, int, int]]:
-    """Every square of the board once, as (seat, path square, column, row); shared squares under seat 0."""
-    for seat in (0, 1):
-        for square in range(1, OFF):
-            if seat == 0 or square not in SHARED:
-                yield seat, square, *_cell(seat, square)
+    def cell(self, seat: int, square: int) -> tuple[int, int]:
+        """The column and the row of a path square."""
+        tile = self.game.paths[seat][square - 1]
+        return int(tile[1:]) - 1, "CBA".index(tile[0])
 
 
 # --- SVG. One cell is 60 units; the trays of hand and borne off lie above and below the board.
@@ -128,7 +135,6 @@ def _cells() -> Iterator[tuple[int, int, int, int]]:
 _CELL = 60
 _MARGIN = 12
 _TRAY = 46
-_WIDTH = 8 * _CELL + 2 * _MARGIN
 _HEIGHT = 3 * _CELL + 2 * (_TRAY + _MARGIN)
 
 _WOOD, _ROSETTE_WOOD, _LINE, _PETALS = "#f4ecdc", "#e3d2b0", "#7a6a55", "#b59a6c"
@@ -169,24 +175,27 @@ def svg(
 ) -> Drawing:
     """The position as an SVG document; `Position.svg` explains the arguments."""
     mover, other = _sides(position, seat)
-    style = _Theme(theme)
+    game, style = rules(position.rules), _Theme(theme)
+    cells = _Cells(game, seat)
     moves = marks(position, roll, player)
+    across = cells.columns * _CELL + 2 * _MARGIN
+    occupied = {cells.cell(other.seat, square) for square in other.squares}
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" width="{width}" role="img" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {across} {_HEIGHT}" width="{width}" role="img" '
         'font-family="Helvetica, Arial, DejaVu Sans, sans-serif" text-anchor="middle">',
         f"<title>{position}{'' if roll is None else f', roll {roll}'}, {SEATS[seat]} to move</title>",
         style.style,
-        f'<rect width="{_WIDTH}" height="{_HEIGHT}" rx="10" {style.panel}/>',
-        *(_square(column, row, square) for _, square, column, row in _cells()),
-        *_last_marks(_last_move(last, seat)),
+        f'<rect width="{across}" height="{_HEIGHT}" rx="10" {style.panel}/>',
+        *(_square(*cell, square, square in game.rosettes) for cell, (_, square) in sorted(cells.squares.items())),
+        *_last_marks(_last_move(last, position, seat), cells),
         *(_tray(side, style, side is mover and not position.is_over) for side in (mover, other)),
         *(
-            _piece(*_centre(side.seat, square), _RADIUS, side.seat)
+            _piece(*_centre(cells.cell(side.seat, square)), _RADIUS, side.seat)
             for side in (mover, other)
             for square in side.squares
         ),
-        *(_target(seat, mark, mover.off, mark.target in SHARED and mark.target in other.squares) for mark in moves),
-        *(_label(seat, mark, mover.hand, style) for mark in moves),
+        *(_target(_place(cells, seat, mark.target, mover.off), mark.target, seat, cells, occupied) for mark in moves),
+        *(_label(_place(cells, seat, mark.square), mark, mover.hand, style) for mark in moves),
     ]
     if roll is not None:
         parts.append(_dice(roll, seat, style))
@@ -201,16 +210,16 @@ def _corner(column: int, row: int) -> tuple[int, int]:
     return _MARGIN + column * _CELL, _MARGIN + _TRAY + row * _CELL
 
 
-def _centre(seat: int, square: int) -> tuple[float, float]:
-    x, y = _corner(*_cell(seat, square))
+def _centre(cell: tuple[int, int]) -> tuple[float, float]:
+    x, y = _corner(*cell)
     return x + _CELL / 2, y + _CELL / 2
 
 
-def _square(column: int, row: int, square: int) -> str:
+def _square(column: int, row: int, square: int, rosette: bool) -> str:
     x, y = _corner(column, row)
-    wood = _ROSETTE_WOOD if square in ROSETTES else _WOOD
+    wood = _ROSETTE_WOOD if rosette else _WOOD
     drawn = f'<rect x="{x}" y="{y}" width="{_CELL}" height="{_CELL}" fill="{wood}" stroke="{_LINE}" stroke-width="2"/>'
-    if square in ROSETTES:
+    if rosette:
         drawn += _rosette(x + _CELL / 2, y + _CELL / 2)
     return drawn + _text(x + 5, y + 13, 10, str(square), f'fill="{_LINE}" text-anchor="start"')
 
@@ -244,7 +253,7 @@ def _piece(x: float, y: float, radius: float, seat: int) -> str:
 
 _RADIUS, _SMALL = 18, 10  # of a piece on the board and in a tray
 _SLOT = 24  # between two pieces of a tray
-_TRAY_X = {HAND: _MARGIN + 68, OFF: _MARGIN + 4 * _CELL + 72}  # the first piece of each tray
+_HAND_X, _OFF_X = _MARGIN + 68, _MARGIN + 4 * _CELL + 72  # the first piece of each tray
 
 
 def _tray_y(seat: int) -> float:
@@ -255,53 +264,53 @@ def _tray(side: _Side, style: _Theme, to_move: bool) -> str:
     """Hand at the left, borne off at the right, and a pointer at the side to move."""
     y = _tray_y(side.seat)
     words = f'{style.ink} text-anchor="end"'
-    drawn = [
-        _text(_TRAY_X[HAND] - 16, y + 4, 12, "hand", words),
-        _text(_TRAY_X[OFF] - 16, y + 4, 12, f"off {side.off}", words),
-    ]
-    for name, count in ((HAND, side.hand), (OFF, side.off)):
-        drawn += [_piece(_TRAY_X[name] + i * _SLOT, y, _SMALL, side.seat) for i in range(count)]
+    drawn = [_text(_HAND_X - 16, y + 4, 12, "hand", words), _text(_OFF_X - 16, y + 4, 12, f"off {side.off}", words)]
+    for first, count in ((_HAND_X, side.hand), (_OFF_X, side.off)):
+        drawn += [_piece(first + i * _SLOT, y, _SMALL, side.seat) for i in range(count)]
     if to_move:
         x = _MARGIN + 2
         drawn.append(f'<path d="M{x} {y - 6:g}l9 6l-9 6z" {style.ink}/>')
     return "".join(drawn)
 
 
-def _place(seat: int, square: int, off: int = 0) -> tuple[float, float]:
+def _place(cells: _Cells, seat: int, square: int, off: int = 0) -> tuple[float, float]:
     """The centre of a mark for a path square, the hand or the next piece borne off."""
-    if square in (HAND, OFF):
-        return _TRAY_X[square] + (off * _SLOT if square == OFF else 0), _tray_y(seat)
-    return _centre(seat, square)
+    if square == HAND:
+        return _HAND_X, _tray_y(seat)
+    if square == cells.game.borne_off:
+        return _OFF_X + off * _SLOT, _tray_y(seat)
+    return _centre(cells.cell(seat, square))
 
 
-def _last_marks(last: tuple[int, int, int] | None) -> Iterator[str]:
+def _last_marks(last: tuple[int, int, int] | None, cells: _Cells) -> Iterator[str]:
     """Frames around the squares of the last move, dashed where it came from."""
     if last is None:
         return
     seat, source, target = last
     for square, dash in ((source, ' stroke-dasharray="6 4"'), (target, "")):
-        if square in (HAND, OFF):
+        if square in (HAND, cells.game.borne_off):
             continue
-        x, y = _corner(*_cell(seat, square))
+        x, y = _corner(*cells.cell(seat, square))
         yield (
             f'<rect x="{x + 3}" y="{y + 3}" width="{_CELL - 6}" height="{_CELL - 6}" rx="3" fill="none" '
             f'stroke="{_LAST}" stroke-width="4"{dash}/>'
         )
 
 
-def _target(seat: int, mark: Mark, off: int, captures: bool) -> str:
+def _target(centre: tuple[float, float], square: int, seat: int, cells: _Cells, occupied: set[tuple[int, int]]) -> str:
     """A dashed ring where a move ends, wider where it goes around the piece that is captured."""
-    x, y = _place(seat, mark.target, off)
-    radius = _SMALL if mark.target == OFF else _RADIUS + (6 if captures else 3)
+    off = square == cells.game.borne_off
+    captures = not off and cells.cell(seat, square) in occupied
+    radius = _SMALL if off else _RADIUS + (6 if captures else 3)
     return (
-        f'<circle cx="{x:g}" cy="{y:g}" r="{radius}" fill="none" stroke="{_COLOURS[seat]}" stroke-width="3" '
-        'stroke-dasharray="5 4"/>'
+        f'<circle cx="{centre[0]:g}" cy="{centre[1]:g}" r="{radius}" fill="none" stroke="{_COLOURS[seat]}" '
+        'stroke-width="3" stroke-dasharray="5 4"/>'
     )
 
 
-def _label(seat: int, mark: Mark, hand: int, style: _Theme) -> str:
+def _label(centre: tuple[float, float], mark: Mark, hand: int, style: _Theme) -> str:
     """A ring around a piece that may move, and its value below it, or beside the hand. The best: white on black."""
-    x, y = _place(seat, mark.square)
+    x, y = centre
     # The hand is drawn on the panel, which may be dark; the board is always light.
     radius, line = (_SMALL, style.wire) if mark.square == HAND else (_RADIUS, f'fill="none" stroke="{_OUTLINE}"')
     ring = f'<circle cx="{x:g}" cy="{y:g}" r="{radius + 1}" {line} stroke-width="3"/>'
@@ -334,22 +343,33 @@ def _dice(roll: int, seat: int, style: _Theme) -> str:
 _WIDE, _NARROW = 7, 5
 _PIECE_SIGNS = ("●", "○")
 _ROSETTE_SIGN = "✿"
-# The borders for cells of one column: `_border` repeats every second sign.
-_TOP = "┌─┬─┬─┬─┐   ┌─┬─┐"
-_UPPER = "├─┼─┼─┼─┼─┬─┼─┼─┤"
-_LOWER = "├─┼─┼─┼─┼─┴─┼─┼─┤"
-_BOTTOM = "└─┴─┴─┴─┘   └─┴─┘"
+# The sign where borders meet, by whether one goes up, down, left and right.
+_JOINTS = {
+    (0, 1, 0, 1): "┌", (0, 1, 1, 0): "┐", (1, 0, 0, 1): "└", (1, 0, 1, 0): "┘", (0, 1, 1, 1): "┬", (1, 0, 1, 1): "┴",
+    (1, 1, 0, 1): "├", (1, 1, 1, 0): "┤", (1, 1, 1, 1): "┼", (0, 0, 1, 1): "─", (0, 0, 0, 0): " ",
+}  # fmt: skip
 _ASCII = str.maketrans("┌┬┐├┼┤└┴┘─│●○✿▶·▲△←", "+++++++++-|xo*>.^-<")
 
 
-def _border(signs: str, cell: int) -> str:
-    """A border of the board with cells `cell` columns wide."""
-    return "".join(sign * (cell if place % 2 else 1) for place, sign in enumerate(signs))
+def _border(cells: _Cells, row: int, cell: int) -> str:
+    """The border above a row of the board, or below the last row, with cells `cell` columns wide."""
+
+    def borders(column: int, line: int) -> bool:
+        return (column, line) in cells.squares
+
+    signs = []
+    for column in range(cells.columns + 1):
+        up_left, up_right = borders(column - 1, row - 1), borders(column, row - 1)
+        down_left, down_right = borders(column - 1, row), borders(column, row)
+        left, right = up_left or down_left, up_right or down_right
+        signs.append(_JOINTS[up_left or up_right, down_left or down_right, left, right])
+        signs.append(("─" if right else " ") * cell)
+    return "".join(signs).rstrip()
 
 
-def _columns(cell: int) -> int:
+def _columns(cells: _Cells, cell: int) -> int:
     """The width of a board with cells `cell` columns wide."""
-    return len(_border(_UPPER, cell))
+    return len(_border(cells, 1, cell))
 
 
 def _fitted(label: str, room: int) -> str:
@@ -372,32 +392,33 @@ class Board:
         self.position = position
         self.roll = roll
         self.seat = seat
-        self.last = _last_move(last, seat)
+        self.last = _last_move(last, position, seat)
+        self.cells = _Cells(rules(position.rules), seat)
         self.mover, self.other = _sides(position, seat)
         self.marks = {mark.square: mark for mark in marks(position, roll, player)}
         self.targets = {mark.target: mark for mark in self.marks.values()}
 
     def text(self, cell: int = _WIDE) -> Text:
-        """The board as styled text: 12 lines, 65 wide; in narrow cells 49 wide, the roll in a line of its own."""
+        """The board as styled text: 12 lines, Finkel's 65 wide; in narrow cells 49, the roll in a line of its own."""
         from rich.text import Text
 
         text = Text(no_wrap=True)
         upper, lower = (self.mover, self.other) if self.seat else (self.other, self.mover)
         self._tray(text, upper, cell)
-        for border, row in ((_TOP, 0), (_UPPER, 1), (_LOWER, 2)):
-            text.append(_border(border, cell) + "\n", style="dim")
+        for row in range(3):
+            text.append(_border(self.cells, row, cell) + "\n", style="dim")
             self._row(text, row, cell)
-        text.append(_border(_BOTTOM, cell) + "\n", style="dim")
+        text.append(_border(self.cells, 3, cell) + "\n", style="dim")
         self._tray(text, lower, cell)
         text.rstrip()
         return text
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
-        cell = next((cell for cell in (_WIDE, _NARROW) if _columns(cell) <= options.max_width), None)
+        cell = next((cell for cell in (_WIDE, _NARROW) if _columns(self.cells, cell) <= options.max_width), None)
         if cell is None:
             from rich.text import Text
 
-            yield Text(f"the board needs {_columns(_NARROW)} columns")
+            yield Text(f"the board needs {_columns(self.cells, _NARROW)} columns")
             return
         text = self.text(cell)
         if options.ascii_only:
@@ -416,7 +437,7 @@ class Board:
         text.append(f"{_PIECE_SIGNS[side.seat] * side.off:<7} ", style=SEAT_STYLES[side.seat])
         text.append(f"{side.off}")
         if to_move:
-            self._arrival(text, OFF)
+            self._arrival(text, self.cells.game.borne_off)
         if to_move and self.roll is not None:
             text.append("   roll " if cell == _WIDE else "\n  roll ", style="dim")
             text.append("▲" * self.roll + "△" * (MAX_ROLL - self.roll), style="bold")
@@ -424,45 +445,48 @@ class Board:
         text.append("\n")
 
     def _row(self, text: Text, row: int, cell: int) -> None:
-        seat = 1 if row == 0 else 0
-        at = {column: square for _, square, column, line in _cells() if line == row}
+        inside = [column for column in range(self.cells.columns) if (column, row) in self.cells.squares]
         for line in (self._heading, self._content):
             text.append("│", style="dim")
-            for column in range(8):
-                if column in at:
-                    line(text, seat, at[column], row == 1, cell)
-                    text.append("│", style="dim")
-                elif column == 4:
-                    text.append(" " * (2 * cell + 1))
-                    text.append("│", style="dim")
+            for column in range(max(inside) + 1):
+                if column in inside:
+                    line(text, (column, row), cell)
+                else:
+                    text.append(" " * cell)
+                is_border = column in inside or column + 1 in inside
+                text.append("│" if is_border else " ", style="dim")
             text.append("\n")
 
-    def _heading(self, text: Text, seat: int, square: int, shared: bool, cell: int) -> None:
-        movable = square in self.marks and (shared or seat == self.seat)
+    def _heading(self, text: Text, at: tuple[int, int], cell: int) -> None:
+        seat, square = self.cells.squares[at]
+        movable = seat == self.seat and square in self.marks
+        sign = _ROSETTE_SIGN if square in self.cells.game.rosettes else ""
         text.append(" ")
         text.append(f"{square}", style="reverse bold" if movable else "dim")
-        text.append(f"{_ROSETTE_SIGN if square in ROSETTES else '':>{cell - 2 - len(str(square))}} ", style="magenta")
+        text.append(f"{sign:>{cell - 2 - len(str(square))}} ", style="magenta")
 
-    def _content(self, text: Text, seat: int, square: int, shared: bool, cell: int) -> None:
-        owners = [side for side in (self.mover, self.other) if square in side.squares and (shared or side.seat == seat)]
-        if owners:
-            side = owners[0]
+    def _content(self, text: Text, at: tuple[int, int], cell: int) -> None:
+        seat, number = self.cells.squares[at]
+        for side in (self.mover, self.other):
+            square = next((square for square in side.squares if self.cells.cell(side.seat, square) == at), None)
+            if square is None:
+                continue
             mark = self.marks.get(square) if side is self.mover else None
             label = _fitted(mark.label, cell - 1) if mark else ""
             piece = f"{'' if len(label) == cell - 1 else ' '}{_PIECE_SIGNS[side.seat]}"
             text.append(piece, style=SEAT_STYLES[side.seat])
             if side is self.mover:
                 text.append(f"{label:<{cell - len(piece)}}", style="bold" if mark and mark.best else "")
-            elif shared:
-                self._arrival(text, square, cell - len(piece))
+            elif seat == self.seat:
+                self._arrival(text, number, cell - len(piece))
             else:
                 text.append(" " * (cell - len(piece)))
             return
-        if square in self.targets and (shared or seat == self.seat):
+        if number in self.targets and seat == self.seat:
             text.append(" ")
-            self._arrival(text, square, cell - 1)
+            self._arrival(text, number, cell - 1)
             return
-        left = self.last is not None and self.last[1] == square and (shared or self.last[0] == seat)
+        left = self.last is not None and self.last[1] != HAND and self.cells.cell(*self.last[:2]) == at
         text.append(f"{' ·' if left else '':<{cell}}", style="dim")
 
     def _arrival(self, text: Text, square: int, room: int = 0) -> None:

@@ -39,6 +39,9 @@ RUN_TEACHER = "iteration"
 #: The only teacher of self-play.
 SELF_PLAY = "self-play"
 
+#: The rule sets, the default first, as in `engine.core.rules`, which is not loaded here: `--help` must be fast.
+RULES = ("finkel", "blitz", "masters", "aseb")
+
 #: Which networks a command trains, compresses or measures.
 NETWORKS = ("both", "value", "policy")
 
@@ -129,6 +132,7 @@ class Settings:
         Group.MACHINE, None, _ANY, "Worker threads of the engine; by default one for each performance core."
     )
     checkpoint_seconds: float = setting(Group.MACHINE, 30.0, (0, 86_400), _CHECKPOINTS)
+    rules: str = setting(Group.GENERAL, RULES[0], RULES, "The rule set of the game.")
     seed: int = setting(
         Group.GENERAL, 0, (0, MAX_SEED), "Seed of games, initial weights, batches and whatever else is drawn."
     )

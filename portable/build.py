@@ -68,6 +68,8 @@ def constants() -> dict[str, object]:
         "ruleSets": list(RULE_SETS),
         "featureSet": features.FEATURE_SET,
         "features": len(features.FEATURE_NAMES),
+        "featureSets": {name: features.features_of(name).name for name in RULE_SETS},
+        "inputs": {name: len(features.features_of(name).names) for name in RULE_SETS},
         "layout": document.LAYOUT,
         "quantizedLayout": quantized.LAYOUT,
         "alphabet": quantized.ALPHABET,
@@ -84,12 +86,15 @@ def constants() -> dict[str, object]:
 
 def write_tables(path: Path) -> None:
     """The engine's tables as a C header."""
-    from engine.core.features import FEATURE_SCALES
+    from engine.core.features import MOST_FEATURES, features_of
+    from engine.core.rules import RULE_SETS
 
-    scales = ", ".join(f"{float(scale).hex()}f" for scale in FEATURE_SCALES)
+    rows = [", ".join(f"{float(scale).hex()}f" for scale in features_of(name).scales) for name in RULE_SETS]
+    scales = ", ".join(f"{{{row}}}" for row in rows)
     text = json.dumps(json.dumps(constants(), separators=(",", ":")))
     path.write_text(
-        f"static const float UR_SCALES[] = {{{scales}}};\nstatic const char UR_CONSTANTS[] = {text};\n",
+        f"static const float UR_SCALES[][{MOST_FEATURES}] = {{{scales}}};\n"
+        f"static const char UR_CONSTANTS[] = {text};\n",
         encoding="utf-8",
     )
 

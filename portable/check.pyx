@@ -27,7 +27,7 @@ from libc.stdio cimport (
 from libc.stdlib cimport atoi, calloc, exit, free
 
 from engine.classic.evaluation cimport Points, weigh
-from engine.core.features cimport FEATURES, NO_ROLL, feature_floats
+from engine.core.features cimport MAX_FEATURES, NO_ROLL, feature_count, feature_floats
 from engine.network.layers cimport Activation, Net, lay_out, policy_moves, storage_size, win_probability
 from engine.network.lookahead cimport network_moves
 from engine.core.position cimport *
@@ -45,7 +45,7 @@ from engine.solved.sweeps cimport Schedule, work
 
 
 cdef extern from "ur_tables.h":
-    const float SCALES "UR_SCALES"[FEATURES]
+    const float SCALES "UR_SCALES"[RULE_SET_COUNT][MAX_FEATURES]
 
 
 cdef extern from "solved/sweep.h":
@@ -133,11 +133,12 @@ cdef void answer_rules(const Asked* asked) noexcept nogil:
 
 cdef void answer_features(const Asked* asked) noexcept nogil:
     """Every other position with its roll."""
-    cdef float* rows = <float*> room(<size_t> asked.count * FEATURES, sizeof(float))
+    cdef int width = feature_count(&RULES[FINKEL])
+    cdef float* rows = <float*> room(<size_t> asked.count * width, sizeof(float))
     cdef int i
     for i in range(asked.count):
-        feature_floats(&asked.boards[i], asked.rolls[i] if i & 1 else NO_ROLL, SCALES, &rows[i * FEATURES])
-    save(asked.folder, "features", rows, <size_t> asked.count * FEATURES * sizeof(float))
+        feature_floats(&asked.boards[i], asked.rolls[i] if i & 1 else NO_ROLL, SCALES[FINKEL], &rows[i * width])
+    save(asked.folder, "features", rows, <size_t> asked.count * width * sizeof(float))
 
 
 cdef void answer_search(const Asked* asked) noexcept nogil:
@@ -176,7 +177,7 @@ cdef const int32_t* take_network(Net* net, const int32_t* at) noexcept nogil:
     cdef int layers = at[1]
     cdef int i, parameters = 0
     cdef const float* flat = <const float*> (sizes + layers + 1)
-    net.scales = SCALES
+    net.scales = SCALES[FINKEL]
     net.activation = <Activation> at[0]
     lay_out(net, sizes, layers, flat, <float*> room(storage_size(sizes, layers), sizeof(float)))
     for i in range(layers):

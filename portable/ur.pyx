@@ -7,7 +7,7 @@ A Board is made by `ur_board`; the others take it as they find it. Squares are p
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t
 
 from engine.classic.evaluation cimport Points, weigh
-from engine.core.features cimport FEATURES, feature_floats
+from engine.core.features cimport MAX_FEATURES, feature_floats
 from engine.network.layers cimport (
     MAX_LAYERS,
     MAX_WIDTH,
@@ -28,7 +28,7 @@ from engine.classic.search cimport (
 
 # Made by build.py from the engine's own tables.
 cdef extern from "ur_tables.h":
-    const float SCALES "UR_SCALES"[FEATURES]
+    const float SCALES "UR_SCALES"[RULE_SET_COUNT][MAX_FEATURES]
     const char CONSTANTS "UR_CONSTANTS"[]
 
 
@@ -102,7 +102,7 @@ cdef public void ur_pass(Board* board) noexcept nogil:
 
 cdef public void ur_features(const Board* board, int roll, float* out) noexcept nogil:
     """Writes the features; a roll of -1 is a position before its roll."""
-    feature_floats(board, roll, SCALES, out)
+    feature_floats(board, roll, SCALES[board.rules], out)
 
 
 # --- search ----------------------------------------------------------------------------------------------------------
@@ -161,10 +161,10 @@ cdef public int ur_net_storage(const int* sizes, int layers) noexcept nogil:
 
 
 cdef public void ur_net(
-    Net* net, const int* sizes, int layers, int activation, const float* flat, float* storage
+    Net* net, int rules, const int* sizes, int layers, int activation, const float* flat, float* storage
 ) noexcept nogil:
-    """Makes a Net of a flat list of weights. storage: `ur_net_storage` floats, zero; the Net goes on using it."""
-    net.scales = SCALES
+    """Makes a Net of a rule set from a flat list of weights. storage: `ur_net_storage` floats, zero; the Net goes on using it."""
+    net.scales = SCALES[rules]
     net.activation = <Activation> activation
     lay_out(net, sizes, layers, flat, storage)
 

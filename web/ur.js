@@ -227,7 +227,7 @@ export class Ur {
     const net = { at: this.#allocate(this.#c.ur_net_bytes()), storage: this.#allocate(bytes), bytes };
     new Float32Array(this.#buffer, given.flat, flat.length).set(flat);
     new Uint8Array(this.#buffer, net.storage, bytes).fill(0);
-    this.#c.ur_net(net.at, given.sizes, layers, activation, given.flat, net.storage);
+    this.#c.ur_net(net.at, 0, given.sizes, layers, activation, given.flat, net.storage);
     this.#release(given.sizes, 4 * sizes.length);
     this.#release(given.flat, 4 * flat.length);
     return net;

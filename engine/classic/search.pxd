@@ -37,4 +37,5 @@ cdef bint fill_last_table(const Searcher* searcher, int16_t* table) noexcept nog
 cdef class Search:
     cdef Searcher searcher
     cdef readonly str preset
+    cdef readonly str rules
     cdef const int16_t[::1] table

@@ -11,6 +11,22 @@ from engine.core.position cimport *
 from engine.classic.search cimport *
 from array import array
 from engine.classic.evaluation import PRESETS
+from engine.core.rules import check_same
+
+
+# The kernels are compiled twice: for Finkel's rules, whose constants the compiler folds, and for the rules of the board.
+ctypedef char Finkels
+ctypedef short Boards
+ctypedef fused Known:
+    Finkels
+    Boards
+
+
+cdef inline Board known(Known which, Board board) noexcept nogil:
+    """The board, of whose rule set the compiler knows what `which` says."""
+    if Known is Finkels:
+        board.rules = FINKEL
+    return board
 
 
 cdef inline unsigned int last_index(
@@ -28,77 +44,92 @@ cdef inline int64_t last_chance(
     return 16 * <int64_t> static + searcher.last[last_index(searcher, own, opp, in_hand)]
 
 
-cdef int64_t chance(const Searcher* searcher, const Board* board, int32_t static, int depth) noexcept nogil:
+cdef int64_t chance(Known which, const Searcher* searcher, Board board, int32_t static, int depth) noexcept nogil:
     """The value of a position before its roll, with `depth` turns to look ahead and `static` its evaluation."""
     cdef int64_t total, best, value
     cdef unsigned int sources
     cdef int roll
+    board = known(which, board)
     if depth == 0:
         return static
-    # With one piece left a move can win, and a win is no gain of the evaluation: such a node is searched.
-    if depth == 1 and searcher.last != NULL and board.own_off < rules_of(board).pieces - 1:
-        return last_chance(searcher, static, board.own, board.opp, board.own_hand != 0)
-    total = ways(rules_of(board), 0) * passed(searcher, board, static, depth - 1)
+    if Known is Finkels:
+        # With one piece left a move can win, and a win is no gain of the evaluation: such a node is searched.
+        if depth == 1 and searcher.last != NULL and board.own_off < PIECES - 1:
+            return last_chance(searcher, static, board.own, board.opp, board.own_hand != 0)
+    total = 0
+    if ways(rules_of(&board), 0):
+        total = ways(rules_of(&board), 0) * passed(which, searcher, board, static, depth - 1)
     for roll in range(1, MAX_ROLL + 1):
-        sources = legal_sources(board, roll)
+        sources = legal_sources(&board, roll)
         if sources == 0:
-            total += ways(rules_of(board), roll) * passed(searcher, board, static, depth - 1)
+            total += ways(rules_of(&board), roll) * passed(which, searcher, board, static, depth - 1)
             continue
-        best = move_value(searcher, board, static, lowest(sources), roll, depth - 1)
+        best = move_value(which, searcher, board, static, lowest(sources), roll, depth - 1)
         sources &= sources - 1
         while sources:
-            value = move_value(searcher, board, static, lowest(sources), roll, depth - 1)
+            value = move_value(which, searcher, board, static, lowest(sources), roll, depth - 1)
             best = max(best, value)
             sources &= sources - 1
-        total += ways(rules_of(board), roll) * best
+        total += ways(rules_of(&board), roll) * best
     return total
 
 
-cdef inline int64_t passed(const Searcher* searcher, const Board* board, int32_t static, int depth) noexcept nogil:
+cdef inline int64_t passed(Known which, const Searcher* searcher, Board board, int32_t static, int depth) noexcept nogil:
     """The value of passing, for the side that passes, with `depth` turns still to look ahead."""
-    cdef Board other
     if depth == 0:
         return static
-    other = swap_sides(board[0])
-    return -chance(searcher, &other, -static, depth)
+    return -chance(which, searcher, swap_sides(board), -static, depth)
 
 
 cdef inline int64_t move_value(
-    const Searcher* searcher, const Board* board, int32_t static, int source, int roll, int depth
+    Known which, const Searcher* searcher, Board board, int32_t static, int source, int roll, int depth
 ) noexcept nogil:
     """The value of a legal move for the side that makes it, with `depth` turns still to look ahead."""
     cdef Board after
     cdef unsigned int own, opp
-    if source + roll == rules_of(board).borne_off and board.own_off == rules_of(board).pieces - 1:
+    board = known(which, board)
+    if source + roll == rules_of(&board).borne_off and board.own_off == rules_of(&board).pieces - 1:
         return <int64_t> searcher.weights.win << (4 * depth)
-    static += move_gain(&searcher.weights, board, source, roll)
+    static += move_gain(&searcher.weights, &board, source, roll)
     if depth == 0:
         return static
-    if depth == 1 and searcher.last != NULL and board.own_off < rules_of(board).pieces - 2 and board.opp_off < rules_of(board).pieces - 1:
-        # As below, but without the whole successor: the table needs only four of its fields.
-        own = (board.own & ~(1u << source)) | (1u << (source + roll) & PATH_MASK)
-        opp = board.opp & ~(1u << (source + roll) & LANE_MASK)
-        if grants_roll(board, source, roll):
-            return last_chance(searcher, static, own, opp, board.own_hand > (source == 0))
-        return -last_chance(searcher, -static, opp, own, board.opp_hand != 0 or opp != board.opp)
-    after = after_move(board[0], source, roll)
-    if grants_roll(board, source, roll):
-        return chance(searcher, &after, static, depth)
-    after = swap_sides(after)
-    return -chance(searcher, &after, -static, depth)
+    if Known is Finkels:
+        if depth == 1 and searcher.last != NULL and board.own_off < PIECES - 2 and board.opp_off < PIECES - 1:
+            # As below, but without the whole successor: the table needs only four of its fields.
+            own = (board.own & ~(1u << source)) | (1u << (source + roll) & PATH_MASK)
+            opp = board.opp & ~captured(&board, source + roll)
+            if grants_roll(&board, source, roll):
+                return last_chance(searcher, static, own, opp, board.own_hand > (source == 0))
+            return -last_chance(searcher, -static, opp, own, board.opp_hand != 0 or opp != board.opp)
+    after = after_move(board, source, roll)
+    if grants_roll(&board, source, roll):
+        return chance(which, searcher, after, static, depth)
+    return -chance(which, searcher, swap_sides(after), -static, depth)
+
+
+cdef inline void value_moves(
+    Known which, const Searcher* searcher, Board board, int roll, Moves* moves
+) noexcept nogil:
+    """Values every legal move of a decision."""
+    cdef int32_t static = evaluate(&searcher.weights, &board)
+    cdef unsigned int sources
+    cdef int count = 0
+    board = known(which, board)
+    sources = legal_sources(&board, roll)
+    while sources:
+        moves.square[count] = lowest(sources)
+        moves.value[count] = move_value(which, searcher, board, static, lowest(sources), roll, searcher.depth - 1)
+        sources &= sources - 1
+        count += 1
+    moves.count = count
 
 
 cdef void search_moves(const Searcher* searcher, const Board* board, int roll, Moves* moves) noexcept nogil:
     """Values every legal move of a decision; `count` is 0 when the turn passes."""
-    cdef int32_t static = evaluate(&searcher.weights, board)
-    cdef unsigned int sources = legal_sources(board, roll)
-    cdef int count = 0
-    while sources:
-        moves.square[count] = lowest(sources)
-        moves.value[count] = move_value(searcher, board, static, lowest(sources), roll, searcher.depth - 1)
-        sources &= sources - 1
-        count += 1
-    moves.count = count
+    if board.rules == FINKEL:
+        value_moves(<Finkels> 0, searcher, board[0], roll, moves)
+    else:
+        value_moves(<Boards> 0, searcher, board[0], roll, moves)
 
 
 cdef int best_index(const Moves* moves) noexcept nogil:
@@ -123,21 +154,22 @@ cdef void fill_ternary(uint16_t* ternary) noexcept nogil:
             power *= 3
 
 
-cdef int32_t last_gain(const Searcher* searcher, const Board* board) noexcept nogil:
-    """What the best move of every roll adds to the evaluation, summed over the outcomes of the dice; no move wins."""
+cdef int32_t last_gain(const Searcher* searcher, Board board) noexcept nogil:
+    """Of Finkel's rules: what the best move of every roll adds to the evaluation, summed over the outcomes of the dice; no move wins."""
     cdef int32_t total = 0, best
     cdef unsigned int sources
     cdef int roll
+    board.rules = FINKEL
     for roll in range(1, MAX_ROLL + 1):
-        sources = legal_sources(board, roll)
+        sources = legal_sources(&board, roll)
         if sources == 0:
             continue
-        best = move_gain(&searcher.weights, board, lowest(sources), roll)
+        best = move_gain(&searcher.weights, &board, lowest(sources), roll)
         sources &= sources - 1
         while sources:
-            best = max(best, move_gain(&searcher.weights, board, lowest(sources), roll))
+            best = max(best, move_gain(&searcher.weights, &board, lowest(sources), roll))
             sources &= sources - 1
-        total += ways(rules_of(board), roll) * best
+        total += ways(rules_of(&board), roll) * best
     return total
 
 
@@ -153,7 +185,7 @@ cdef bint fill_last_table(const Searcher* searcher, int16_t* table) noexcept nog
         for rest in range(1 << 7):
             board.own = (lanes >> 8) << 5 | (rest >> 1 & 15) << 1 | (rest >> 1 & 48) << 9
             board.own_hand = rest & 1
-            total = last_gain(searcher, &board)
+            total = last_gain(searcher, board)
             if total != <int16_t> total:
                 return False
             table[last_index(searcher, board.own, board.opp, board.own_hand)] = <int16_t> total
@@ -183,18 +215,21 @@ cdef class Search:
     depth: 1 compares the successors of the known roll by the evaluation alone; every further turn is a chance node
     over all five rolls and the best reply. A pass takes a turn, and so does the second move after a rosette.
     weights: a preset, "default" or "evolved".
-    tables: False for the plain search, the slow reference. Same moves, same values.
+    rules: the name of the rule set that it plays.
+    tables: False for the plain search, the slow reference. Same moves, same values. Only Finkel's rules have a table: with
+    twelve shared squares it would have 17 million entries.
     """
 
-    def __init__(self, int depth, str weights="default", *, bint tables=True):
+    def __init__(self, int depth, str weights="default", *, str rules="finkel", bint tables=True):
         if not 1 <= depth <= MAX_DEPTH:
             raise ValueError(f"search depth must be 1 to {MAX_DEPTH} turns, got {depth}")
         self.preset = weights
-        self.searcher.weights = load_weights(weights, FINKEL)
+        self.rules = rules
+        self.searcher.weights = load_weights(weights, rules_number(rules))
         self.searcher.depth = depth
         self.searcher.last = NULL
         fill_ternary(self.searcher.ternary)
-        if tables:
+        if tables and rules_number(rules) == FINKEL:
             self.table = last_table(weights, &self.searcher)
             self.searcher.last = &self.table[0]
 
@@ -212,6 +247,7 @@ cdef class Search:
     def raw_values(self, Position position not None, int roll):
         """Every legal move as (square, value): the doubled evaluation times 16**(depth - 1), an exact integer."""
         cdef Moves moves
+        check_same(self.rules, position.rules, "the search", "the position")
         check_roll(position.board.rules, roll)
         if is_over(&position.board):
             raise ValueError(f"the game is over in {position}")

@@ -22,7 +22,7 @@
 #define ur_highest(mask) (31 - __clz((int)(mask)))
 #else
 #include <stdint.h>
-#define UR_INLINE static inline
+#define UR_INLINE static inline __attribute__((always_inline))     /* so that a constant rule set is folded */
 #define UR_LOCAL
 #define ur_lowest(mask) __builtin_ctz(mask)                 /* index of the lowest set bit; the mask is not empty */
 #define ur_highest(mask) (31 - __builtin_clz(mask))
@@ -87,12 +87,12 @@ static const struct { const char *name, *path; } UR_LABELS[UR_RULE_SET_COUNT] = 
 /* How many outcomes of the dice give `roll`. */
 #define ur_ways(rules, roll) ((int)((rules)->ways >> (4 * (roll)) & 15))
 
-/* Set bits of 17. */
+/* Set bits of 18. */
 UR_INLINE int ur_popcount(unsigned int x)
 {
-    x = x - ((x >> 1) & 0x5555u);
-    x = (x & 0x13333u) + ((x >> 2) & 0x3333u);
-    x = (x + (x >> 4)) & 0x10F0Fu;
+    x = x - ((x >> 1) & 0x15555u);
+    x = (x & 0x33333u) + ((x >> 2) & 0x3333u);
+    x = (x + (x >> 4)) & 0xF0F0Fu;
     return (int)((x + (x >> 8) + (x >> 16)) & 0x1Fu);
 }
 

@@ -31,6 +31,8 @@ cdef class Agent:
     cdef Chooser chooser        # its state is owned by this object or by `player`
     cdef NetPlayer net_player
     cdef readonly str name
+    cdef readonly str rules     # the name of the rule set that it plays
+    cdef int rules_number
     cdef str made_by            # the expression that makes it
     cdef readonly str unit      # of the values of `moves`: "win probability", "points", "policy", or "" if it has none
     cdef readonly object player     # the Search, Network or Tablebase that values the moves, or None

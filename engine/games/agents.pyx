@@ -27,8 +27,8 @@ from engine.solved.table cimport SolvedTable, Table, best_source
 import difflib
 import os
 from pathlib import Path
+from engine.core.rules import RULE_SETS, check_same
 from engine.network.shipped import MANIFEST, is_weights_path, levels, shipped_models, weights_files
-from engine.core.rules import check_same
 from engine.machine.installation import command
 from engine.solved.tablebase import Tablebase, default_path
 
@@ -204,12 +204,17 @@ cdef class Agent:
         raise TypeError("agents come from Agent.parse(spelling) or Agent.from_network(network)")
 
     @staticmethod
-    def parse(str spelling not None):
-        """The agent of a spelling. ValueError says what is wrong with it; OSError if its file cannot be read."""
+    def parse(str spelling not None, str rules="finkel"):
+        """The agent of a spelling, for a rule set.
+
+        ValueError says what is wrong with it, also where its network or table is of another rule set; OSError if its file
+        cannot be read.
+        """
         cdef Agent agent = Agent.__new__(Agent)
         kind, _, argument = spelling.partition(":")
         agent.name = spelling
-        agent.made_by = f"Agent.parse({spelling!r})"
+        agent.made_by = f"Agent.parse({spelling!r})" if rules == "finkel" else f"Agent.parse({spelling!r}, {rules!r})"
+        agent._take_rules(rules)
         agent.unit = ""
         if spelling == "random":
             agent.chooser.function = choose_random
@@ -227,6 +232,10 @@ cdef class Agent:
             raise ValueError(f"unknown agent {spelling!r}{_agent_suggestion(spelling)} (known: {', '.join(SPELLINGS)})")
         return agent
 
+    def _take_rules(self, rules):
+        self.rules = rules
+        self.rules_number = rules_number(rules)
+
     @staticmethod
     def from_network(Network network not None, str name not None="network", *, int depth=1, bint policy=False):
         """The agent of a network in memory, called `name` in results.
@@ -237,6 +246,7 @@ cdef class Agent:
         cdef Agent agent = Agent.__new__(Agent)
         agent.name = name
         agent.made_by = f"Agent.from_network({network!r}, {name!r})"
+        agent._take_rules(network.rules)
         agent._take_network(network, depth, policy)
         return agent
 
@@ -244,7 +254,7 @@ cdef class Agent:
         cdef Search search
         if not _is_number(depth):
             raise ValueError(f"agent {self.name!r} needs a search depth, as in emm:3")
-        search = Search(int(depth), weights)
+        search = Search(int(depth), weights, rules=self.rules)
         self.player = search
         self.chooser = Chooser(choose_search, &search.searcher)
         self.unit = "points"
@@ -253,9 +263,11 @@ cdef class Agent:
         cdef SolvedTable table
         if path == "":
             raise ValueError(f"agent {self.name!r} needs a table's file, as in perfect:FILE, or no colon")
-        table = open_table(path)
-        if table.pieces < PIECES:
-            raise ValueError(f"agent {self.name!r}: the table holds {table.pieces} pieces a side, games need {PIECES}")
+        table = open_table(path, self.rules)
+        check_same(RULE_SETS[table.table.rules], self.rules, self.name, "the game")
+        if table.pieces < RULES[self.rules_number].pieces:
+            raise ValueError(f"agent {self.name!r}: the table holds {table.pieces} pieces a side, "
+                             f"games need {RULES[self.rules_number].pieces}")
         self.player = table
         self.chooser = Chooser(choose_perfect, &table.table)
         self.unit = "win probability"
@@ -291,6 +303,7 @@ cdef class Agent:
     def _take_network(self, Network network, depth, policy):
         if not (network.has_policy if policy else network.has_value):
             raise ValueError(f"{network.path or self.name} has no {'policy' if policy else 'value'} network")
+        check_same(network.rules, self.rules, self.name, "the game")
         self.player = network
         self.net_player.net = &network.policy_net if policy else &network.value_net
         self.net_player.depth = self._check_depth(depth)
@@ -308,6 +321,7 @@ cdef class Agent:
 
         Values are from the view of the side that moves. Agents without a unit give None for a value.
         """
+        check_same(self.rules, position.rules, self.name, "the position")
         if self.unit == "points":
             return self.player.moves(position, roll)
         if self.chooser.function == choose_perfect:
@@ -322,6 +336,7 @@ cdef class Agent:
         """The square that the agent moves from, or None when the turn passes; `seed` decides where chance does."""
         cdef Dice dice
         cdef int square
+        check_same(self.rules, position.rules, self.name, "the position")
         if not position.legal_moves(roll):
             return None
         dice = new_dice(seed, position.packed, CHOICES)

@@ -8,6 +8,7 @@ from engine.core.game cimport STOP, Game, first_move, new_game, play
 from engine.core.position cimport *
 from engine.solved.table cimport ExactMoves, SolvedTable, Table, exact_moves
 import numpy as np
+from engine.core.rules import check_same
 from engine.games.chunks import Interrupted, check_games, in_chunks
 
 cdef enum:
@@ -73,6 +74,7 @@ ctypedef struct Recorder:
     double exploration          # share of the decisions at which any legal move is played
     const Searcher* finisher    # plays every move of every decision out,
     int playouts                # so many times
+    int rules                   # the number of the rule set
     uint64_t seed
     uint64_t game               # its number
     Dice choices
@@ -149,7 +151,7 @@ cdef int recorded_turn(void* context, const Game* game) noexcept nogil:
 
 cdef bint record_game(Recorder* recorder) noexcept nogil:
     """Plays one game and records its decisions; False if they do not fit."""
-    cdef Game game = new_game(whole_opening(FINKEL), new_dice(recorder.seed, recorder.game, ROLLS))
+    cdef Game game = new_game(whole_opening(recorder.rules), new_dice(recorder.seed, recorder.game, ROLLS))
     cdef int i
     recorder.choices = new_dice(recorder.seed, recorder.game, CHOICES)
     recorder.count = 0
@@ -179,8 +181,10 @@ def selfplay(games, player not None, seed=0, *, double exploration=0.0, int play
     if not 0 <= exploration <= 1:
         raise ValueError(f"exploration must be between 0 and 1, got {exploration}")
     cdef Recorder settings = _recorder(player, playouts)
+    if finisher is not None:
+        check_same(finisher.rules, player.rules, "the finisher", "the player")
     if playouts and finisher is None:
-        finisher = Search(2, player.preset)
+        finisher = Search(2, player.preset, rules=player.rules)
     settings.finisher = &finisher.searcher if playouts else NULL
     settings.exploration = exploration
     offset = first
@@ -220,10 +224,12 @@ cdef Recorder _recorder(player, int playouts) except *:
     recorder.playouts = playouts
     if isinstance(player, Search):
         recorder.valuer, recorder.state = value_by_search, &(<Search> player).searcher
+        recorder.rules = rules_number(player.rules)
     elif isinstance(player, SolvedTable):
         recorder.valuer, recorder.state = value_by_table, &(<SolvedTable> player).table
-        if player.pieces < PIECES:
-            raise ValueError(f"the table holds {player.pieces} pieces a side, games need {PIECES}")
+        recorder.rules = (<SolvedTable> player).table.rules
+        if player.pieces < RULES[recorder.rules].pieces:
+            raise ValueError(f"the table holds {player.pieces} pieces a side, games need {RULES[recorder.rules].pieces}")
         if playouts:
             raise ValueError("games of perfect play are not played out: their values are exact")
     else:

@@ -7,7 +7,7 @@ exploration, the rest is drawn uniformly from all positions that are not over.
 from libc.math cimport exp
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from engine.core.dice cimport Dice, new_dice, next_below, next_unit, next_word
-from engine.core.features cimport FEATURES, NO_ROLL, feature_bytes
+from engine.core.features cimport NO_ROLL, feature_bytes, feature_count
 from engine.core.game cimport Game, first_move, new_game, roll_dice, take_turn
 from engine.core.position cimport *
 from engine.solved.order cimport Cursor, Index, board_at, count_of, cursor_at
@@ -157,7 +157,7 @@ ctypedef struct ValueRows:
 cdef void put_position(const Table* table, const ValueRows* out, Py_ssize_t row, const Board* board, int64_t entry,
                        bint flipped) noexcept nogil:
     """Writes the features of a position and its target, whose value is at `entry`."""
-    feature_bytes(board, NO_ROLL, out.features + row * FEATURES)
+    feature_bytes(board, NO_ROLL, out.features + row * feature_count(rules_of(board)))
     out.targets[row] = <float> (2 * read_entry(table, entry, flipped) - 1)
 
 
@@ -230,7 +230,7 @@ cdef void put_decision(const PolicyRows* out, Py_ssize_t row, const ExactGame* e
     if out.packed != NULL:
         out.packed[row] = pack(board) | <uint64_t> moves.roll << ROLL_SHIFT
     else:
-        feature_bytes(board, moves.roll, out.features + row * FEATURES)
+        feature_bytes(board, moves.roll, out.features + row * feature_count(rules_of(board)))
     for slot in range(MAX_MOVES):
         targets[slot] = 0
         legal[slot] = 0
@@ -295,11 +295,11 @@ def value_batch(SolvedTable table not None, Py_ssize_t count, uint64_t seed, uin
 
     batches: how many, from `number` on, are made together, which takes less time than one by one. play_share: the share
     of the rows that are successors of decisions of optimal play. exploration: the share of these decisions at which any
-    legal move is played. -> (features (batches * count, 150) uint8, to be multiplied by FEATURE_SCALES; targets
+    legal move is played. -> (features (batches * count, features) uint8, before scaling; targets
     (batches * count,) float32: 2 p - 1 for the side to move).
     """
     check_batches(table, count, batches, play_share, exploration, False)
-    features = np.empty((batches * count, FEATURES), dtype=np.uint8)
+    features = np.empty((batches * count, feature_count(&RULES[table.table.rules])), dtype=np.uint8)
     targets = np.empty(batches * count, dtype=np.float32)
     cdef uint8_t[:, ::1] out_features = features
     cdef float[::1] out_targets = targets
@@ -332,7 +332,7 @@ cdef int _value_rows(SolvedTable table, Py_ssize_t count, uint64_t seed, uint64_
             if out.entries != NULL:
                 out.entries += together * count
             else:
-                out.features += together * count * FEATURES
+                out.features += together * count * feature_count(&RULES[table.table.rules])
                 out.targets += together * count
     return 0
 
@@ -343,14 +343,14 @@ def policy_batch(SolvedTable table not None, Py_ssize_t count, uint64_t seed, ui
 
     batches, play_share, exploration: as for `value_batch`. temperature: the win probability by which a move must be
     better to be e times as probable in the target. -> (inputs; targets (n, 7) float32 by policy slot; legal (n, 7)
-    bool) for n = batches * count. Inputs are features (n, 150) uint8; if `packed`, they are the packed positions (n, 2)
+    bool) for n = batches * count. Inputs are (n, features) uint8; if `packed`, they are the packed positions (n, 2)
     uint32, the low word first, with the roll in bits 48 to 50 of the whole.
     """
     check_batches(table, count, batches, play_share, exploration, True)
     if not temperature > 0:
         raise ValueError(f"temperature must be above 0, got {temperature}")
     cdef Py_ssize_t total = batches * count
-    features = np.empty((0 if packed else total, FEATURES), dtype=np.uint8)
+    features = np.empty((0 if packed else total, feature_count(&RULES[table.table.rules])), dtype=np.uint8)
     words = np.empty(total if packed else 0, dtype=np.uint64)
     targets = np.empty((total, MAX_MOVES), dtype=np.float32)
     legal = np.empty((total, MAX_MOVES), dtype=np.bool_)

@@ -3,10 +3,11 @@
 from libc.stdint cimport uint64_t
 from engine.core.dice cimport CHOICES, ROLLS, Dice, new_dice
 from engine.core.game cimport Game, new_game, play
-from engine.core.position cimport FINKEL, NO_MOVE, Board, whole_opening
+from engine.core.position cimport NO_MOVE, Board, whole_opening
 from engine.games.agents cimport Agent, Chooser, choose
 from typing import NamedTuple
 import numpy as np
+from engine.core.rules import check_same
 from engine.games.chunks import Interrupted, check_games, in_chunks
 
 
@@ -26,9 +27,9 @@ cdef int match_turn(void* context, const Game* game) noexcept nogil:
     return choose(&seats.choosers[seat], &board, game.roll, &seats.choices[seat])
 
 
-cdef int play_match_game(const Chooser* one, const Chooser* two, uint64_t seed, uint64_t number) noexcept nogil:
-    """Game `number` of a match, which `one` begins if the number is even; returns its turns, negative if `two` won."""
-    cdef Game game = new_game(whole_opening(FINKEL), new_dice(seed, number // 2, ROLLS))
+cdef int play_match_game(int rules, const Chooser* one, const Chooser* two, uint64_t seed, uint64_t number) noexcept nogil:
+    """Game `number` of a match of a rule set, which `one` begins if the number is even; returns its turns, negative if `two` won."""
+    cdef Game game = new_game(whole_opening(rules), new_dice(seed, number // 2, ROLLS))
     cdef Seats seats
     cdef int first = number % 2             # the seat of `one`
     seats.choosers[first] = one[0]
@@ -55,8 +56,10 @@ def play_match(Agent agent not None, Agent opponent not None, games, seed=0, *, 
     """Plays games with seats alternated and paired dice -> MatchResult.
 
     Games 2k and 2k + 1 have the same rolls; the agent moves first in the even ones. ValueError for a number of games
-    below 1; Interrupted, with the finished games, on Ctrl-C.
+    below 1 and for agents of two rule sets; Interrupted, with the finished games, on Ctrl-C.
     """
+    check_same(agent.rules, opponent.rules, agent.name, opponent.name)
+
     def play_chunk(first, count):
         turns = np.empty(count, dtype=np.int32)
         cdef int[::1] out = turns
@@ -64,7 +67,7 @@ def play_match(Agent agent not None, Agent opponent not None, games, seed=0, *, 
         cdef int i, number = count
         with nogil:
             for i in range(number):
-                out[i] = play_match_game(&agent.chooser, &opponent.chooser, key, start + i)
+                out[i] = play_match_game(agent.rules_number, &agent.chooser, &opponent.chooser, key, start + i)
         return turns
 
     parts, interrupted = in_chunks(check_games(games), workers, play_chunk, progress)

@@ -7,5 +7,10 @@ class Playouts(NamedTuple):
     first_wins: int
 
 def playouts(
-    games: int, seed: int = 0, *, workers: int | None = None, progress: Callable[[int], object] | None = None
+    games: int,
+    seed: int = 0,
+    *,
+    rules: str = "finkel",
+    workers: int | None = None,
+    progress: Callable[[int], object] | None = None,
 ) -> Playouts: ...

@@ -9,19 +9,20 @@ from engine.solved.table cimport ExactMoves, SolvedTable, Table, best_source, ex
 import time
 from typing import NamedTuple
 import numpy as np
+from engine.core.rules import RULE_SETS, check_same
 from engine.games.chunks import Interrupted, check_games, in_chunks
 
 _CHUNK = 128                    # decisions that a worker takes at a time
 
 
-cdef Py_ssize_t choose_all(const Chooser* chooser, const uint64_t* positions, const uint8_t* rolls, int8_t* squares,
+cdef Py_ssize_t choose_all(int rules, const Chooser* chooser, const uint64_t* positions, const uint8_t* rolls, int8_t* squares,
                            uint64_t seed, Py_ssize_t first, Py_ssize_t count) noexcept nogil:
     """Fills the player's squares from entry `first` on; returns the first entry that is no decision, or -1."""
     cdef Py_ssize_t i
     cdef Board board
     cdef Dice dice
     for i in range(first, first + count):
-        board = unpack(FINKEL, positions[i])
+        board = unpack(rules, positions[i])
         if rolls[i] > MAX_ROLL or is_over(&board):
             return i
         squares[i] = NO_MOVE
@@ -41,7 +42,7 @@ def choices(Agent agent not None, packed, rolls, seed=0, *, workers=None, progre
     cdef const uint8_t[::1] known = np.ascontiguousarray(rolls, dtype=np.uint8)
     if positions.shape[0] != known.shape[0]:
         raise ValueError("positions and rolls must be of one length")
-    check_packed(FINKEL, positions)
+    check_packed(agent.rules_number, positions)
     squares = np.empty(positions.shape[0], dtype=np.int8)
     cdef int8_t[::1] out = squares
     if positions.shape[0] == 0:
@@ -51,7 +52,7 @@ def choices(Agent agent not None, packed, rolls, seed=0, *, workers=None, progre
         cdef Py_ssize_t start = first, number = count, bad
         cdef uint64_t key = seed
         with nogil:
-            bad = choose_all(&agent.chooser, &positions[0], &known[0], &out[0], key, start, number)
+            bad = choose_all(agent.rules_number, &agent.chooser, &positions[0], &known[0], &out[0], key, start, number)
         if bad >= 0:
             raise ValueError(f"entry {bad} is no decision: {positions[bad]:#x} with a roll of {known[bad]}")
 
@@ -66,12 +67,12 @@ def seconds_to_choose(Agent agent not None, packed, rolls):
     cdef const uint8_t[::1] known = np.ascontiguousarray(rolls, dtype=np.uint8)
     if not 0 < positions.shape[0] == known.shape[0]:
         raise ValueError("positions and rolls must be of one length, at least 1")
-    check_packed(FINKEL, positions)
+    check_packed(agent.rules_number, positions)
     cdef int8_t[::1] out = np.empty(positions.shape[0], dtype=np.int8)
     cdef Py_ssize_t bad
     start = time.thread_time()
     with nogil:
-        bad = choose_all(&agent.chooser, &positions[0], &known[0], &out[0], 0, 0, positions.shape[0])
+        bad = choose_all(agent.rules_number, &agent.chooser, &positions[0], &known[0], &out[0], 0, 0, positions.shape[0])
     seconds = time.thread_time() - start
     if bad >= 0:
         raise ValueError(f"entry {bad} is no decision: {positions[bad]:#x} with a roll of {known[bad]}")
@@ -89,7 +90,7 @@ def regrets(SolvedTable table not None, packed, rolls, squares):
     cdef const int8_t[::1] moved = np.ascontiguousarray(squares, dtype=np.int8)
     if not positions.shape[0] == known.shape[0] == moved.shape[0]:
         raise ValueError("positions, rolls and moves must be of one length")
-    check_packed(FINKEL, positions)
+    check_packed(table.table.rules, positions)
     result = np.zeros(positions.shape[0])
     cdef double[::1] out = result
     cdef ExactMoves moves
@@ -97,14 +98,14 @@ def regrets(SolvedTable table not None, packed, rolls, squares):
     cdef Board board
     with nogil:
         for i in range(positions.shape[0]):
-            board = unpack(FINKEL, positions[i])
+            board = unpack(table.table.rules, positions[i])
             if known[i] > MAX_ROLL or not holds(&table.table, &board):
                 bad = i
                 break
             exact_moves(&table.table, &board, known[i], &moves)
             if moves.sources == 0 and moved[i] == NO_MOVE:
                 continue
-            if not 0 <= moved[i] < BORNE_OFF or not (moves.sources >> moved[i]) & 1:
+            if not 0 <= moved[i] < RULES[table.table.rules].borne_off or not (moves.sources >> moved[i]) & 1:
                 bad = i
                 break
             out[i] = moves.best - moves.values[moved[i]]
@@ -174,9 +175,11 @@ def play_against_perfect(Agent agent not None, SolvedTable table not None, games
                          progress=None):
     """Plays an agent against the table -> RegretMatch; seats alternated, the dice those of `play_match`.
 
-    The games start from the opening with the table's number of pieces. ValueError for a number of games below 1;
-    Interrupted, with the finished games, on Ctrl-C.
+    The games start from the opening with the table's number of pieces. ValueError for a number of games below 1 and for
+    an agent of another rule set; Interrupted, with the finished games, on Ctrl-C.
     """
+    check_same(agent.rules, RULE_SETS[table.table.rules], agent.name, "the table")
+
     def play_chunk(first, count):
         turns = np.empty(count, dtype=np.int32)
         regret = np.empty(count)

@@ -49,6 +49,7 @@ ctypedef struct ReturnSettings:
 # One game, and where its rows go.
 ctypedef struct Learner:
     const Net* net
+    int rules                   # the number of the rule set
     ReturnSettings settings
     Dice dice                   # of exploration and siblings
     TurnValues* turns           # MAX_TURNS of them
@@ -97,6 +98,8 @@ cdef double back_up(const Net* net, const Board* board, int depth, int known, Va
     cdef bint has_passed = False
     cdef int roll
     for roll in range(MAX_ROLL + 1):
+        if ways(rules_of(board), roll) == 0:
+            continue
         by_roll = moves if roll == known else &others
         value_moves(net, board, roll, depth, by_roll)
         if by_roll.count:
@@ -190,7 +193,7 @@ cdef void put_returns(Learner* learner) noexcept nogil:
 
 cdef bint play_game(Learner* learner, uint64_t seed, uint64_t number) noexcept nogil:
     """Plays game `number`, and fills the learner with its turns and rows; False if its script does not end it."""
-    cdef Game game = new_game(whole_opening(FINKEL), new_dice(seed, number, ROLLS))
+    cdef Game game = new_game(whole_opening(learner.rules), new_dice(seed, number, ROLLS))
     learner.dice = new_dice(seed, number, CHOICES)
     learner.turn_count = learner.row_count = learner.choice_count = 0
     learner.astray = False
@@ -250,6 +253,7 @@ def play_games(Network network not None, Py_ssize_t games, uint64_t seed, uint64
     cdef float[::1] targets = np.empty(2 * MAX_TURNS, dtype=np.float32)
     cdef uint8_t[::1] choices = np.empty(MAX_TURNS, dtype=np.uint8)
     learner.net = &network.value_net
+    learner.rules = rules_number(network.rules)
     learner.settings = ReturnSettings(trace_decay, exploration, siblings, depth, tolerance)
     learner.turns, learner.positions, learner.targets = <TurnValues*> &scratch[0], &positions[0], &targets[0]
     learner.choices, learner.script, learner.script_length = &choices[0], NULL, 0

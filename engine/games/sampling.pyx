@@ -3,9 +3,10 @@
 from libc.stdint cimport uint8_t, uint64_t
 from engine.core.dice cimport CHOICES, ROLLS, Dice, new_dice
 from engine.core.game cimport STOP, Game, first_move, new_game, play
-from engine.core.position cimport FINKEL, Board, is_choice, pack, whole_opening
+from engine.core.position cimport Board, is_choice, pack, whole_opening
 from engine.games.agents cimport Agent, Chooser, choose
 import numpy as np
+from engine.core.rules import check_same
 from engine.games.chunks import check_games
 
 
@@ -33,8 +34,10 @@ cdef int sampled_turn(void* context, const Game* game) noexcept nogil:
     return choose(&sampler.chooser, &board, game.roll, &sampler.choices)
 
 
-def sample_decisions(n, seed=0, Agent agent=None):
+def sample_decisions(n, seed=0, Agent agent=None, *, str rules=None):
     """Decisions (two or more legal moves) of games in which an agent, random if None, plays both sides.
+
+    rules: the rule set of the games, by default the agent's, or Finkel's.
 
     -> (packed positions (n,) uint64, rolls (n,) uint8), in the order of play, the last game cut short.
     """
@@ -46,14 +49,16 @@ def sample_decisions(n, seed=0, Agent agent=None):
     cdef Sampler sampler
     cdef Game game
     if agent is None:
-        agent = Agent.parse("random")
+        agent = Agent.parse("random", rules or "finkel")
+    elif rules is not None:
+        check_same(agent.rules, rules, agent.name, "the game")
     sampler.chooser = agent.chooser
     sampler.positions, sampler.rolls = &out[0], &out_rolls[0]
     sampler.wanted, sampler.count = n, 0
     with nogil:
         while sampler.count < sampler.wanted:
             sampler.choices = new_dice(key, number, CHOICES)
-            game = new_game(whole_opening(FINKEL), new_dice(key, number, ROLLS))
+            game = new_game(whole_opening(agent.rules_number), new_dice(key, number, ROLLS))
             play(&game, sampled_turn, &sampler)
             number += 1
     return positions, rolls

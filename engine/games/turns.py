@@ -8,11 +8,11 @@ from typing import NamedTuple, Protocol
 
 from engine.core.dice import rolls
 from engine.core.position import Position
+from engine.core.rules import rules as rule_set
 
-#: Pieces a side of the whole game.
-PIECES = Position.initial().own_hand
+#: Pieces a side of the whole game of Finkel's rules.
+PIECES = rule_set().pieces
 
-_SQUARES = 14  # of a path
 _ROLLS_AT_ONCE = 512
 
 
@@ -39,17 +39,18 @@ class Player(Protocol):
         """The path square to move from (0 = hand); None where no move is legal."""
 
 
-def opening(pieces: int = PIECES) -> Position:
-    """The first position of the game with `pieces` pieces a side: the others are borne off."""
-    side = f"{'.' * _SQUARES}:{PIECES - pieces}"
-    return Position.from_notation(f"{side}|{side}")
+def opening(pieces: int | None = None, rules: str = "finkel") -> Position:
+    """The first position of the game with `pieces` pieces a side, by default all: the others are borne off."""
+    all_pieces = rule_set(rules).pieces
+    side = f"{'.' * rule_set(rules).squares}:{all_pieces - (all_pieces if pieces is None else pieces)}"
+    return Position.from_notation(f"{side}|{side}", rules)
 
 
-def dice(seed: int, game: int = 0, first: int = 0) -> Iterator[int]:
+def dice(seed: int, game: int = 0, first: int = 0, rules: str = "finkel") -> Iterator[int]:
     """The rolls of one game from its turn `first` (counted from 0) on, without end."""
     count = first
     while True:
-        block = rolls(seed, game, count + _ROLLS_AT_ONCE)[count:]
+        block = rolls(seed, game, count + _ROLLS_AT_ONCE, rules)[count:]
         yield from block
         count += len(block)
 
@@ -78,7 +79,7 @@ def play_turns(
     `start`; the dice of these turns are skipped.
     """
     position = opening() if start is None else start
-    for number, roll in enumerate(dice(seed, game, played), played + 1):
+    for number, roll in enumerate(dice(seed, game, played, position.rules), played + 1):
         turn = Turn(player, roll, players[player].best_move(position, roll))
         yield Step(number, position, turn)
         position, player = next_turn(position, turn)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.core.rules import rules
 from engine.network import quantized
 from engine.network.layers import LARGEST_WIDTH, MOST_LAYERS
 
@@ -62,7 +63,8 @@ def read_document(path: str | PathLike[str]) -> dict[str, Any]:
 
     Reads JSON in UTF-8 and its gzip, whatever the file's name, with the present keys or the older camel-case ones: the
     same files as the page. Returns the document with
-    `value_weights` and `policy_weights` as float32 arrays (or None), and `network_config` spelt in full. Of a quantised
+    `value_weights` and `policy_weights` as float32 arrays (or None), `rules` (Finkel's in older files, which do not say
+    it), and `network_config` spelt in full. Of a quantised
     file it also has `value_layers` and `policy_layers`, lists of `engine.network.quantized.Layer` (or None). Raises
     ValueError, in one line that names the file, for anything that is wrong; OSError where it cannot be read.
     """
@@ -131,6 +133,7 @@ def _checked(document: dict[str, Any]) -> dict[str, Any]:
         raise ValueError("metadata must be an object")
     document["metadata"] = metadata
     document["layout"] = layout
+    document["rules"] = rules(document.get("rules", "finkel")).name
     document.setdefault("value_scale", VALUE_SCALE)
     document["architecture"] = {"activation": activation, **architecture}
     document["network_config"] = {

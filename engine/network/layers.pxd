@@ -23,7 +23,7 @@ ctypedef struct Layer:
     const float* biases         # width
 
 
-# One multilayer perceptron: 150 features, hidden layers, outputs before their tanh or softmax.
+# One multilayer perceptron: the features of a rule set, hidden layers, outputs before their tanh or softmax.
 ctypedef struct Net:
     int layers                  # 0: there is no such network
     Layer layer[MAX_LAYERS]

@@ -2,7 +2,7 @@
 
 from libc.math cimport exp, expf, tanh
 from libc.stdint cimport uint8_t
-from engine.core.features cimport FEATURES, NO_ROLL, feature_bytes, feature_floats
+from engine.core.features cimport MAX_FEATURES, NO_ROLL, feature_bytes, feature_floats
 from engine.core.position cimport has_won, is_over, legal_sources, lowest, policy_slot
 from engine.network.layers cimport *
 from engine.network.quantized_layers cimport Quantized
@@ -77,7 +77,7 @@ cdef void forward(const Net* net, const Board* board, int roll, float* out) noex
     cdef float second[MAX_WIDTH]
     cdef float* x = first
     cdef float* y = second
-    cdef uint8_t features[FEATURES]
+    cdef uint8_t features[MAX_FEATURES]
     cdef const Layer* layer
     cdef int i
     if net.quantized != NULL:

@@ -15,6 +15,8 @@ cdef class Network:
     cdef readonly tuple hidden_sizes
     cdef readonly str activation
     cdef readonly object feature_set
+    cdef readonly str rules         # the name of the rule set that it plays
+    cdef int rules_number
     cdef readonly bint quantized    # whether it runs in integers
 
     cdef QuantizedLayers _quantized(self, Net* net, list layers)

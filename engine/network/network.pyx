@@ -1,13 +1,14 @@
 """The networks of a weights file, ready to play."""
 
 from libc.stdint cimport uint8_t, uint64_t
-from engine.core.features cimport FEATURES, feature_scales
+from engine.core.features cimport feature_scales
 from engine.core.position cimport *
 from engine.network.layers cimport LANES, RELU, SILU, Net, lay_out, policy_moves, storage_size, win_probability
 from engine.network.lookahead cimport MAX_LOOKAHEAD, chance_value, network_moves
 from engine.network.quantized_layers cimport QuantizedLayers
 import numpy as np
-from engine.core.features import FEATURE_SET, check_rows
+from engine.core.features import check_rows, features_of
+from engine.core.rules import check_same
 from engine.network import quantized
 from engine.network.document import POLICY_OUTPUTS, VALUE_SCALE, read_document
 
@@ -65,14 +66,17 @@ cdef class Network:
     def _take(self, document):
         """Lays the networks of a document out; raises ValueError if they are made for other features."""
         config = document["network_config"]
+        self.rules = document.get("rules", "finkel")
+        self.rules_number = rules_number(self.rules)
+        features = features_of(self.rules)
         self.feature_set = document.get("feature_set")
-        if self.feature_set != FEATURE_SET:
-            raise ValueError(f"made for the feature set {self.feature_set!r}, this engine has {FEATURE_SET!r}: "
+        if self.feature_set != features.name:
+            raise ValueError(f"made for the feature set {self.feature_set!r}, this engine has {features.name!r}: "
                              "it converts, but cannot play")
         if document["value_scale"] != VALUE_SCALE:
             raise ValueError(f"value_scale {document['value_scale']!r} is unknown, expected {VALUE_SCALE!r}")
-        if config["input_size"] != FEATURES:
-            raise ValueError(f"takes {config['input_size']} inputs, the feature set has {FEATURES}")
+        if config["input_size"] != len(features.names):
+            raise ValueError(f"takes {config['input_size']} inputs, the feature set has {len(features.names)}")
         if config["value_output_size"] != 1 or config["policy_output_size"] != POLICY_OUTPUTS:
             raise ValueError(f"must have 1 value and {POLICY_OUTPUTS} policy outputs")
         self.metadata = document["metadata"]
@@ -90,7 +94,7 @@ cdef class Network:
         cdef QuantizedLayers quantized_layers
         if layers is None:
             return None
-        quantized_layers = QuantizedLayers(layers, self.activation == "silu")
+        quantized_layers = QuantizedLayers(layers, self.activation == "silu", features_of(self.rules).scales)
         net.layers = len(layers)
         net.quantized = &quantized_layers.net
         return quantized_layers
@@ -110,7 +114,7 @@ cdef class Network:
             self._lay_out(&self.policy_net, policy, POLICY_OUTPUTS, offset)
 
     def _sizes(self, outputs):
-        return np.array([FEATURES, *self.hidden_sizes, outputs], dtype=np.intc)
+        return np.array([feature_scales(self.rules_number).shape[0], *self.hidden_sizes, outputs], dtype=np.intc)
 
     def _storage_size(self, outputs):
         cdef const int[::1] sizes = self._sizes(outputs)
@@ -121,7 +125,7 @@ cdef class Network:
         cdef const int[::1] sizes = self._sizes(outputs)
         cdef int layers = sizes.shape[0] - 1
         net.activation = SILU if self.activation == "silu" else RELU
-        net.scales = &feature_scales()[0]
+        net.scales = &feature_scales(self.rules_number)[0]
         lay_out(net, &sizes[0], layers, &flat[0], &self.storage[offset])
         return offset + storage_size(&sizes[0], layers)
 
@@ -149,10 +153,14 @@ cdef class Network:
         if not available:
             raise ValueError(f"{self.path} has no {name} network")
 
+    def _need_rules(self, Position position):
+        check_same(self.rules, position.rules, self.path or "the network", "the position")
+
     def value(self, Position position not None):
         """Win probability of the side to move, before its roll."""
         cdef double probability
         self._need(self.has_value, "value")
+        self._need_rules(position)
         with nogil:
             probability = win_probability(&self.value_net, &position.board)
         return probability
@@ -167,14 +175,14 @@ cdef class Network:
         cdef Py_ssize_t i
         cdef Board board
         self._need(self.has_value, "value")
-        check_packed(FINKEL, positions)
+        check_packed(self.rules_number, positions)
         if not 0 <= depth < MAX_LOOKAHEAD:
             raise ValueError(f"look-ahead of a value must be 0 to {MAX_LOOKAHEAD - 1} turns, got {depth}")
         result = np.empty(positions.shape[0])
         out = result
         with nogil:
             for i in range(positions.shape[0]):
-                board = unpack(FINKEL, positions[i])
+                board = unpack(self.rules_number, positions[i])
                 out[i] = chance_value(&self.value_net, &board, depth)
         return result
 
@@ -187,6 +195,7 @@ cdef class Network:
         cdef double values[MAX_MOVES]
         cdef int count
         self._need(self.has_value, "value")
+        self._need_rules(position)
         check_roll(position.board.rules, roll)
         check_lookahead(depth)
         if is_over(&position.board):
@@ -200,7 +209,7 @@ cdef class Network:
 
         NaN in slots without a legal move. depth: as for `moves`. ValueError for a game that is over.
         """
-        packed, rolls = check_rows(packed, rolls)
+        packed, rolls = check_rows(packed, rolls, self.rules)
         cdef const uint64_t[::1] positions = packed
         cdef const uint8_t[::1] known = rolls
         cdef double[:, ::1] out
@@ -215,7 +224,7 @@ cdef class Network:
         out = result
         with nogil:
             for i in range(positions.shape[0]):
-                board = unpack(FINKEL, positions[i])
+                board = unpack(self.rules_number, positions[i])
                 if is_over(&board):
                     bad = i
                     break
@@ -232,6 +241,7 @@ cdef class Network:
         cdef double probabilities[MAX_MOVES]
         cdef int count
         self._need(self.has_policy, "policy")
+        self._need_rules(position)
         check_roll(position.board.rules, roll)
         if is_over(&position.board):
             raise ValueError(f"the game is over in {position}")
@@ -241,7 +251,7 @@ cdef class Network:
 
     def policies(self, packed, rolls):
         """(n, 7) float64 probabilities by policy slot of n packed positions with their rolls; illegal ones are 0."""
-        packed, rolls = check_rows(packed, rolls)
+        packed, rolls = check_rows(packed, rolls, self.rules)
         cdef const uint64_t[::1] positions = packed
         cdef const uint8_t[::1] known = rolls
         cdef double[:, ::1] out
@@ -255,7 +265,7 @@ cdef class Network:
         out = result
         with nogil:
             for i in range(positions.shape[0]):
-                board = unpack(FINKEL, positions[i])
+                board = unpack(self.rules_number, positions[i])
                 count = policy_moves(&self.policy_net, &board, known[i], squares, probabilities)
                 for k in range(count):
                     out[i, policy_slot(&board, squares[k])] = probabilities[k]

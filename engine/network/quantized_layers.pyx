@@ -2,18 +2,20 @@
 
 from libc.stdint cimport int8_t, int32_t
 import numpy as np
-from engine.core.features import FEATURE_SCALES
 from engine.network.quantized import padded
 
 
 cdef class QuantizedLayers:
-    """A network of `engine.network.quantized.Layer`s; `silu`: the activation of its hidden layers, else ReLU."""
+    """A network of `engine.network.quantized.Layer`s.
 
-    def __init__(self, list layers, bint silu):
+    silu: the activation of its hidden layers, else ReLU. scales: of its features (`engine.core.features.FeatureSet`).
+    """
+
+    def __init__(self, list layers, bint silu, scales):
         self.arrays = []
         self.net.layers = len(layers)
         self.net.silu = silu
-        self.net.factors = self._factors(FEATURE_SCALES / np.float32(layers[0].step))
+        self.net.factors = self._factors(scales / np.float32(layers[0].step))
         for i, layer in enumerate(layers):
             step = np.float32(layers[i + 1].step) if i + 1 < len(layers) else np.float32(1)
             self._place(&self.net.layer[i], layer, layer.scales if silu else layer.scales / step, 1 / step)

@@ -6,7 +6,6 @@ from engine.core.rules import rules as rule_set
 from engine.solved.order import MOST_FAR_SQUARES, far_bits, index_tables, layers_of
 from engine.solved.table import CHUNK, SolvedTable
 
-
 #: Pieces on the far squares, those behind the entry squares, by far mask.
 PIECES_ON = np.array([squares.bit_count() for squares in range(1 << MOST_FAR_SQUARES)])
 

@@ -9,6 +9,7 @@ from engine.solved.reached import count_reached
 from engine.solved.table import SolvedTable
 from engine.solved.turns import expected_turns
 
+
 def statistics(
     table: SolvedTable, workers: int | None = None, progress: Callable[[int, int], object] | None = None
 ) -> dict[str, Any]:

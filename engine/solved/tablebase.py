@@ -20,7 +20,7 @@ from engine.solved.verification import Verification
 
 
 def default_path(pieces: int | None = None, rules: str = "finkel") -> Path:
-    """Where a rule set's table of so many pieces, by default all, is kept: in `UR_CACHE`, or the user's cache folder."""
+    """Where a rule set's table of so many pieces, by default all, is: in `UR_CACHE`, or the user's cache folder."""
     pieces = check_pieces(pieces, rules)
     if os.environ.get("UR_CACHE"):
         folder = Path(os.environ["UR_CACHE"])
@@ -89,8 +89,8 @@ class Tablebase(SolvedTable):
             rules: the name of the rule set.
 
         Raises:
-            ValueError: rules, pieces, tolerance or workers out of range; a guess of another size, or with values that are no
-                probabilities.
+            ValueError: rules, pieces, tolerance or workers out of range; a guess of another size, or with values that
+                are no probabilities.
             KeyboardInterrupt: after the finished layers have been written.
         """
         pieces = check_pieces(pieces, rules)
@@ -104,9 +104,7 @@ class Tablebase(SolvedTable):
         return cls.wrap(values, pieces, limit, residual, rules)
 
     @classmethod
-    def open(
-        cls, path: str | PathLike[str] | None = None, check: bool = True, rules: str | None = None
-    ) -> "Tablebase":
+    def open(cls, path: str | PathLike[str] | None = None, check: bool = True, rules: str | None = None) -> "Tablebase":
         """The table in a file, mapped into memory.
 
         The header and the size are always checked. `check=False` leaves out the checksum of the values, which

@@ -10,6 +10,7 @@ from mlx_train.commands.options import (
     Files,
     JsonFlag,
     ModelsFolder,
+    RulesFlag,
     SeedFlag,
     TableFile,
     Workers,
@@ -17,7 +18,7 @@ from mlx_train.commands.options import (
     complete_run,
     usage,
 )
-from mlx_train.config import RUNS
+from mlx_train.config import RULES, RUNS
 
 
 def evaluate(
@@ -40,6 +41,7 @@ def evaluate(
     every: Annotated[
         bool, typer.Option("--all", help="--exact, with the value error of every position, not of a sample.")
     ] = False,
+    rules: RulesFlag = RULES[0],
     table: TableFile = None,
     seed: SeedFlag = 0,
     workers: Workers = None,
@@ -50,7 +52,7 @@ def evaluate(
 
     exact = exact or every
     with usage():
-        player, opponents = evaluation.check_request(agent, against or (), games, exact, table)
+        player, opponents = evaluation.check_request(agent, against or (), games, exact, table, rules)
     result = evaluation.evaluate(
         player, opponents, games, exact=exact, every=every, table_file=table, seed=seed, workers=workers
     )
@@ -66,6 +68,7 @@ def compare(
     output: Annotated[
         Path, typer.Option(metavar="FOLDER", help="Where the tables and the picture go; older ones are replaced.")
     ] = RUNS / "compare",
+    rules: RulesFlag = RULES[0],
     table: TableFile = None,
     seed: SeedFlag = 0,
     workers: Workers = None,
@@ -75,7 +78,7 @@ def compare(
     from mlx_train.pictures import comparison
 
     with usage():
-        players = comparison.check_request(agents, games)
+        players = comparison.check_request(agents, games, rules)
     result = comparison.compare_into(output, players, games, table_file=table, seed=seed, workers=workers)
     print(json.dumps(result.to_dict(), indent=2) if as_json else comparison.markdown(result))
     return {"table": output / "comparison.md", "picture": output / "comparison.png", "folder": output}
@@ -84,7 +87,9 @@ def compare(
 def report(
     agents: Annotated[
         list[str] | None,
-        typer.Argument(help="Agents to look into; by default every shipped model.", autocompletion=complete_agent),
+        typer.Argument(
+            help="Agents to look into; by default every shipped model of the rule set.", autocompletion=complete_agent
+        ),
     ] = None,
     run: Annotated[
         list[str] | None,
@@ -97,6 +102,7 @@ def report(
     output: Annotated[
         Path, typer.Option(metavar="FOLDER", help="Where the pictures and report.md go; older ones are replaced.")
     ] = RUNS / "report",
+    rules: RulesFlag = RULES[0],
     folder: ModelsFolder = None,
     table: TableFile = None,
     seed: SeedFlag = 0,
@@ -106,7 +112,9 @@ def report(
     from mlx_train.runs import report as reports
 
     with usage():
-        players, records = reports.check_request(agents or (), run or ())
-    text = reports.report(output, players, records, models=folder, table_file=table, seed=seed, workers=workers)
+        players, records = reports.check_request(agents or (), run or (), rules)
+    text = reports.report(
+        output, players, records, rules=rules, models=folder, table_file=table, seed=seed, workers=workers
+    )
     print(text)
     return {"report": output / "report.md", "folder": output}

@@ -10,7 +10,18 @@ from typing import Annotated, Any
 
 import typer
 
-from mlx_train.config import DEFAULT_PRESET, MAX_SEED, RUN_TEACHER, Config, Group, Settings, check_workers, resolve_as
+from mlx_train.config import (
+    DEFAULT_PRESET,
+    MAX_SEED,
+    RULES,
+    RUN_TEACHER,
+    Config,
+    Group,
+    Settings,
+    check_choice,
+    check_workers,
+    resolve_as,
+)
 from mlx_train.system.text import printable_lines
 
 #: What a command wrote, for the summary at its end: path by what it is, such as {"weights": ...}.
@@ -70,12 +81,21 @@ def one_of(choices: Iterable[str], text: str, **more: Any) -> Any:
     )
 
 
+def checked_rules(rules: str | None) -> str | None:
+    """A rule set that was typed, if any. Raises wrong usage for an unknown one."""
+    with usage():
+        if rules is not None:
+            check_choice("rule set", rules, RULES)
+    return rules
+
+
 def _checked_workers(workers: int | None) -> int | None:
     with usage():
         check_workers(workers)
     return workers
 
 
+RulesFlag = Annotated[str, one_of(RULES, "The rule set of the game.", callback=checked_rules)]
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 OutputFolder = Annotated[
     Path | None,

@@ -7,7 +7,17 @@ from typing import Annotated
 
 import typer
 
-from mlx_train.commands.options import Files, JsonFlag, TableFile, complete_agent, usage
+from mlx_train.commands.options import (
+    Files,
+    JsonFlag,
+    RulesFlag,
+    TableFile,
+    checked_rules,
+    complete_agent,
+    one_of,
+    usage,
+)
+from mlx_train.config import RULES
 
 
 class Side(StrEnum):
@@ -50,6 +60,9 @@ def play(
         Side | None, typer.Option(help="Whether you move first, as blue, or second, as orange.", show_default="first")
     ] = None,
     hints: Annotated[bool, typer.Option("--hints", help="Always show what the moves are worth.")] = False,
+    rules: Annotated[
+        str | None, one_of(RULES, "The rule set of the game.", show_default=RULES[0], callback=checked_rules)
+    ] = None,
     seed: DiceSeed = None,
     start: Start = None,
     record: RecordFile = None,
@@ -64,12 +77,12 @@ def play(
 
     if resume is not None:
         with usage():
-            if any(given is not None for given in (opponent, side, seed, start, record)):
+            if any(given is not None for given in (opponent, side, rules, seed, start, record)):
                 raise ValueError("--resume goes on as the game began: --hints and --table can be given beside it")
         return sessions.play(sessions.unfinished(resume), resume, hints=hints, table_file=table)
     names = (sessions.YOU, opponent or sessions.OPPONENT)
     with usage():
-        game = sessions.new_record(*(names[::-1] if side is Side.SECOND else names), seed, start)
+        game = sessions.new_record(*(names[::-1] if side is Side.SECOND else names), seed, start, rules or RULES[0])
     return sessions.play_new(game, record, hints=hints, table_file=table)
 
 
@@ -82,6 +95,7 @@ def watch(
         typer.Argument(metavar="AGENT", help="Its opponent, such as greedy or perfect.", autocompletion=complete_agent),
     ],
     delay: Delay = 1.0,
+    rules: RulesFlag = RULES[0],
     seed: DiceSeed = None,
     start: Start = None,
     record: RecordFile = None,
@@ -91,7 +105,7 @@ def watch(
     from mlx_train.playing import sessions
 
     with usage():
-        game = sessions.new_record(first, second, seed, start)
+        game = sessions.new_record(first, second, seed, start, rules)
     return sessions.watch(game, record, delay=delay, table_file=table)
 
 
@@ -145,18 +159,24 @@ def analyze(
             show_default="none; of a record beside it",
         ),
     ] = None,
+    rules: Annotated[
+        str | None, one_of(RULES, "Of a position: its rule set.", show_default=RULES[0], callback=checked_rules)
+    ] = None,
     table: TableFile = None,
     as_json: JsonFlag = False,
 ) -> Files:
     """Show a position's legal moves with their values, or a recorded game's mistakes and its evaluation curve."""
     if Path(what).exists():
+        with usage():
+            if rules is not None:
+                raise ValueError("--rules is for a position; a record says its own")
         return _analyze_record(Path(what), roll, agent, output, table, as_json)
     from mlx_train.playing import analysis
 
     with usage():
         if table is not None:
             raise ValueError(f"--table is for a record, and there is no file {what}")
-        position, player = analysis.read_question(what, agent, output)
+        position, player = analysis.read_question(what, agent, output, rules or RULES[0])
         result = analysis.analyze_position(position, player, roll)
     print(json.dumps(result, indent=2) if as_json else analysis.moves_table(result))
     return {} if output is None else analysis.write_board(output, position, player, roll)
@@ -188,5 +208,7 @@ def _analyze_record(
         if roll is not None:
             raise ValueError("--roll is for a position; a record has its rolls")
         picture = review.picture_file(path, output)
-        name, judge = review.find_judge(agent, table)
+    rules = review.rules_of(path)
+    with usage():
+        name, judge = review.find_judge(agent, table, rules)
     return review.review_file(path, judge, name, picture, as_json)

@@ -66,7 +66,7 @@ class Rows:
 
 
 class FeatureRows(Rows):
-    """Inputs are features before scaling, (n, 150) uint8: `engine.extract_features_bytes`."""
+    """Inputs are features before scaling, (n, features) uint8: `engine.extract_features_bytes`."""
 
 
 class PackedRows(Rows):

@@ -39,7 +39,7 @@ class ExactSource(Source):
         Raises FileNotFoundError if the game is not solved yet.
         """
         self.config = config
-        self.table = open_table() if table is None else table
+        self.table = open_table(rules=config.rules) if table is None else table
         self.share = share
         self.steps_per_epoch = max(1, config.steps // config.epochs)
         self.total_steps = config.epochs * self.steps_per_epoch

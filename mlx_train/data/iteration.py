@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.core.batch import policy_slots
-from engine.core.dice import ROLL_PROBABILITIES
 from engine.core.features import extract_features_bytes
+from engine.core.rules import rules as rule_set
 from engine.network.network import Network
 from mlx_train.config import Config, SelfplayConfig
 from mlx_train.data.batches import ALL, Batch, FeatureRows, Share
@@ -150,10 +150,10 @@ class IterationSource(Source):
     ) -> Batch:
         """The share of a batch: positions with returns; as many decisions, at any of all positions."""
         part = self.share.of(len(packed))
-        value = FeatureRows(extract_features_bytes(packed[part]), (returns[part],))
+        value = FeatureRows(extract_features_bytes(packed[part], rules=self.config.rules), (returns[part],))
         if self.config.networks == "value":
             return Batch(value)
-        positions, rolls = draw_decisions(all_positions, len(packed), rng)
+        positions, rolls = draw_decisions(all_positions, len(packed), rng, self.config.rules)
         return Batch(value, self._policy_rows(positions[part], rolls[part]))
 
     def _policy_rows(self, packed: NDArray[np.uint64], rolls: NDArray[np.uint8]) -> FeatureRows:
@@ -164,7 +164,7 @@ class IterationSource(Source):
         odds = np.exp((values - np.nanmax(values, axis=1, keepdims=True)) / self.config.temperature)
         odds[~legal] = 0
         probabilities = (odds / odds.sum(axis=1, keepdims=True)).astype(np.float32)
-        return FeatureRows(extract_features_bytes(packed, rolls), (probabilities, legal))
+        return FeatureRows(extract_features_bytes(packed, rolls, self.config.rules), (probabilities, legal))
 
     def validation(self) -> Iterator[Batch]:
         """The search's held-out decisions; later the own games of this epoch, which were not trained on yet."""
@@ -205,18 +205,19 @@ def scripts(records: NDArray[Any], games: int) -> tuple[NDArray[np.uint8], NDArr
 
 
 def draw_decisions(
-    packed: NDArray[np.uint64], count: int, rng: np.random.Generator
+    packed: NDArray[np.uint64], count: int, rng: np.random.Generator, rules: str = "finkel"
 ) -> tuple[NDArray[np.uint64], NDArray[np.uint8]]:
     """Positions with a roll of the dice in which there is a choice -> (packed (count,) uint64, rolls (count,) uint8).
 
-    packed: positions to draw from, of games that are not over.
+    packed: positions of a rule set to draw from, of games that are not over.
     """
+    probabilities = rule_set(rules).probabilities
     parts: list[tuple[NDArray[np.uint64], NDArray[np.uint8]]] = []
     missing = count
     while missing > 0:
         positions = packed[rng.integers(len(packed), size=2 * missing)]
-        rolls = rng.choice(len(ROLL_PROBABILITIES), size=len(positions), p=ROLL_PROBABILITIES).astype(np.uint8)
-        choice = policy_slots(positions, rolls)[:, 1] != _NO_MOVE
+        rolls = rng.choice(len(probabilities), size=len(positions), p=probabilities).astype(np.uint8)
+        choice = policy_slots(positions, rolls, rules)[:, 1] != _NO_MOVE
         parts.append((positions[choice][:missing], rolls[choice][:missing]))
         missing -= len(parts[-1][0])
     positions, rolls = (np.concatenate(column) for column in zip(*parts, strict=True))

@@ -27,6 +27,7 @@ class Labels:
     def __init__(self, records: np.ndarray, config: Config, unit: str = "points"):
         """unit: the unit of the records' values, "points" of a search or "2p-1" of the solved game."""
         self.records = records
+        self.rules = config.rules
         values = records["values"]
         legal = np.arange(values.shape[1]) < records["moves"][:, None]
         played = np.arange(values.shape[1]) == records["chosen"][:, None]
@@ -40,7 +41,7 @@ class Labels:
         else:
             self.values = _blend(records, np.tanh(values / np.float32(config.value_points)), config.outcome_blend)
             probabilities = _softmax(values / np.float32(config.policy_points), legal)
-        slots = np.where(legal, policy_slots(records["position"], records["roll"]), POLICY_OUTPUTS)
+        slots = np.where(legal, policy_slots(records["position"], records["roll"], config.rules), POLICY_OUTPUTS)
         self.policy = _by_slot(slots, probabilities.astype(np.float32))
         self.legal = _by_slot(slots, legal)
 
@@ -53,12 +54,13 @@ class Labels:
         rows = rows[share.of(len(rows))]
         records = self.records[rows]
         nth = records["chosen"] if self.only_played else (draws * records["moves"]).astype(np.uint8)
-        after, same_player = successors(records["position"], records["roll"], nth)
+        after, same_player = successors(records["position"], records["roll"], nth, self.rules)
         values = self.values[rows, nth]
         return Batch(
-            FeatureRows(extract_features_bytes(after), (np.where(same_player, values, -values),)),
+            FeatureRows(extract_features_bytes(after, rules=self.rules), (np.where(same_player, values, -values),)),
             FeatureRows(
-                extract_features_bytes(records["position"], records["roll"]), (self.policy[rows], self.legal[rows])
+                extract_features_bytes(records["position"], records["roll"], self.rules),
+                (self.policy[rows], self.legal[rows]),
             ),
         )
 

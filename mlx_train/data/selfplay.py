@@ -66,7 +66,9 @@ class SelfPlaySource(Source):
         for step in range(self.steps_per_epoch):
             rows = rng.integers(len(packed), size=self.batch_size)
             if step >= first:
-                yield Batch(value=FeatureRows(extract_features_bytes(packed[rows]), (returns[rows],)))
+                yield Batch(
+                    value=FeatureRows(extract_features_bytes(packed[rows], rules=self.config.rules), (returns[rows],))
+                )
 
     def state(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """The state of the games."""

@@ -9,15 +9,16 @@ import numpy as np
 
 from engine.games.agents import open_table
 from engine.machine.installation import command
-from engine.solved.solving import Progress, check_tolerance
+from engine.solved.solving import Progress, check_pieces, check_tolerance
 from engine.solved.tablebase import MissingTable, Tablebase, default_path
 from mlx_train.system.peak_memory import peaks
 from mlx_train.system.progress import progress, say
 
 
-def not_solved() -> str:
+def not_solved(rules: str = "finkel") -> str:
     """The reason of `find_table` where no table was made."""
-    return f"the game is not solved here (`{command('solve')}`)"
+    options = [] if rules == "finkel" else ["--rules", rules]
+    return f"the game is not solved here (`{command('solve', *options)}`)"
 
 
 def parse_tolerance(text: str) -> float | Literal["floor"]:
@@ -69,25 +70,25 @@ def _finer_tolerance(path: Path, tolerance: float) -> float | None:
     return None
 
 
-def find_table() -> tuple[Tablebase | None, str]:
-    """The solved game at its usual place, for what can do without it -> (table, ""), or (None, the reason)."""
+def find_table(rules: str = "finkel") -> tuple[Tablebase | None, str]:
+    """A rule set's solved game at its usual place, for what can do without it -> (table, ""), or (None, the reason)."""
     try:
-        return open_table(), ""
+        return open_table(rules=rules), ""
     except MissingTable:
-        return None, not_solved()
+        return None, not_solved(rules)
     except OSError as error:  # a home that does not exist, or may not be read
         return None, f"{error.filename}: {error.strerror}"
     except (ValueError, RuntimeError) as error:  # damaged, or a user without a home
         return None, str(error)
 
 
-def solve_whole_game(workers: int | None = None) -> None:
-    """Solve the game of seven pieces into its usual place."""
-    solve_game(7, 1e-12, workers=workers, describe=False)
+def solve_whole_game(workers: int | None = None, rules: str = "finkel") -> None:
+    """Solve the whole game of a rule set into its usual place."""
+    solve_game(None, 1e-12, workers=workers, describe=False, rules=rules)
 
 
 def solve_game(
-    pieces: int,
+    pieces: int | None,
     tolerance: float | Literal["floor"],
     workers: int | None = None,
     output: Path | None = None,
@@ -95,6 +96,7 @@ def solve_game(
     verify: bool = False,
     describe: bool = True,
     device: str = "cpu",
+    rules: str = "finkel",
 ) -> dict[str, Any]:
     """Solve, save, verify and describe the game -> plain JSON values.
 
@@ -102,9 +104,10 @@ def solve_game(
     After a call that was interrupted or killed, the next call goes on from the finished layers. Raises RuntimeError if
     the verification fails, ValueError for wrong arguments, OSError if a file can't be written.
     """
-    output = default_path(pieces) if output is None else output
+    pieces = check_pieces(pieces, rules)
+    output = default_path(pieces, rules) if output is None else output
     output.parent.mkdir(parents=True, exist_ok=True)
-    table, result = _solved(pieces, tolerance, workers, output, device)
+    table, result = _solved(pieces, tolerance, workers, output, device, rules)
     say(f"{output}: written")
     if rgu is not None:
         table.to_rgu(rgu)
@@ -118,7 +121,7 @@ def solve_game(
 
 
 def _solved(
-    pieces: int, tolerance: float | Literal["floor"], workers: int | None, output: Path, device: str
+    pieces: int, tolerance: float | Literal["floor"], workers: int | None, output: Path, device: str, rules: str
 ) -> tuple[Tablebase, dict[str, Any]]:
     """Solve into a file -> (the table, the first entries of `solve_game`'s result). `seconds` excludes the writing."""
     start = time.perf_counter()
@@ -139,7 +142,7 @@ def _solved(
                 left=state.left,
             )
 
-        table = Tablebase.solve(pieces, tolerance, workers, on_layer, output=output, say=say, guess=guess)
+        table = Tablebase.solve(pieces, tolerance, workers, on_layer, output=output, say=say, guess=guess, rules=rules)
     result: dict[str, Any] = {
         "table": str(output),
         "bytes": output.stat().st_size,

@@ -26,16 +26,20 @@ _TRANSFERS_AHEAD = 2
 _LOCAL = threading.local()
 
 
-def to_mlx(batch: Batch, network: str, table: "DeviceTable | None" = None) -> list[mx.array]:
+def to_mlx(batch: Batch, network: str, table: "DeviceTable | None" = None, rules: str = "finkel") -> list[mx.array]:
     """The features and labels of the "value" or the "policy" network's rows, on MLX's device.
 
-    table: needed for rows that are `TableEntries`.
+    table: needed for rows that are `TableEntries`. rules: the rule set of the positions.
     """
-    return as_features(batch.of(network).each(mx.array), table)
+    return as_features(batch.of(network).each(mx.array), table, rules)
 
 
 def crossing(
-    batches: Iterable[Batch], networks: Sequence[str], batches_per_transfer: int, table: "DeviceTable | None" = None
+    batches: Iterable[Batch],
+    networks: Sequence[str],
+    batches_per_transfer: int,
+    table: "DeviceTable | None" = None,
+    rules: str = "finkel",
 ) -> Generator[list[list[mx.array]], None, None]:
     """For each batch, the features and labels of each of the networks, as of `to_mlx`.
 
@@ -44,7 +48,7 @@ def crossing(
     rest = iter(batches)
     sizes = _group_sizes(batches_per_transfer)
     groups = iter(lambda: list(itertools.islice(rest, next(sizes))), [])
-    transfer = partial(_transferred, networks, table)
+    transfer = partial(_transferred, networks, table, rules)
     with ExitStack() as stack:
         transferred: Iterator[tuple[list[int], list[list[mx.array]]]] = map(transfer, groups)
         if mx.default_device() == mx.Device(mx.gpu) and mx.cuda.is_available():
@@ -63,16 +67,16 @@ def _group_sizes(most: int) -> Iterator[int]:
 
 
 def _transferred(
-    networks: Sequence[str], table: "DeviceTable | None", group: Sequence[Batch]
+    networks: Sequence[str], table: "DeviceTable | None", rules: str, group: Sequence[Batch]
 ) -> tuple[list[int], list[list[mx.array]]]:
     """A group of batches on the device, copied at once -> (where each begins and ends, arrays by network)."""
-    together = [to_mlx(joined(group), network, table) for network in networks]
+    together = [to_mlx(joined(group), network, table, rules) for network in networks]
     mx.eval(together)  # a lazy array would fail in another thread
     return list(itertools.accumulate((len(batch.of(networks[0])) for batch in group), initial=0)), together
 
 
-def as_features(rows: Rows, table: "DeviceTable | None" = None) -> list[mx.array]:
-    """Rows on MLX's device -> [features before scaling (n, 150) uint8, *labels].
+def as_features(rows: Rows, table: "DeviceTable | None" = None, rules: str = "finkel") -> list[mx.array]:
+    """Rows of a rule set on MLX's device -> [features before scaling (n, features) uint8, *labels].
 
     Packed positions and table entries become features on the GPU, in a stream of its own beside the training step
     before. Raises ValueError for table entries without their table.
@@ -84,7 +88,7 @@ def as_features(rows: Rows, table: "DeviceTable | None" = None) -> list[mx.array
     elif isinstance(rows, PackedRows):
         stream = transfer_stream()
         labels = [mx.where(True, array, array, stream=stream) for array in rows.labels]  # a copy in that stream
-        arrays = [feature_bytes(rows.inputs, stream), *labels]
+        arrays = [feature_bytes(rows.inputs, rules, stream), *labels]
     else:
         return rows.arrays
     mx.async_eval(arrays)

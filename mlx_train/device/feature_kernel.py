@@ -1,10 +1,10 @@
-"""The 150 features computed on the GPU, from eight bytes a position.
+"""The features computed on the GPU, from eight bytes a position.
 
 The kernel is the engine's own source (engine/core/rules.h and engine/core/feature_bytes.h): the same integer
-arithmetic, so the same bytes. Rows cross to the device as packed positions: eight bytes instead of 150.
+arithmetic, so the same bytes. Rows cross to the device as packed positions: eight bytes instead of 150 or more.
 """
 
-from engine.core.features import FEATURE_NAMES
+from engine.core.features import features_of
 from mlx_train.device.backend import mx
 from mlx_train.device.kernels import kernel
 
@@ -13,29 +13,37 @@ HEADERS = ("core/rules.h", "core/feature_bytes.h")
 #: Threads of a group; each computes the row of one position.
 _GROUP = 128
 
-BODY = """
+_BODY = """
     if (thread_number < (unsigned int)rows_shape[0]) {
+        const ur_rules rules = RULES;
         unsigned int squares = rows[2 * thread_number], rest = rows[2 * thread_number + 1];
-        uint8_t bytes[UR_FEATURES];
-        ur_feature_bytes(squares & 0xFFFF, squares >> 16, rest & 0xFF, rest >> 8 & 0xFF, rest >> 16 & 7, bytes);
-        for (int i = 0; i < UR_FEATURES; i++)
-            features[thread_number * UR_FEATURES + i] = bytes[i];
+        int width = ur_feature_count(&rules), shift = rules.pack_shift;
+        uint8_t bytes[UR_MAX_FEATURES];
+        ur_feature_bytes(&rules, (squares & 0xFFFF) << shift, (squares >> 16) << shift, rest & 0xFF, rest >> 8 & 0xFF,
+                         rest >> 16 & 7, bytes);
+        for (int i = 0; i < width; i++)
+            features[thread_number * width + i] = bytes[i];
     }
 """
 
 
-def feature_bytes(rows: mx.array, stream: mx.Stream | None = None) -> mx.array:
-    """(n, 2) uint32 -> (n, 150) uint8, as `engine.extract_features_bytes` gives them.
+def body(rules: str = "finkel") -> str:
+    """The kernel's body for a rule set, which is a constant in it."""
+    return _BODY.replace("RULES", f"UR_{rules.upper()}", 1)
+
+
+def feature_bytes(rows: mx.array, rules: str = "finkel", stream: mx.Stream | None = None) -> mx.array:
+    """(n, 2) uint32 -> (n, features) uint8, as `engine.extract_features_bytes` gives them for a rule set.
 
     A row is a packed position (`Position.packed`) as its low and its high word, the roll in bits 48 to 50 of the whole,
     0 for a position before its roll. Needs a GPU (`kernels.available`).
     """
     count = rows.shape[0]
-    (features,) = kernel("ur_features", ("rows",), ("features",), BODY, *HEADERS)(
+    (features,) = kernel(f"ur_{rules}_features", ("rows",), ("features",), body(rules), *HEADERS)(
         inputs=[rows],
         grid=(count, 1, 1),
         threadgroup=(_GROUP, 1, 1),
-        output_shapes=[(count, len(FEATURE_NAMES))],
+        output_shapes=[(count, len(features_of(rules).names))],
         output_dtypes=[mx.uint8],
         stream=stream,
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from engine.core.features import FEATURE_NAMES
+from engine.core.features import features_of
 from mlx_train.config import AUTO, Config, SelfplayConfig
 from mlx_train.device.backend import mx, peak_memory, use_device
 from mlx_train.system.peak_memory import peak_text, peaks
@@ -70,7 +70,7 @@ def limits(kind: str, device_info: dict[str, Any], gib: float, default: int) -> 
 def step_bytes(config: Training, each: int) -> int:
     """Bytes of a training step of a configuration; each: bytes for each row, feature and hidden unit."""
     networks = 2 if config.networks == "both" else 1
-    return config.batch_size * networks * each * (len(FEATURE_NAMES) + sum(config.hidden_sizes))
+    return config.batch_size * networks * each * (len(features_of(config.rules).names) + sum(config.hidden_sizes))
 
 
 def table_bytes(config: Training, kind: str) -> int:

@@ -26,11 +26,14 @@ BODY = """
         int width = ur_masks(follower - ur_popcount(follower_far)), rest = (int)(entry - starts[number]);
         unsigned int leader_squares = ur_squares(leader_far, ur_mask(rest / width));
         unsigned int follower_squares = ur_squares(follower_far, ur_mask(rest % width));
-        uint8_t bytes[UR_FEATURES];
-        ur_feature_bytes(follows ? follower_squares : leader_squares, follows ? leader_squares : follower_squares,
-                         follows ? follower_off : leader_off, follows ? leader_off : follower_off, 0, bytes);
-        for (int i = 0; i < UR_FEATURES; i++)
-            features[thread_number * UR_FEATURES + i] = bytes[i];
+        const ur_rules rules = UR_FINKEL;
+        int width_of_row = ur_feature_count(&rules);
+        uint8_t bytes[UR_MAX_FEATURES];
+        ur_feature_bytes(&rules, follows ? follower_squares : leader_squares,
+                         follows ? leader_squares : follower_squares, follows ? follower_off : leader_off,
+                         follows ? leader_off : follower_off, 0, bytes);
+        for (int i = 0; i < width_of_row; i++)
+            features[thread_number * width_of_row + i] = bytes[i];
         targets[thread_number] = labels[entry];
     }
 """

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.core.features import FEATURE_NAMES
+from engine.core.features import features_of
 from engine.games.agents import Agent
 from engine.games.regret import seconds_to_choose
 from engine.games.sampling import sample_decisions
@@ -17,7 +17,7 @@ def microseconds_per_move(agent: Agent, *, decisions: int = 2000, seed: int = 0)
 
     The least of three passes counts, because other work of the machine only adds time.
     """
-    packed, rolls = sample_decisions(decisions, seed)
+    packed, rolls = sample_decisions(decisions, seed, rules=agent.rules)
     return min(seconds_to_choose(agent, packed, rolls) for _ in range(3)) / decisions * 1e6
 
 
@@ -37,5 +37,5 @@ def size(agent: Agent) -> Size:
     if not isinstance(player, Network):
         return Size(parameters=None, bytes=None)
     outputs = POLICY_OUTPUTS if agent.unit == "policy" else 1
-    parameters = parameter_count(len(FEATURE_NAMES), player.hidden_sizes, outputs)
+    parameters = parameter_count(len(features_of(player.rules).names), player.hidden_sizes, outputs)
     return Size(parameters=parameters, bytes=Path(player.path).stat().st_size)

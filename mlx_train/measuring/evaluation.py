@@ -34,10 +34,10 @@ class Evaluation:
 
 
 def check_request(
-    agent: str, against: Sequence[str], games: int, exact: bool, table_file: Path | None
+    agent: str, against: Sequence[str], games: int, exact: bool, table_file: Path | None, rules: str
 ) -> tuple[Agent, list[Agent]]:
     """The agent and its opponents, by their spellings. Raises ValueError for a request that makes no sense."""
-    player, opponents = Agent.parse(agent), [Agent.parse(name) for name in against]
+    player, opponents = Agent.parse(agent, rules), [Agent.parse(name, rules) for name in against]
     if games < 1:
         raise ValueError(f"games must be at least 1, got {games}")
     if not (opponents or exact):
@@ -66,7 +66,7 @@ def evaluate(
 
     every: take the value error over every position, not over a sample. Raises ValueError, OSError.
     """
-    table = open_table(table_file) if exact or table_file is not None else _perfect(opponents)
+    table = open_table(table_file, agent.rules) if exact or table_file is not None else _perfect(opponents)
     matches = []
     if opponents:
         with progress("matches", games * len(opponents), "games") as update:

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from engine.core.rules import rules
 from engine.games.agents import Agent
-from engine.games.turns import PIECES
 from engine.solved.tablebase import Tablebase
 from mlx_train.measuring.cost import Size, microseconds_per_move, size
 from mlx_train.measuring.matches import GAMES, WinRateEstimate, win_rate_estimate
@@ -17,20 +17,22 @@ from mlx_train.system.text import markdown_table
 
 @dataclass(frozen=True, kw_only=True)
 class SolvedGame:
-    """The solved game that a measure was taken against: pieces a side, and the type of its values."""
+    """The solved game that a measure was taken against: pieces a side, the type of its values, and the rule set."""
 
     pieces: int
     dtype: str
+    rules: str = "finkel"
 
     @classmethod
     def of(cls, table: Tablebase) -> "SolvedGame":
         """The solved game of a table."""
-        return cls(pieces=table.pieces, dtype=table.dtype)
+        return cls(pieces=table.pieces, dtype=table.dtype, rules=table.rules)
 
     @property
     def note(self) -> str:
         """How the solved game differs from the whole game in float64, as a sentence; empty if it does not."""
-        smaller = [f"{self.pieces} pieces a side instead of {PIECES}"] if self.pieces < PIECES else []
+        pieces = rules(self.rules).pieces
+        smaller = [f"{self.pieces} pieces a side instead of {pieces}"] if self.pieces < pieces else []
         coarser = [f"values rounded to {self.dtype}"] if self.dtype != "float64" else []
         return f"The solved game measured against has {' and '.join(smaller + coarser)}." if smaller + coarser else ""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.core.features import GROUPS, extract_features_bytes
+from engine.core.features import extract_features_bytes, features_of
 from engine.games.agents import Agent
 from engine.network.network import Network
 from engine.solved.tablebase import Tablebase
@@ -18,13 +18,16 @@ from mlx_train.measuring.value_error import gives_win_probabilities
 from mlx_train.networks.mlp import values
 from mlx_train.networks.weights import load_networks
 
-_ENDS = itertools.accumulate(len(features) for _, features, _ in GROUPS)
 
-#: The columns of each group of features.
-COLUMNS = {name: slice(end - len(features), end) for (name, features, _), end in zip(GROUPS, _ENDS, strict=True)}
+def columns(rules: str = "finkel") -> dict[str, slice]:
+    """The columns of each group of a rule set's features."""
+    groups = features_of(rules).groups
+    ends = itertools.accumulate(len(features) for _, features, _ in groups)
+    return {name: slice(end - len(features), end) for (name, features, _), end in zip(groups, ends, strict=True)}
+
 
 #: The groups that are shuffled: all but the groups of the roll, which a value network does not use.
-SHUFFLED = tuple(name for name in COLUMNS if not name.startswith("state.roll"))
+SHUFFLED = tuple(name for name in columns() if not name.startswith("state.roll"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,9 +64,9 @@ def permutation_importance(
     if not (isinstance(agent.player, Network) and gives_win_probabilities(agent)):
         raise ValueError(f"{agent.name} has no value network whose features could be shuffled")
     packed, rolls = table.play_sample(n, seed)
-    moves = all_successors(packed, rolls)
+    moves = all_successors(packed, rolls, table.rules)
     exact = moves.by_decision(moves.for_mover(table.values(moves.after)), n)
-    inputs = extract_features_bytes(moves.after)
+    inputs = extract_features_bytes(moves.after, rules=table.rules)
     network = load_networks(agent.player.path)[0].value
 
     def regret(rows: NDArray[np.uint8]) -> float:
@@ -73,12 +76,13 @@ def permutation_importance(
 
     plain = regret(inputs)
     rng = np.random.default_rng((seed, n))
+    of_group = columns(table.rules)
     cost: list[list[float]] = []
     for group in SHUFFLED:
         cost.append([])
         for _ in range(repeats):
             shuffled = inputs.copy()
-            shuffled[:, COLUMNS[group]] = inputs[rng.permutation(len(inputs)), COLUMNS[group]]
+            shuffled[:, of_group[group]] = inputs[rng.permutation(len(inputs)), of_group[group]]
             cost[-1].append(regret(shuffled) - plain)
         if progress is not None:
             progress(len(cost))

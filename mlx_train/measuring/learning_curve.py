@@ -48,7 +48,7 @@ def measure(
     for row in metrics:
         if row["round"] not in snapshots:
             continue
-        agent = Agent.parse(f"net:{snapshots[row['round']]}")
+        agent = Agent.parse(f"net:{snapshots[row['round']]}", table.rules)
         regret = policy_regret(agent, table, DECISIONS, workers=workers)
         estimate = win_rate_estimate(agent, table, GAMES, workers=workers)
         curve.append(

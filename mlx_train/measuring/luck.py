@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from engine.core.position import Position
 from engine.games.agents import Agent
-from engine.games.turns import Step, opening, play_turns
+from engine.games.turns import Step, play_turns
 from engine.solved.tablebase import Tablebase
 
 #: Who plays a match: an agent, or the table of the solved game, as perfect play.
@@ -128,7 +128,7 @@ def luck_and_skill(agent: Contestant, opponent: Contestant, table: Tablebase, ga
     for game in range(games):
         seat = game % 2
         players = (opponent, agent) if seat else (agent, opponent)
-        game_account = account(table, play_turns(players, opening(table.pieces), seed, game // 2))
+        game_account = account(table, play_turns(players, table.opening, seed, game // 2))
         start = float(game_account.win_probability[0])
         skill = game_account.error_of(1 - seat) - game_account.error_of(seat)
         luck = game_account.luck_of(seat) - game_account.luck_of(1 - seat)

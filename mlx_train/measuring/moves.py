@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.core.batch import policy_slots, successors
-from engine.core.position import ROSETTES, SHARED
+from engine.core.rules import rules as rule_set
 from engine.network.document import POLICY_OUTPUTS
 
 
@@ -34,12 +34,12 @@ class Successors:
         return table
 
 
-def all_successors(packed: NDArray[np.uint64], rolls: NDArray[np.uint8]) -> Successors:
-    """Play every legal move of n decisions: (n,) packed positions and rolls."""
-    counts = (policy_slots(packed, rolls) < POLICY_OUTPUTS).sum(axis=1)
+def all_successors(packed: NDArray[np.uint64], rolls: NDArray[np.uint8], rules: str = "finkel") -> Successors:
+    """Play every legal move of n decisions of a rule set: (n,) packed positions and rolls."""
+    counts = (policy_slots(packed, rolls, rules) < POLICY_OUTPUTS).sum(axis=1)
     decision = np.repeat(np.arange(len(packed)), counts)
     nth = np.arange(len(decision)) - np.repeat(np.cumsum(counts) - counts, counts)
-    after, same_player = successors(packed[decision], rolls[decision], nth)
+    after, same_player = successors(packed[decision], rolls[decision], nth, rules)
     return Successors(decision=decision, nth=nth, after=after, same_player=same_player)
 
 
@@ -47,11 +47,15 @@ def all_successors(packed: NDArray[np.uint64], rolls: NDArray[np.uint8]) -> Succ
 KINDS = ("capture", "rosette", "entering", "bearing off", "other")
 
 
-def move_kinds(packed: NDArray[np.uint64], rolls: NDArray[np.uint8], squares: NDArray[np.int8]) -> NDArray[np.int8]:
+def move_kinds(
+    packed: NDArray[np.uint64], rolls: NDArray[np.uint8], squares: NDArray[np.int8], rules: str = "finkel"
+) -> NDArray[np.int8]:
     """The kinds of n moves, as indices of `KINDS`: (n,) positions, rolls and squares moved from -> (n,)."""
+    game = rule_set(rules)
+    theirs = np.array([square or 0 for square in (*game.theirs, None)])
     target = squares.astype(np.int64) + rolls
-    opponent = (packed >> np.uint64(16)).astype(np.int64) & 0xFFFF
-    captures = np.isin(target, SHARED) & (opponent >> target & 1 == 1)
-    rosettes = np.isin(target, ROSETTES)
-    fits = [captures, rosettes, squares == 0, target == 15, np.ones(len(squares), dtype=bool)]
+    opponent = ((packed >> np.uint64(16)).astype(np.int64) & 0xFFFF) << (game.squares // 16)  # bit s is square s
+    captures = np.isin(target, game.shared) & (opponent >> theirs[target] & 1 == 1)
+    rosettes = np.isin(target, game.rosettes)
+    fits = [captures, rosettes, squares == 0, target == game.borne_off, np.ones(len(squares), dtype=bool)]
     return np.argmax(fits, axis=0).astype(np.int8)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.core.position import Position
+from engine.core.rules import rules
 from engine.games.agents import Agent
 from engine.games.regret import choices, regrets
 from engine.solved.tablebase import Tablebase
@@ -93,7 +94,7 @@ def rounded_table_regret(table: Tablebase, bits: int, n: int = DECISIONS, seed: 
     The decisions are the same as in `policy_regret`.
     """
     packed, rolls = table.play_sample(n, seed)
-    moves = all_successors(packed, rolls)
+    moves = all_successors(packed, rolls, table.rules)
     exact = moves.for_mover(table.values(moves.after))
     rounded = np.rint(exact * (2**bits - 1))
     return choice_regret(moves.by_decision(exact, n), moves.by_decision(rounded, n))
@@ -119,15 +120,17 @@ def regret_shares(
     """Divide the regret of n decisions by score and by kinds of moves. Raises ValueError."""
     packed, rolls, squares, regret = decision_regrets(agent, table, n, seed, workers=workers)
     wrong = regret > TIE
-    positions = [Position.from_packed(int(p)) for p in packed[wrong]]
+    positions = [Position.from_packed(int(p), table.rules) for p in packed[wrong]]
     best = [table.best_move(position, int(roll)) for position, roll in zip(positions, rolls[wrong], strict=True)]
     lost = regret[wrong]
     whole = lost.sum() or 1.0
-    score, kind = np.zeros((7, 7)), np.zeros((len(KINDS), len(KINDS)))
+    pieces = rules(table.rules).pieces
+    score, kind = np.zeros((pieces, pieces)), np.zeros((len(KINDS), len(KINDS)))
     off = [(packed[wrong] >> np.uint64(shift)).astype(np.int64) & 0xFF for shift in (32, 40)]
     np.add.at(score, tuple(off), lost / whole)
     kinds = [
-        move_kinds(packed[wrong], rolls[wrong], np.array(moved, dtype=np.int8)) for moved in (best, squares[wrong])
+        move_kinds(packed[wrong], rolls[wrong], np.array(moved, dtype=np.int8), table.rules)
+        for moved in (best, squares[wrong])
     ]
     np.add.at(kind, tuple(kinds), lost / whole)
     return RegretShares(agent=agent.name, regret=summarize_regret(regret), score=score, kind=kind)

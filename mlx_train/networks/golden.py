@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.core.features import FEATURE_SET, extract_features
+from engine.core.features import extract_features
 from engine.core.position import Position
 from engine.games.agents import Agent
 from engine.games.sampling import sample_decisions
@@ -36,12 +36,12 @@ def golden_vector(network_path: str | Path, n: int = 12, seed: int = 0) -> dict[
     if n < 1:
         raise ValueError(f"a golden vector needs at least 1 position, got {n}")
     network = Network.load(network_path)
-    packed, rolls = sample_decisions(n * _STRIDE, seed, Agent.parse("greedy"))
+    packed, rolls = sample_decisions(n * _STRIDE, seed, Agent.parse("greedy", network.rules))
     cases = [
-        _case(network, Position.from_packed(int(position)), int(roll))
+        _case(network, Position.from_packed(int(position), network.rules), int(roll))
         for position, roll in zip(packed[::_STRIDE], rolls[::_STRIDE], strict=True)
     ]
-    return {"feature_set": FEATURE_SET, "tolerance": TOLERANCE, "cases": cases}
+    return {"rules": network.rules, "feature_set": network.feature_set, "tolerance": TOLERANCE, "cases": cases}
 
 
 def _case(network: Network, position: Position, roll: int) -> dict[str, Any]:

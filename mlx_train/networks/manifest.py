@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.core.features import FEATURE_NAMES
+from engine.core.features import features_of
 from engine.games.agents import Agent
 from engine.network.document import POLICY_OUTPUTS, parameter_count
 from engine.network.network import Network
@@ -50,6 +50,7 @@ class ModelEntry:
 
     name: str
     what: str
+    rules: str = "finkel"  # the rule set that it plays
     how: dict[str, Any]
     command: str
     seed: int | None
@@ -87,15 +88,17 @@ class ModelEntry:
 
 
 def head_agent(file: Path, head: str) -> Agent:
-    """The player of the "value" or "policy" network of a weights file. Raises ValueError, OSError."""
-    return Agent.parse(f"net:{file}" + (":policy" if head == "policy" else ""))
+    """The player of the "value" or "policy" network of a weights file, of any rule set. Raises ValueError, OSError."""
+    return Agent.from_network(
+        Network.load(file), f"net:{file}" + (":policy" if head == "policy" else ""), policy=head == "policy"
+    )
 
 
 def parameters_of(network: Network) -> dict[str, int]:
     """The number of parameters of each network that a weights file has."""
     heads = (("value", network.has_value, 1), ("policy", network.has_policy, POLICY_OUTPUTS))
     return {
-        head: parameter_count(len(FEATURE_NAMES), network.hidden_sizes, outputs)
+        head: parameter_count(len(features_of(network.rules).names), network.hidden_sizes, outputs)
         for head, present, outputs in heads
         if present
     }

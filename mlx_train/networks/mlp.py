@@ -1,7 +1,8 @@
 """The value and the policy network.
 
-Value: 150 features of a position before its roll -> tanh, 2 p - 1 for the win probability p of the side to move.
-Policy: 150 features of a position with its roll -> 7 logits, one for each policy slot (see `Position.policy_slot`).
+Value: the features of a position before its roll, 150 of Finkel's rules -> tanh, 2 p - 1 for the win probability p of
+the side to move.
+Policy: the features of a position with its roll -> 7 logits, one for each policy slot (see `Position.policy_slot`).
 """
 
 import itertools
@@ -9,7 +10,7 @@ from collections.abc import Sequence
 
 from mlx.utils import tree_flatten
 
-from engine.core.features import FEATURE_NAMES, FEATURE_SCALES
+from engine.core.features import features_of
 from engine.network.document import POLICY_OUTPUTS
 from mlx_train.device.backend import mx, nn
 
@@ -20,9 +21,12 @@ ILLEGAL = -1e9
 
 
 class MLP(nn.Module):
-    """A multilayer perceptron: (n, inputs) -> (n, outputs), no activation after the last layer."""
+    """A multilayer perceptron: (n, inputs) -> (n, outputs), no activation after the last layer.
 
-    def __init__(self, sizes: Sequence[int], activation: str = "relu", dropout: float = 0.0):
+    rules: the rule set whose features are its inputs.
+    """
+
+    def __init__(self, sizes: Sequence[int], activation: str = "relu", dropout: float = 0.0, rules: str = "finkel"):
         super().__init__()
         self.layers = [nn.Linear(inputs, outputs) for inputs, outputs in itertools.pairwise(sizes)]
         for layer in self.layers:
@@ -31,6 +35,7 @@ class MLP(nn.Module):
             layer.bias = mx.zeros_like(layer.bias)
         self.dropout = dropout
         self.activation = activation
+        self.rules = rules
 
     def __call__(self, x: mx.array, keys: mx.array | None = None) -> mx.array:
         """(n, inputs) float32 -> (n, outputs). keys: (n, 2) uint32, a random key for each row, to leave out units."""
@@ -57,33 +62,38 @@ class MLP(nn.Module):
 
 
 class Networks(nn.Module):
-    """The two networks that are trained together; they share no weights."""
+    """The two networks that are trained together; they share no weights.
+
+    inputs: by default the number of the rule set's features.
+    """
 
     def __init__(
         self,
         hidden_sizes: Sequence[int] = (256, 128, 64, 32),
         activation: str = "relu",
         dropout: float = 0.0,
-        inputs: int = len(FEATURE_NAMES),
+        inputs: int | None = None,
+        rules: str = "finkel",
     ):
         super().__init__()
-        self.value = MLP([inputs, *hidden_sizes, 1], activation, dropout)
-        self.policy = MLP([inputs, *hidden_sizes, POLICY_OUTPUTS], activation, dropout)
+        first = len(features_of(rules).names) if inputs is None else inputs
+        self.value = MLP([first, *hidden_sizes, 1], activation, dropout, rules)
+        self.policy = MLP([first, *hidden_sizes, POLICY_OUTPUTS], activation, dropout, rules)
 
 
-def scaled(inputs: mx.array) -> mx.array:
-    """(n, 150) uint8 features before scaling -> float32, exactly the engine's."""
-    return inputs.astype(mx.float32) * mx.array(FEATURE_SCALES)
+def scaled(inputs: mx.array, rules: str = "finkel") -> mx.array:
+    """(n, features) uint8 features of a rule set before scaling -> float32, exactly the engine's."""
+    return inputs.astype(mx.float32) * mx.array(features_of(rules).scales)
 
 
 def values(network: MLP, inputs: mx.array, keys: mx.array | None = None) -> mx.array:
-    """(n, 150) uint8 -> (n,): 2 p - 1 for the win probability p of the side to move. keys: for dropout."""
-    return mx.tanh(network(scaled(inputs), keys)[:, 0])
+    """(n, features) uint8 -> (n,): 2 p - 1 for the win probability p of the side to move. keys: for dropout."""
+    return mx.tanh(network(scaled(inputs, network.rules), keys)[:, 0])
 
 
 def log_policies(network: MLP, inputs: mx.array, legal: mx.array, keys: mx.array | None = None) -> mx.array:
-    """(n, 150) uint8, (n, 7) bool -> (n, 7) log probabilities of the legal moves by policy slot."""
-    logits = mx.where(legal, network(scaled(inputs), keys), ILLEGAL)
+    """(n, features) uint8, (n, 7) bool -> (n, 7) log probabilities of the legal moves by policy slot."""
+    logits = mx.where(legal, network(scaled(inputs, network.rules), keys), ILLEGAL)
     return logits - mx.logsumexp(logits, axis=1, keepdims=True)
 
 

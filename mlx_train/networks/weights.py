@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from engine.core.features import FEATURE_SET
+from engine.core.features import features_of
+from engine.core.rules import check_same
 from engine.machine.files import atomic_file
 from engine.network import quantized
 from engine.network.document import LAYOUT, POLICY_OUTPUTS, VALUE_SCALE, read_document
@@ -49,7 +50,8 @@ def to_document(model: Networks, metadata: dict[str, Any], networks: str = "both
     sizes = [layer.weight.shape[0] for layer in model.value.layers[:-1]]
     return {
         "metadata": metadata,
-        "feature_set": FEATURE_SET,
+        "rules": model.value.rules,
+        "feature_set": features_of(model.value.rules).name,
         "value_scale": VALUE_SCALE,
         "layout": LAYOUT,
         "architecture": {"activation": model.value.activation},
@@ -67,17 +69,20 @@ def to_document(model: Networks, metadata: dict[str, Any], networks: str = "both
 def from_document(document: dict[str, Any]) -> Networks:
     """The networks of a document of `read_document`; a network that is missing keeps fresh weights."""
     config = document["network_config"]
-    model = Networks(config["hidden_sizes"], document["architecture"]["activation"], inputs=config["input_size"])
+    activation, rules = document["architecture"]["activation"], document["rules"]
+    model = Networks(config["hidden_sizes"], activation, inputs=config["input_size"], rules=rules)
     _restore_all(model, document)
     return model
 
 
 def load_into(model: Networks, path: str | Path) -> None:
-    """Put the weights of a file into networks of the same sizes; one that the file lacks stays as it is.
+    """Put the weights of a file into networks of the same rule set and sizes; one that the file lacks stays as it is.
 
     Raises ValueError, OSError.
     """
-    _restore_all(model, read_document(path))
+    document = read_document(path)
+    check_same(document["rules"], model.value.rules, str(path), "the network")
+    _restore_all(model, document)
 
 
 def _restore_all(model: Networks, document: dict[str, Any]) -> None:

@@ -12,9 +12,9 @@ from mlx_train.system.files import write_json, write_text
 from mlx_train.system.progress import say
 
 
-def check_request(agents: Sequence[str], games: int) -> list[Agent]:
+def check_request(agents: Sequence[str], games: int, rules: str) -> list[Agent]:
     """The agents by their spellings. Raises ValueError for fewer than two, the same one twice, or no games."""
-    players = [Agent.parse(name) for name in agents]
+    players = [Agent.parse(name, rules) for name in agents]
     if games < 1:
         raise ValueError(f"games must be at least 1, got {games}")
     if len(players) < 2 or len(set(agents)) < len(agents):
@@ -29,7 +29,7 @@ def compare_into(
 
     Raises ValueError, OSError.
     """
-    table, reason = find_table() if table_file is None else (open_table(table_file), "")
+    table, reason = find_table(agents[0].rules) if table_file is None else (open_table(table_file, agents[0].rules), "")
     if table is None:
         say(f"no regret is measured: {reason}")
     folder.mkdir(parents=True, exist_ok=True)

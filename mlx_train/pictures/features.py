@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.core.features import FEATURE_NAMES
-from mlx_train.measuring.importance import COLUMNS, Importance
+from mlx_train.measuring.importance import Importance, columns
 from mlx_train.pictures.style import (
     BLUE,
     DIVERGING,
@@ -47,7 +47,7 @@ class _Place(NamedTuple):
 
 
 def _group_places() -> list[_Place]:
-    return [_Place(group, columns.start, columns.stop) for group, columns in COLUMNS.items()]
+    return [_Place(group, places.start, places.stop) for group, places in columns().items()]
 
 
 def _side(group: str) -> str:
@@ -79,7 +79,7 @@ def feature_ranges(features: NDArray[np.float32]) -> "Figure":
     means = features.mean(axis=0)
     figure = new_figure(8.5, 12.5)
     figure.suptitle(f"The {len(FEATURE_NAMES)} features in {len(features):,} decisions of optimal play")
-    starts = [COLUMNS[group].start for group in _ROWS]
+    starts = [columns()[group].start for group in _ROWS]
     for axes, first, end in zip(
         figure.subplots(len(starts), 1), starts, [*starts[1:], len(FEATURE_NAMES)], strict=True
     ):

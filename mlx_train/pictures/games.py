@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.core.position import ROSETTES
-from mlx_train.measuring.facts import PATH, SquareFacts
+from engine.core.rules import rules
+from mlx_train.measuring.facts import SquareFacts
 from mlx_train.measuring.luck import Account, Shares
 from mlx_train.measuring.marks import MARKS, mark_of
 from mlx_train.measuring.regret import TIE
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 _LENGTH_BIN = 8  # turns
 _CLOSE = 5  # turns between two mistakes whose signs would overlap
 _HIGH = 75  # win probability in percent above which a curve has more room below
+
+#: Squares of a path of Finkel's game, whose board the pictures show.
+PATH = rules().squares
 
 
 def game_chart(account: Account, names: tuple[str, str]) -> "Figure":

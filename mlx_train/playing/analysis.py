@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from engine.core.dice import ROLL_PROBABILITIES
 from engine.core.position import Position
+from engine.core.rules import rules as rule_set
 from engine.drawing import square_name
 from engine.games.agents import Agent
 from mlx_train.data.solving import find_table
@@ -12,17 +12,19 @@ from mlx_train.system.files import write_text
 from mlx_train.system.text import markdown_table
 
 
-def read_question(notation: str, agent: str | None, picture: Path | None) -> tuple[Position, Agent]:
+def read_question(
+    notation: str, agent: str | None, picture: Path | None, rules: str = "finkel"
+) -> tuple[Position, Agent]:
     """The position of a notation, and the agent that values its moves: by default perfect play, or else emm:3.
 
     Raises ValueError for a text that is neither a file nor a position, a wrong spelling, or a picture that is not SVG.
     """
     check_picture(picture, "a position", ".svg")
     try:
-        position = Position.from_notation(notation.replace("\\|", "|"))  # as a Markdown table has it
+        position = Position.from_notation(notation.replace("\\|", "|"), rules)  # as a Markdown table has it
     except ValueError as error:
         raise ValueError(f"{notation!r} is no file, and no position: {error}") from None
-    return position, Agent.parse(agent or ("emm:3" if find_table()[0] is None else "perfect"))
+    return position, Agent.parse(agent or ("emm:3" if find_table(rules)[0] is None else "perfect"), rules)
 
 
 def write_board(path: Path, position: Position, agent: Agent, roll: int | None) -> dict[str, Path]:
@@ -47,8 +49,9 @@ def analyze_position(position: Position, agent: Agent, roll: int | None = None) 
     """
     if position.is_over:
         raise ValueError(f"the game is over in {position}")
-    rolls = range(len(ROLL_PROBABILITIES)) if roll is None else [roll]
+    rolls = rule_set(position.rules).rolls if roll is None else [roll]
     return {
+        "rules": position.rules,
         "position": str(position),
         "agent": agent.name,
         "unit": agent.unit,
@@ -72,7 +75,7 @@ def _analyze_roll(position: Position, agent: Agent, roll: int) -> dict[str, Any]
                 "successor": str(after),
             }
         )
-    return {"roll": roll, "probability": ROLL_PROBABILITIES[roll], "moves": moves}
+    return {"roll": roll, "probability": rule_set(position.rules).probabilities[roll], "moves": moves}
 
 
 def captures(position: Position, roll: int, square: int) -> bool:
@@ -81,9 +84,9 @@ def captures(position: Position, roll: int, square: int) -> bool:
     return position.opponent_hand < (after.opponent_hand if same_player else after.own_hand)
 
 
-def route(square: int, roll: int) -> str:
+def route(square: int, roll: int, rules: str = "finkel") -> str:
     """The squares of a move: "4 -> 8", "hand -> 2", "13 -> off"."""
-    return f"{square_name(square)} -> {square_name(square + roll)}"
+    return f"{square_name(square, rules)} -> {square_name(square + roll, rules)}"
 
 
 def move_text(position: Position, roll: int, square: int | None) -> str:
@@ -92,7 +95,7 @@ def move_text(position: Position, roll: int, square: int | None) -> str:
         return "passes"
     remarks = [", captures"] if captures(position, roll, square) else []
     remarks += [", rolls again"] if position.play(roll, square)[1] else []
-    return f"{route(square, roll)}{''.join(remarks)}"
+    return f"{route(square, roll, position.rules)}{''.join(remarks)}"
 
 
 def moves_table(analysis: dict[str, Any]) -> str:
@@ -109,7 +112,7 @@ def moves_table(analysis: dict[str, Any]) -> str:
                 (
                     entry["roll"],
                     "*" if move["best"] else "",
-                    route(move["from"], entry["roll"]),
+                    route(move["from"], entry["roll"], analysis["rules"]),
                     value,
                     ", ".join(remarks).replace("_", " "),
                 )

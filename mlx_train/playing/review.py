@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from engine.core.position import Position
+from engine.core.rules import rules as rule_set
 from engine.drawing import SEATS
 from engine.games.agents import Agent, open_table
-from engine.games.turns import PIECES, Step
+from engine.games.turns import Step
 from engine.machine.installation import command
 from engine.network.network import Network
 from engine.solved.tablebase import Tablebase
@@ -36,10 +37,11 @@ LEGEND = "Behind a move: the points of win probability that it gave away; {}: th
 
 
 class Verdict(NamedTuple):
-    """A judge's verdict on a move: the regret in points, and the square of the best move."""
+    """A judge's verdict on a move: the regret in points, the square of the best move, and the rule set of the game."""
 
     regret: float
     best: int
+    rules: str = "finkel"
 
     @property
     def mark(self) -> str:
@@ -51,7 +53,7 @@ class Verdict(NamedTuple):
         if self.regret <= 100 * TIE:
             return "best"
         text = f"-{self.regret:.{DIGITS}f}"
-        return f"{text} {self.mark} {route(self.best, roll)}" if self.mark else text
+        return f"{text} {self.mark} {route(self.best, roll, self.rules)}" if self.mark else text
 
 
 def judge_move(judge: Judge, position: Position, roll: int, square: int) -> Verdict | None:
@@ -60,16 +62,17 @@ def judge_move(judge: Judge, position: Position, roll: int, square: int) -> Verd
     if len(values) < 2:
         return None
     best = max(values, key=lambda each: (values[each], -each))
-    return Verdict(100 * (values[best] - values[square]), best)
+    return Verdict(100 * (values[best] - values[square]), best, position.rules)
 
 
 def knows(table: Tablebase, position: Position) -> bool:
     """Whether the table, which may have fewer pieces a side than the whole game, holds the position."""
-    return table.pieces >= PIECES - min(position.own_off, position.opponent_off)
+    pieces = rule_set(position.rules).pieces
+    return table.rules == position.rules and table.pieces >= pieces - min(position.own_off, position.opponent_off)
 
 
-def find_judge(spelling: str | None, table: Path | None) -> tuple[str, Tablebase | Network]:
-    """-> (name, judge): the agent of a spelling, or the solved game.
+def find_judge(spelling: str | None, table: Path | None, rules: str = "finkel") -> tuple[str, Tablebase | Network]:
+    """-> (name, judge): the agent of a spelling, or the solved game of a rule set.
 
     Raises ValueError for an agent and a table, or an agent that gives no win probabilities, or looks ahead;
     FileNotFoundError, which says how to solve the game, for a missing table.
@@ -78,14 +81,19 @@ def find_judge(spelling: str | None, table: Path | None) -> tuple[str, Tablebase
         raise ValueError("give --agent or --table, not both")
     if spelling is None:
         try:
-            return "the solved game", open_table(table)
+            return "the solved game", open_table(table, rules)
         except FileNotFoundError as error:
             raise FileNotFoundError(f"{error}, or name a network as the judge: --agent net:FILE") from None
-    agent = Agent.parse(spelling)
+    agent = Agent.parse(spelling, rules)
     if not gives_win_probabilities(agent) or re.search(r"@\d+$", spelling):
         raise ValueError(f"a game is judged by perfect or net:FILE, which give win probabilities, not by {spelling}")
     assert isinstance(agent.player, (Tablebase, Network))
     return spelling, agent.player
+
+
+def rules_of(path: Path) -> str:
+    """The name of the rule set of a record's game. Raises ValueError, OSError."""
+    return read_record(path).rules.name
 
 
 def picture_file(record: Path, picture: Path | None) -> Path:
@@ -200,7 +208,7 @@ class Review:
         for step, verdict in self.mistakes():
             turn = step.turn
             assert turn.move is not None
-            routes = (route(square, turn.roll) for square in (turn.move, verdict.best))
+            routes = (route(square, turn.roll, step.position.rules) for square in (turn.move, verdict.best))
             rows.append(
                 (step.number, SEATS[turn.player], turn.roll, *routes, f"{verdict.regret:.{DIGITS}f}", verdict.mark)
             )

@@ -36,15 +36,15 @@ JUDGE = "net:ur-29k"
 GAMES = RUNS / "games"
 
 
-def new_record(first: str, second: str, seed: int | None, start: str | None) -> GameRecord:
+def new_record(first: str, second: str, seed: int | None, start: str | None, rules: str = "finkel") -> GameRecord:
     """The record of a new game of two agents by their spellings, or of an agent and `YOU`.
 
     seed: the seed of the dice, None for a new one. start: the notation of the first position, by default the opening.
     Raises ValueError for a wrong spelling or notation, and for a finished game.
     """
     for name in {first, second} - {YOU}:
-        Agent.parse(name)
-    position = Position.initial() if start is None else Position.from_notation(start)
+        Agent.parse(name, rules)
+    position = Position.initial(rules) if start is None else Position.from_notation(start, rules)
     if position.is_over:
         raise ValueError(f"the game is over in {position}")
     return GameRecord((first, second), secrets.randbits(32) if seed is None else seed, position)
@@ -94,8 +94,8 @@ def play_new(record: GameRecord, file: Path | None, *, hints: bool, table_file: 
 def play(record: GameRecord, file: Path, *, hints: bool, table_file: Path | None) -> dict[str, Path]:
     """Let `YOU` play a game on to its end in the terminal -> the files of the summary. Raises ValueError, OSError."""
     side = record.players.index(YOU)
-    opponent = Agent.parse(record.players[1 - side])
-    table = _table(table_file)
+    opponent = Agent.parse(record.players[1 - side], record.start.rules)
+    table = _table(table_file, record)
     game = Game(_console(), record=record, opponent=opponent, side=side, file=file, hints=hints, table=table)
     with _kept(record, file, table_file, table) as files:
         game.run()
@@ -107,8 +107,8 @@ def watch(record: GameRecord, file: Path | None, *, delay: float, table_file: Pa
 
     file: as in `new_file`. delay: seconds a turn, on a terminal.
     """
-    agents = [Agent.parse(name) for name in record.players]
-    table = _table(table_file)
+    agents = [Agent.parse(name, record.start.rules) for name in record.players]
+    table = _table(table_file, record)
     file = new_file(file)
     try:
         with _kept(record, file, table_file, table) as files:
@@ -131,7 +131,7 @@ def replay(file: Path, *, delay: float, turn: int | None, table_file: Path | Non
     Raises ValueError, OSError.
     """
     record = read_record(file)
-    table = _table(table_file)
+    table = _table(table_file, record)
     if turn is None:
         show(_console(), record, record.steps(), table, delay=delay)
     else:
@@ -143,12 +143,13 @@ def _console() -> Console:
     return Console(highlight=False)
 
 
-def _table(file: Path | None) -> Tablebase | None:
-    """The table of a file. Without a file the solved game, or None where it can't be had."""
+def _table(file: Path | None, record: GameRecord) -> Tablebase | None:
+    """The table of a file. Without a file the record's solved game, or None where it can't be had."""
+    rules = record.start.rules
     if file is not None:
-        return open_table(file)
-    table, reason = find_table()
-    if reason not in ("", not_solved()):
+        return open_table(file, rules)
+    table, reason = find_table(rules)
+    if reason not in ("", not_solved(rules)):
         say(f"played without the solved game: {reason}")
     return table
 

@@ -111,7 +111,7 @@ class Game:
     def __post_init__(self) -> None:
         if self.record.seed is None:
             raise ValueError("the dice of a game that is played need a seed")
-        self._fallback = Agent.parse(FALLBACK)
+        self._fallback = Agent.parse(FALLBACK, self.record.start.rules)
         self._verdicts = [verdict_of(self.table, step) for step in self.record.steps()]  # one a turn
 
     def run(self) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.core.features import FEATURE_SET
+from engine.core.features import features_of
 from engine.games.agents import open_table
 from engine.games.exact_rows import policy_batch, value_batch
 from engine.machine.installation import command
@@ -46,7 +46,7 @@ MAX_CALIBRATION = 10_000_000
 MAX_STEPS = 100_000_000
 
 # The keys that a quantised document takes from its source, beside the metadata.
-_SHARED = ("feature_set", "value_scale")
+_SHARED = ("rules", "feature_set", "value_scale")
 
 # The metadata that a quantised document keeps: all settings of its source would be a tenth of a small file.
 _KEPT = ("training_date", "teacher", "seed", "source_revision")
@@ -72,7 +72,7 @@ def compress_into(
     folder: Path, model: Path, table_file: Path | None, as_json: bool, **settings: Any
 ) -> dict[str, Path]:
     """`compress` into a folder, with its tables and its picture; print the measures -> the files by what they are."""
-    table = open_table(table_file)
+    table = open_table(table_file, read_document(model)["rules"])
     try:
         results = compress(model, folder, table, **settings)
     except KeyboardInterrupt:
@@ -142,13 +142,14 @@ def _heads(model: Path, document: dict[str, Any], networks: str) -> list[str]:
     heads = [head for head in heads if document[f"{head}_weights"] is not None]
     if not heads:
         raise ValueError(f"{model} has no {networks} network")
-    if document.get("feature_set") != FEATURE_SET:
-        raise ValueError(f"{model} was made for the feature set {document.get('feature_set')!r}, not {FEATURE_SET!r}")
+    feature_set = features_of(document["rules"]).name
+    if document.get("feature_set") != feature_set:
+        raise ValueError(f"{model} was made for the feature set {document.get('feature_set')!r}, not {feature_set!r}")
     return heads
 
 
 def calibration_inputs(table: Tablebase, head: str, n: int, seed: int) -> NDArray[np.uint8]:
-    """(n, 150) features before scaling of positions for the "value" or "policy" network."""
+    """(n, features) features before scaling of positions for the "value" or "policy" network."""
     if head == "value":
         return value_batch(table, n, seed, 0, play_share=PLAY_SHARE)[0]
     rows = policy_batch(table, n, seed, 0, temperature=Config().temperature, play_share=PLAY_SHARE)[0]

@@ -51,8 +51,9 @@ class Evaluation:
 
 def evaluate(config: Config, run: Run, table: Tablebase | None) -> Evaluation:
     """Measure the run's network; writes evaluation.json and the weights' metadata. table: from `solution`."""
-    agent = Agent.parse(f"net:{run.weights}" + (":policy" if config.networks == "policy" else ""))
-    opponents = [Agent.parse(name) for name in OPPONENTS]
+    suffix = ":policy" if config.networks == "policy" else ""
+    agent = Agent.parse(f"net:{run.weights}{suffix}", config.rules)
+    opponents = [Agent.parse(name, config.rules) for name in OPPONENTS]
     with progress("matches", config.evaluation_games * len(opponents), "games") as update:
         pairs = [(agent, opponent) for opponent in opponents]
         results = play_pairs(pairs, config.evaluation_games, seed=config.seed, workers=config.workers, progress=update)
@@ -68,9 +69,9 @@ def evaluate(config: Config, run: Run, table: Tablebase | None) -> Evaluation:
     return evaluation
 
 
-def solution() -> Tablebase | None:
-    """The solved game, to measure against; prints a message and returns None where it can't be had."""
-    table, reason = find_table()
+def solution(rules: str) -> Tablebase | None:
+    """A rule set's solved game, to measure against; prints a message and returns None where it can't be had."""
+    table, reason = find_table(rules)
     if table is None:
         say(f"not measured against perfect play: {reason}")
     return table

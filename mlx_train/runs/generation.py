@@ -142,11 +142,11 @@ class _Part:
 
 def solved_table(config: Config, ranks: Ranks = ALONE) -> Tablebase:
     """The solved game, from the cache folder; solved first where it is missing, by one process a machine."""
-    if ranks.local_rank == 0 and not default_path().exists():
+    if ranks.local_rank == 0 and not default_path(rules=config.rules).exists():
         say("the game is not solved here yet: solving it once")
-        solve_whole_game(config.workers)
+        solve_whole_game(config.workers, config.rules)
     ranks.gather(None)  # the others wait
-    return open_table()
+    return open_table(rules=config.rules)
 
 
 def require_table(config: Config, resume: Path | None, ranks: Ranks) -> None:
@@ -162,12 +162,17 @@ def process_workers(config: Config, ranks: Ranks) -> int:
 
 def _player(config: Config, ranks: Ranks) -> tuple[Search | Tablebase, dict[str, Any]]:
     """-> (who plays and labels the games, what the dataset says of them)."""
-    about = {"requested_games": config.search_games, "exploration": config.exploration, "seed": config.seed}
+    about = {
+        "rules": config.rules,
+        "requested_games": config.search_games,
+        "exploration": config.exploration,
+        "seed": config.seed,
+    }
     if config.teacher == "exact":
         return solved_table(config, ranks), {"unit": VALUE_SCALE, "playouts": 0, **about}
     playouts = 0 if config.teacher == "outcome" else config.playouts
     search = {"unit": "points", "depth": config.depth, "weights": config.weights, "playouts": playouts}
-    return Search(config.depth, config.weights), {**search, **about}
+    return Search(config.depth, config.weights, rules=config.rules), {**search, **about}
 
 
 def _play_rest(

@@ -43,7 +43,9 @@ def run_all(
         say(f"{run.folder}: this run is finished")
         ranks.leave()
         return run.files()
-    table = evaluation.solution() if ranks.leads else None  # before the work: what is missing can still be made
+    table = (
+        evaluation.solution(config.rules) if ranks.leads else None
+    )  # before the work: what is missing can still be made
     source, about = training.training_data(config, lambda: generate(config, run, ranks), ranks)
     trained = training.train(config, source, run, about, ranks, tensorboard=tensorboard)
     ranks.leave()

@@ -1,5 +1,6 @@
 """`models promote`: the checks that a weights file has to pass before it is shipped."""
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -13,6 +14,8 @@ import jsonschema
 import numpy as np
 
 from engine.core.features import extract_features_bytes
+from engine.core.rules import check_same
+from engine.core.rules import rules as rule_set
 from engine.games.agents import Agent, open_table
 from engine.games.sampling import sample_decisions
 from engine.games.turns import PIECES
@@ -39,6 +42,12 @@ from mlx_train.runs.shipped import TOLERANCES, measure, model_table
 
 #: The settings with which a new model is measured.
 SETTINGS = MeasureSettings(positions=POSITIONS, decisions=DECISIONS, games=GAMES, seed=0, pieces=PIECES)
+
+
+def settings_of(rules: str) -> MeasureSettings:
+    """`SETTINGS` with the pieces of a rule set's game."""
+    return dataclasses.replace(SETTINGS, pieces=rule_set(rules).pieces)
+
 
 #: A shipped JSON file is smaller than this.
 MAX_BYTES = 15_000_000
@@ -93,8 +102,7 @@ def promote(
     check_parity(document, network)
     entries = read_manifest(folder) if (folder / "manifest.json").exists() else []
     old = next((entry for entry in entries if entry.name == name), None)
-    settings = settings or (old.settings if old else SETTINGS)
-    settings.check(table)
+    settings = _checked_settings(settings or (old.settings if old else settings_of(network.rules)), network, table)
     what = what or (old.what if old else None)
     command = command or _command_of(file)
     if not what:
@@ -107,6 +115,7 @@ def promote(
     entry = ModelEntry(
         name=name,
         what=what,
+        rules=network.rules,
         how={key: document["metadata"][key] for key in _HOW if key in document["metadata"]},
         command=command,
         seed=document["metadata"].get("seed"),
@@ -131,7 +140,7 @@ def promote_file(
     file: Path, name: str, table_file: Path | None, *, folder: Path = WEIGHTS, **more: Any
 ) -> dict[str, Path]:
     """`promote` with the table of a file, and print the new entry -> the files written."""
-    table = open_table(table_file)
+    table = open_table(table_file, read_document(file)["rules"])
     # The manifest is read now, and written after the measuring; a new folder has none that could be lost.
     lock = lock_folder(folder) if folder.is_dir() else None
     try:
@@ -151,6 +160,13 @@ def _command_of(file: Path) -> str | None:
         return None
 
 
+def _checked_settings(settings: MeasureSettings, network: Network, table: Tablebase) -> MeasureSettings:
+    """The settings. Raises ValueError for a table of another game than the network and its measures need."""
+    check_same(network.rules, table.rules, network.path, "the table")
+    settings.check(table)
+    return settings
+
+
 def check_content(content: bytes) -> None:
     """Raises ValueError for a JSON text that is too large to ship, or that the schema of the format refuses."""
     if len(content) >= MAX_BYTES:
@@ -165,14 +181,14 @@ def check_parity(document: dict[str, Any], network: Network) -> None:
     """Compare the engine's probabilities with MLX's on decisions of greedy play. Raises ValueError."""
     model = from_document(document)
     allowed = QUANTIZED_PARITY if network.quantized else PARITY
-    packed, rolls = sample_decisions(_PARITY_DECISIONS, 0, Agent.parse("greedy"))
+    packed, rolls = sample_decisions(_PARITY_DECISIONS, 0, Agent.parse("greedy", network.rules))
     with mx.stream(mx.cpu):  # GPUs may multiply in fewer bits
         if network.has_value:
-            doubled = np.array(values(model.value, mx.array(extract_features_bytes(packed))))
+            doubled = np.array(values(model.value, mx.array(extract_features_bytes(packed, rules=network.rules))))
             _check_difference("value", network.values(packed) - (0.5 + 0.5 * doubled), allowed)
         if network.has_policy:
             policies = network.policies(packed, rolls)
-            inputs = mx.array(extract_features_bytes(packed, rolls))
+            inputs = mx.array(extract_features_bytes(packed, rolls, network.rules))
             logs = np.array(log_policies(model.policy, inputs, mx.array(policies > 0)))
             _check_difference("policy", policies - np.exp(logs), allowed)
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.core.features import FEATURE_SCALES
+from engine.core.features import features_of
 from engine.network.quantized import Layer, flat, top_level
 from mlx_train.data.exact import ExactSource
 from mlx_train.data.transfer import to_mlx
@@ -32,11 +32,11 @@ _INSIDE = 0.49
 def quantize(network: MLP, inputs: NDArray[np.uint8], bits: int, prune: float = 0.0) -> list[Layer]:
     """The layers of a network with its weights rounded to levels of `bits` bits.
 
-    inputs: (n, 150) features before scaling, at which the outputs of every layer are kept close. prune: the share of
+    inputs: (n, features) before scaling, at which the outputs of every layer are kept close. prune: the share of
     each layer's weights that become zero.
     """
     rounded = _copy(network)
-    exact_inputs = rounded_inputs = inputs.astype(np.float32) * FEATURE_SCALES
+    exact_inputs = rounded_inputs = inputs.astype(np.float32) * features_of(network.rules).scales
     layers: list[Layer] = []
     step = FIRST_STEP
     for number, (source, target) in enumerate(zip(network.layers, rounded.layers, strict=True)):
@@ -55,7 +55,7 @@ def quantize(network: MLP, inputs: NDArray[np.uint8], bits: int, prune: float = 
 
 def _copy(network: MLP) -> MLP:
     sizes = [network.layers[0].weight.shape[1], *(layer.weight.shape[0] for layer in network.layers)]
-    copy = MLP(sizes, network.activation)
+    copy = MLP(sizes, network.activation, rules=network.rules)
     copy.update(network.parameters())
     return copy
 
@@ -119,6 +119,6 @@ def finetune(network: MLP, layers: Sequence[Layer], source: ExactSource, head: s
         return batch_loss
 
     for batch in source.epoch(1):
-        mx.eval(step(to_mlx(batch, head, source.device_table)), state)
+        mx.eval(step(to_mlx(batch, head, source.device_table, network.rules)), state)
     learned: list[Any] = model.layers
     return [rounded.layer(like) for rounded, like in zip(learned, layers, strict=True)]

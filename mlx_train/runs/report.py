@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def check_request(agents: Sequence[str], runs: Sequence[str]) -> tuple[list[Agent], list[RunRecord]]:
+def check_request(agents: Sequence[str], runs: Sequence[str], rules: str) -> tuple[list[Agent], list[RunRecord]]:
     """The agents by their spellings and the runs by their names. Raises ValueError."""
-    return [Agent.parse(name) for name in agents], [read_record(find_run(name)) for name in runs]
+    return [Agent.parse(name, rules) for name in agents], [read_record(find_run(name)) for name in runs]
 
 
 def report(
@@ -34,21 +34,23 @@ def report(
     agents: Sequence[Agent],
     runs: Sequence[RunRecord],
     *,
+    rules: str,
     models: Path | None,
     table_file: Path | None,
     seed: int,
     workers: int | None,
 ) -> str:
-    """Measure agents, by default every shipped model, and write the report into a folder -> the text of report.md.
+    """Measure agents, by default the rule set's shipped models, and write the report into a folder -> its text.
 
     models: a folder of models and their manifest, by default the shipped ones. Raises ValueError, OSError.
     """
     models = models or shipped_folder()
     shipped = read_manifest(models) if (models / "manifest.json").exists() else []
+    shipped = [model for model in shipped if model.rules == rules]
     agents = agents or [model.agent(models) for model in shipped]
     if not agents:
         raise ValueError(f"no models in {models}: name the agents to look into")
-    table = open_table(table_file)
+    table = open_table(table_file, rules)
     folder.mkdir(parents=True, exist_ok=True)
     regrets, calibrations = [], []
     for agent in agents:

@@ -148,7 +148,7 @@ def learn_from_nothing(
     )
     run.resume_options = [] if measured else ["--no-measure"]
     run.resume_options += [] if table is None else ["--table", str(table)]
-    solved = _solution(table) if measured else None  # before the work: what is missing can still be made
+    solved = _solution(table, config.rules) if measured else None  # before the work: what is missing can still be made
     with held_back() as stop_requested:
         learning = Learning(config, run, stop_requested)
         state, source = learning.trainer.state, learning.source.own
@@ -174,11 +174,11 @@ def learn_from_nothing(
     return run.files()
 
 
-def _solution(file: Path | None) -> Tablebase | None:
-    """The table of a file. Without a file the solved game; prints a message and returns None where it can't be had."""
+def _solution(file: Path | None, rules: str) -> Tablebase | None:
+    """The table of a file. Without a file the rule set's solved game; where it can't be had, None after a message."""
     if file is not None:
-        return open_table(file)
-    table, reason = find_table()
+        return open_table(file, rules)
+    table, reason = find_table(rules)
     if table is None:
         say(f"nothing is measured: {reason}")
     return table

@@ -85,10 +85,9 @@ def list_models(folder: Path | None, verify: bool, table_file: Path | None, as_j
         print(model_table(entries, ["damaged" if problem else "ok" for problem in problems]))
     faults = [problem for problem in problems if problem]
     if verify and not faults:
-        table = open_table(table_file)
         for entry in entries:
             say(f"measuring {entry.name} again")
-            faults += differences(entry, table, folder)
+            faults += differences(entry, open_table(table_file, entry.rules), folder)
     if faults:
         raise RuntimeError("; ".join(faults))
     if verify and not as_json:

@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from engine.core.rules import check_same
 from engine.games.agents import Agent
 from engine.games.decisions import DECISION_DTYPE
 from engine.network.document import VALUE_SCALE
 from engine.network.network import Network
-from mlx_train.config import Config, SelfplayConfig
+from mlx_train.config import RULES, Config, SelfplayConfig
 from mlx_train.data.exact import ExactSource
 from mlx_train.data.games import DATASET_VERSION, Decisions
 from mlx_train.data.iteration import IterationSource
@@ -60,7 +61,7 @@ def with_init(config: Config, resume: Path | None, ranks: Ranks = ALONE) -> Conf
     def whole_path() -> str:
         if resume is not None and checkpoints(Run(resume).checkpoints):
             return config.init
-        load_into(Networks(config.hidden_sizes, config.activation), config.init)
+        load_into(Networks(config.hidden_sizes, config.activation, rules=config.rules), config.init)
         return config.init if resume is not None else str(Path(config.init).absolute())
 
     return dataclasses.replace(config, init=ranks.first(whole_path)) if config.init else config
@@ -97,6 +98,7 @@ def search_data(config: Config, data: Decisions | None, ranks: Ranks = ALONE) ->
     teacher = "exact" if data.info.get("unit") == VALUE_SCALE else "search"
     if config.teacher not in ("outcome", teacher) and not (config.plays and teacher == "search"):
         raise ValueError(f"these games have labels of the teacher {teacher}: say --teacher {teacher}, or outcome")
+    check_same(data.info.get("rules", RULES[0]), config.rules, "the dataset", "the training")
     source = SearchSource(config, data, ranks.share)
     about = {"num_games": data.games, "num_training_samples": len(source.training), "depth": data.info.get("depth")}
     return source, about
@@ -129,7 +131,7 @@ def _iterated_games(config: Config, games: Games, ranks: Ranks) -> tuple[Source,
 
 def beats_search(config: Config, network: Network) -> bool:
     """Whether a network wins significantly more than half of its games against the search that plays and labels."""
-    search = Agent.parse(f"emm{'-evolved' if config.weights == 'evolved' else ''}:{config.depth}")
+    search = Agent.parse(f"emm{'-evolved' if config.weights == 'evolved' else ''}:{config.depth}", config.rules)
     match = win_rate(Agent.from_network(network), search, _MATCH_GAMES, seed=config.seed, workers=config.workers)
     low, high = (100 * bound for bound in match.interval)
     known = f"{100 * match.rate:.1f} % of {match.games:,} games against {search.name} ({low:.1f} - {high:.1f})"

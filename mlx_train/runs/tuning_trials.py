@@ -33,7 +33,7 @@ class Objective:
     def __init__(self, folder: TuningFolder, request: TuningRequest):
         self.request = request
         self.device = use_device(request.config.device)
-        self.table = None if request.measure == "validation_loss" else open_table(request.table)
+        self.table = None if request.measure == "validation_loss" else open_table(request.table, request.config.rules)
         self.games = cache(lambda: Decisions.load(folder.run.games))  # read once, for all trials
 
     def __call__(self, trial: "optuna.Trial") -> float:

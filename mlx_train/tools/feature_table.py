@@ -3,7 +3,8 @@
 import sys
 from fractions import Fraction
 
-from engine.core.features import FEATURE_SET, GROUPS
+from engine.core.features import FEATURE_SET, GROUPS, features_of
+from engine.core.rules import RULE_SETS, rules
 from mlx_train.pictures.features import without_side
 
 #: The definition of each group of features, by the group's name without its side.
@@ -56,6 +57,26 @@ scales, `extract_features` the float32 products.
 """
 
 
+_OTHERS = """\
+## Other rule sets
+
+The other rule sets have the same groups over the squares of their own paths. In the definitions, the last square of the
+path stands for 14, the square after it for 15, the last contested square for 12, any safe square for square 8, and
+rosette 12 counts beside 4 and 8 where there is one. Behind a piece stands an opposing piece that still has to walk to
+its square. A byte above 255, which only `masters` could have, is 255.
+"""
+
+
+def _others() -> list[str]:
+    """The section on the other rule sets: the inputs of each, and the squares where a piece can be captured."""
+    rows = ["| rule set | feature set | inputs | contested squares |", "| --- | --- | --- | --- |"]
+    for name in RULE_SETS[1:]:
+        contested = [str(square) for square in rules(name).shared if square not in rules(name).safe]
+        features = features_of(name)
+        rows.append(f"| `{name}` | `{features.name}` | {len(features.names)} | {', '.join(contested)} |")
+    return [_OTHERS, *rows, ""]
+
+
 def markdown() -> str:
     """The page: a table of the groups with their definitions, and a table of all features."""
     count = sum(len(names) for _, names, _ in GROUPS)
@@ -74,7 +95,7 @@ def markdown() -> str:
     groups += [
         f"| `{name}` | {', '.join(places)} | {scales[name]} | {DEFINITIONS[name]} |" for name, places in defined.items()
     ]
-    parts = [_HEAD.format(count=count, feature_set=FEATURE_SET), *groups, "", *features]
+    parts = [_HEAD.format(count=count, feature_set=FEATURE_SET), *groups, "", *_others(), *features]
     return "\n".join(parts) + "\n"
 
 

@@ -50,6 +50,12 @@ GAME, GAME_SEED = ("emm:3", "emm:2"), 33
 #: The position and the roll of the costliest opening mistake of docs/strategy.md.
 OPENING, OPENING_ROLL = "..x...........:0|.xx...........:0", 2
 
+#: The position of the board of each other path, by a rule set that has it, and its roll.
+OTHER_BOARDS = {
+    "masters": ("..x....x...x...x:1|.x....x...x..x..:2", 2),
+    "aseb": (".x..x..x....x...:1|..x...x...x.....:1", 2),
+}
+
 #: Agents of the round robin, besides the shipped models, and perfect play where the whole game is solved.
 CLASSIC = ("random", "greedy", "emm:1", "emm:2", "emm:3", "emm:4")
 
@@ -75,8 +81,8 @@ class Sources:
 
     @cached_property
     def models(self) -> list[ModelEntry]:
-        """The shipped models of the folder. Raises OSError, ValueError."""
-        return read_manifest(self.folder)
+        """The shipped models of Finkel's rules in the folder. Raises OSError, ValueError."""
+        return [model for model in read_manifest(self.folder) if model.rules == "finkel"]
 
     @property
     def table(self) -> Tablebase:
@@ -93,6 +99,11 @@ class Sources:
 
 def _board(notation: str, roll: int) -> "Callable[[Sources], str]":
     return lambda sources: str(Position.from_notation(notation).svg(roll, sources.table))
+
+
+def _board_of(rules: str) -> Callable[[Sources], str]:
+    notation, roll = OTHER_BOARDS[rules]
+    return lambda sources: str(Position.from_notation(notation, rules).svg(roll))
 
 
 def _matrix(sources: Sources) -> "Figure":
@@ -143,6 +154,7 @@ def _skill(sources: Sources) -> "Figure":
 PICTURES: "dict[str, Callable[[Sources], Figure | str]]" = {
     "board.svg": _board(BOARD, BOARD_ROLL),
     "opening.svg": _board(OPENING, OPENING_ROLL),
+    **{f"board-{rules}.svg": _board_of(rules) for rules in OTHER_BOARDS},
     "rate-distortion.png": lambda sources: rate_distortion([size_point(model) for model in sources.models]),
     "matrix.png": _matrix,
     f"{STANDARD}-calibration.png": _calibration(STANDARD),

@@ -218,7 +218,7 @@ def load_model(source: str | Path) -> tuple[Networks, Config | SelfplayConfig, d
         data = read_bytes(path)
     checkpoint = parse(data, path)
     config, arrays = checkpoint.config, checkpoint.arrays
-    model = Networks(config.hidden_sizes, config.activation, config.dropout)
+    model = Networks(config.hidden_sizes, config.activation, config.dropout, rules=config.rules)
     try:
         weights = arrays["model"] | arrays.get("average", {}) | arrays.get("best", {})
     except (KeyError, TypeError) as error:

@@ -88,7 +88,7 @@ class Trainer:
         self.names = TRAINED[config.networks]
         self.chunks = chunks or (1 if mx.default_device() == mx.Device(mx.gpu) else CPU_CHUNKS)
         self.ranks = ranks
-        self.model = Networks(config.hidden_sizes, config.activation, config.dropout)
+        self.model = Networks(config.hidden_sizes, config.activation, config.dropout, rules=config.rules)
         if config.init and ranks.leads and not restored:
             load_into(self.model, config.init)
         if ranks.share.size > 1:  # the random numbers of one device are not quite those of another
@@ -123,7 +123,7 @@ class Trainer:
         batch: this process's share of `rows` rows. Among several processes the result ends with the number of those
         that said `stop`.
         """
-        return self.step_on([to_mlx(batch, name) for name in self.names], rows, stop)
+        return self.step_on([to_mlx(batch, name, rules=self.config.rules) for name in self.names], rows, stop)
 
     def step_on(self, arrays: list[list[mx.array]], rows: int | None = None, stop: bool = False) -> list[mx.array]:
         """`step` for rows on the device: the features and labels of each network."""
@@ -260,7 +260,9 @@ class Trainer:
             self.player = tree_map(mx.array, self.average)
         with (
             closing(source.epoch(state.epoch, first, self.playing_network)) as batches,
-            closing(crossing(batches, self.names, source.batches_per_transfer, source.device_table)) as crossed,
+            closing(
+                crossing(batches, self.names, source.batches_per_transfer, source.device_table, self.config.rules)
+            ) as crossed,
         ):
             while not stopped:
                 before = time.perf_counter()
@@ -341,7 +343,7 @@ class Trainer:
         for batch in source.validation():
             count = 0
             for name in sums:
-                arrays = to_mlx(batch, name, source.device_table)
+                arrays = to_mlx(batch, name, source.device_table, self.config.rules)
                 count = len(arrays[0])
                 if count == 0:  # a small last batch among many processes
                     continue
@@ -376,7 +378,7 @@ class Trainer:
 
     def _networks(self, weights: dict[str, Any]) -> Networks:
         """Networks of the configuration's sizes with weights in the trained networks' place."""
-        networks = Networks(self.config.hidden_sizes, self.config.activation)
+        networks = Networks(self.config.hidden_sizes, self.config.activation, rules=self.config.rules)
         networks.update(weights)
         return networks
 

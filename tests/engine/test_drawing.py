@@ -1,6 +1,7 @@
 """Pictures of positions, read back as XML and as text."""
 
 import io
+import re
 from xml.etree import ElementTree
 
 import pytest
@@ -8,6 +9,7 @@ from random_networks import GOLDEN_NETWORK
 from rich.console import Console
 
 from engine import Agent, Position, Search
+from engine.core.rules import rules
 from engine.drawing import Board, Mark, marks
 
 MIDDLE = Position.from_notation("..xx...x.x..x.:1|x..x..x...x...:2")
@@ -229,3 +231,64 @@ def test_an_agent_without_values_leaves_moves_unmarked():
 def test_the_best_move_is_marked():
     best = [mark.square for mark in marks(MIDDLE, 2, Search(3)) if mark.best]
     assert Search(3).best_move(MIDDLE, 2) in best
+
+
+class TestRuleSets:
+    """Boards with other squares and paths."""
+
+    @pytest.mark.parametrize(("name", "tiles", "columns"), [("blitz", 20, 8), ("masters", 20, 8), ("aseb", 20, 12)])
+    def test_every_tile_is_drawn_once(self, name, tiles, columns):
+        drawing = Position(name).svg()
+        assert len(re.findall(r'<rect [^>]*width="60" height="60"', drawing)) == tiles
+        assert drawing.count('fill="#b59a6c"') == 5  # rosettes
+        assert f'viewBox="0 0 {60 * columns + 24} ' in drawing
+
+    @pytest.mark.parametrize(("square", "theirs"), [(12, 16), (13, 15), (14, 14), (15, 13), (16, 12)])
+    def test_the_sides_walk_the_corners_against_each_other(self, square, theirs):
+        """A piece on my square 12 is drawn where the opponent's piece on its square 16 is."""
+        mine = Position.from_notation(f"{'.' * (square - 1)}x{'.' * (16 - square)}:6|................:6", "masters")
+        other = Position.from_notation(f"{'.' * (theirs - 1)}x{'.' * (16 - theirs)}:6|................:6", "masters")
+        on_board = [
+            [place for place in pieces(position.svg(seat=seat), colour) if 58 < place[1] < 238]
+            for position, seat, colour in ((mine, 0, BLUE), (other, 1, ORANGE))
+        ]
+        assert len(on_board[0]) == 1
+        assert on_board[0] == on_board[1]
+
+    @pytest.mark.parametrize("name", ["finkel", "blitz", "masters", "aseb"])
+    def test_the_numbers_are_those_of_the_side_to_move(self, name):
+        for seat in (0, 1):
+            drawn = texts(Position(name).svg(seat=seat))
+            assert set(map(str, range(1, rules(name).borne_off))) <= set(drawn)
+
+    @pytest.mark.parametrize("name", ["finkel", "blitz", "masters", "aseb"])
+    def test_a_terminal_of_80_columns(self, name):
+        lines = plain(Board(Position(name), 1), width=80).splitlines()
+        assert max(map(len, lines)) <= 80
+        assert sum(line.count("✿") for line in lines) == 5
+
+    def test_the_long_board(self):
+        board = plain(Board(Position.from_notation("x...x...........:0|...x.......x....:0", "aseb")), "ascii", 80)
+        assert board == LONG_BOARD
+
+    def test_a_capture_that_grants_a_roll(self):
+        after, same = Position.from_notation("....x...........:0|......x.........:0", "blitz").play(2, 5)
+        assert same
+        frames = re.findall(r'<rect x="(\d+)" y="(\d+)"[^>]*stroke="#CC79A7"', after.svg(last=(5, 2)))
+        assert frames == [("15", "121"), ("135", "121")]
+
+
+LONG_BOARD = """\
+  orange hand ooo            off         0
++-----+-----+-----+-----+
+| 4 * | 3   | 2   | 1   |
+| o   |     |     |     |
++-----+-----+-----+-----+-----+-----+-----+-----+-----+-----+-----+-----+
+| 5   | 6   | 7   | 8 * | 9   | 10  | 11  | 12* | 13  | 14  | 15  | 16* |
+| x   |     |     |     |     |     |     | o   |     |     |     |     |
++-----+-----+-----+-----+-----+-----+-----+-----+-----+-----+-----+-----+
+| 4 * | 3   | 2   | 1   |
+|     |     |     | x   |
++-----+-----+-----+-----+
+> blue   hand xxx            off         0
+"""

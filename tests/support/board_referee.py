@@ -138,3 +138,46 @@ def game_states(name, seed, games):
             roll = random_roll(name, rng)
             yield state, roll
             state = rng.choice(replies(name, state, roll))
+
+
+# The classic evaluation, doubled so that it stays in integers, and its search.
+
+DEFAULT_WEIGHTS = {"win": 10000, "borne_off": 1000, "tenths": 15, "rosette": 25 + 40, "shared": 5 + 2, "off_hand": 35}
+
+
+def doubled_evaluation(name, state, weights=DEFAULT_WEIGHTS):
+    """Twice the classic evaluation of a set whose paths have no private squares at their end: mover minus opponent."""
+    sides = []
+    for player in (state.mover, 1 - state.mover):
+        if state.off[player] == GAMES[name].pieces:
+            return 2 * weights["win"] * (1 if player == state.mover else -1)
+        squares = [s for s, tile in enumerate(path(name, player), start=1) if tile in state.tiles[player]]
+        tiles = state.tiles[player]
+        points = state.off[player] * weights["borne_off"]
+        points += weights["rosette"] * sum(tile in GAMES[name].rosettes.split() for tile in tiles)
+        points += weights["shared"] * sum(tile in path(name, 1 - player) for tile in tiles)
+        points += weights["off_hand"] * (len(tiles) + state.off[player])
+        sides.append(2 * points + 2 * weights["tenths"] * sum(squares) // 10)
+    return sides[0] - sides[1]
+
+
+def search(name, state, roll, depth):
+    """{square: value of moving from it}, twice the evaluation, times 16 for every turn after the first."""
+    values = {}
+    for square in legal_moves(name, state, roll):
+        after, same = play(name, state, roll, square)
+        values[square] = _before_roll(name, after, depth - 1) * (1 if same else -1)
+    return values
+
+
+def _before_roll(name, state, plies):
+    if plies == 0 or is_over(name, state):
+        return doubled_evaluation(name, state) * 16**plies
+    total = 0
+    for roll, ways in GAMES[name].ways.items():
+        mine = [
+            _before_roll(name, after, plies - 1) * (1 if after.mover == state.mover else -1)
+            for after in replies(name, state, roll)
+        ]
+        total += ways * max(mine)
+    return total

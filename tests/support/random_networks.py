@@ -7,13 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.core.features import FEATURE_SET
+from engine.core.features import features_of
 
 #: A small network and its golden vector, for readers in other languages.
 GOLDEN_NETWORK = Path(__file__).with_name("golden_network.json")
 GOLDEN_VECTOR = Path(__file__).with_name("golden_vector.json")
 
-INPUTS = 150
 OUTPUTS = {"value": 1, "policy": 7}
 
 
@@ -35,19 +34,21 @@ def random_weights(rng, sizes):
     return flat
 
 
-def random_document(seed=0, hidden=(8, 5), activation="relu", heads=("value", "policy")):
+def random_document(seed=0, hidden=(8, 5), activation="relu", heads=("value", "policy"), rules="finkel"):
     """A weights file as a dictionary."""
     rng = random.Random(seed)
-    weights = {f"{head}_weights": random_weights(rng, [INPUTS, *hidden, OUTPUTS[head]]) for head in heads}
+    inputs = len(features_of(rules).names)
+    weights = {f"{head}_weights": random_weights(rng, [inputs, *hidden, OUTPUTS[head]]) for head in heads}
     return weights | {
         "network_config": {
-            "input_size": INPUTS,
+            "input_size": inputs,
             "hidden_sizes": list(hidden),
             "value_output_size": 1,
             "policy_output_size": 7,
         },
         "layout": "input-output-row-major-v1",
-        "feature_set": FEATURE_SET,
+        "rules": rules,
+        "feature_set": features_of(rules).name,
         "value_scale": "2p-1",
         "architecture": {"activation": activation},
         "metadata": {"seed": seed},
@@ -77,7 +78,7 @@ def layers(flat, sizes):
 def forward(document, head, rows):
     """(n, 150) features -> (n, outputs) before tanh or softmax, in float64."""
     activation = document["architecture"]["activation"]
-    sizes = [INPUTS, *document["network_config"]["hidden_sizes"], OUTPUTS[head]]
+    sizes = [document["network_config"]["input_size"], *document["network_config"]["hidden_sizes"], OUTPUTS[head]]
     *hidden, (matrix, biases) = layers(document[f"{head}_weights"], sizes)
     x = np.asarray(rows, dtype=np.float64)
     for weights, bias in hidden:

@@ -195,7 +195,7 @@ def _take_move(record: GameRecord, state: dict[str, Any], order: tuple[str, ...]
     record.add(roll, square)
     reached = target[1] if target else record.rules.borne_off
     if reached != square + roll:
-        raise ValueError(f"a roll of {roll} from {square_name(square)} does not lead to {reached}")
+        raise ValueError(f"a roll of {roll} from {square_name(square, record.rules.name)} does not lead to {reached}")
     theirs = captured_square(position, roll, square)
     expected = None if theirs is None else (order[1 - mover], theirs)
     if captured not in (None, expected):

@@ -6,13 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import random_networks
-from random_networks import INPUTS, OUTPUTS, random_document, write
+from random_networks import OUTPUTS, random_document, write
 
 from engine import FEATURE_SCALES, Agent, Network, Position
 from engine.core.features import extract_features_bytes
 from engine.games.sampling import sample_decisions
 from engine.network.document import read_document
 from engine.network.quantized import ALPHABET, LAYOUT, TOP, Layer, decode, encode, flat, padded, top_level
+
+INPUTS = 150  # of Finkel's rules
 
 
 def random_layers(rng, hidden, outputs, bits):

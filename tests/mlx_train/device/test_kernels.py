@@ -22,7 +22,7 @@ from mlx_train.training.trainer import TRAINED
 FEATURES = (
     feature_kernel.HEADERS,
     "const device uint32_t *rows, const constant int *rows_shape, device uint8_t *features",
-    feature_kernel.BODY,
+    feature_kernel.body(),
 )
 SWEEP = (
     solver_kernel.HEADERS,
