@@ -113,6 +113,7 @@ cdef class Walk:
         cdef int off = RULES[keys.rules].pieces - keys.pieces
         cdef int rank = 0, light = 0, dark = 0, n, code
         cdef unsigned int shared_squares = shared(&RULES[keys.rules])
+        cdef uint64_t hands = board.own_hand << HAND_BITS | board.opp_hand
         if board.own_off < off or board.opp_off < off:
             raise ValueError(f"the position has more than {keys.pieces} pieces a side")
         for n in range(keys.occupations):
@@ -123,7 +124,6 @@ cdef class Walk:
                 light = code
             if keys.private[code] == board.opp & ~shared_squares:
                 dark = code
-        hands = board.own_hand << HAND_BITS | board.opp_hand
         return ((hands << keys.private_bits | light) << keys.shared_bits | rank) << keys.private_bits | dark
 
 
@@ -142,7 +142,7 @@ def _squares(occupied, tiles, path):
 
 def _occupations(tiles, light_path, dark_path, int pieces):
     """The occupations of the shared tiles, ascending -> (ranks, light's squares, dark's squares, bits of a rank)."""
-    segments = -(-len(tiles) // MOST_SEGMENT)
+    segments = (len(tiles) + MOST_SEGMENT - 1) // MOST_SEGMENT
     length = len(tiles) // segments
     digits = np.indices([3] * length).reshape(length, -1).T
     possible = ((digits == 1).sum(axis=1) <= pieces) & ((digits == 2).sum(axis=1) <= pieces)
@@ -179,10 +179,12 @@ def entries_by_map(int pieces, rules="finkel"):
     game = rule_set(rules)
     cdef int lane = len(game.shared)
     cdef int private = game.squares - lane
-    hand_at = HAND_BITS + 2 * keys.private_bits + keys.shared_bits
+    cdef int hand_at = HAND_BITS + 2 * keys.private_bits + keys.shared_bits
+    cdef int hand
+    cdef uint64_t number
     counts = {}
     for hand in range(pieces + 1):
-        number = hand << hand_at >> 32
+        number = <uint64_t> hand << hand_at >> 32
         counts[number] = counts.get(number, 0) + _entries_with_hand(pieces - hand, pieces, lane, private)
     return [counts[number] for number in sorted(counts)]
 

@@ -24,7 +24,7 @@ def _at_once(monkeypatch):
 
 
 def layers(path, said=None):
-    return UnfinishedSolve(path, 3, 1e-12, (said if said is not None else []).append)
+    return UnfinishedSolve(path, "finkel", 3, 1e-12, (said if said is not None else []).append)
 
 
 def keep(path, *counts):
@@ -91,8 +91,8 @@ def test_damage_costs_the_newest_layers_only(tmp_path, spoilt):
 def test_layers_of_another_solve_are_not_used(tmp_path):
     path = tmp_path / "solve.partial"
     keep(path, 10)
-    assert UnfinishedSolve(path, 3, 1e-9).read(np.zeros(60), ENDS) == (0, 0.0)
-    assert UnfinishedSolve(path, 4, 1e-12).read(np.zeros(60), ENDS) == (0, 0.0)
+    assert UnfinishedSolve(path, "finkel", 3, 1e-9).read(np.zeros(60), ENDS) == (0, 0.0)
+    assert UnfinishedSolve(path, "finkel", 4, 1e-12).read(np.zeros(60), ENDS) == (0, 0.0)
 
 
 def test_two_solves_at_once_do_not_mix(tmp_path):
