@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.core.rules import rules as rule_set
-from engine.solved.order import layer_end, layers_of
+from engine.machine.memory import check_memory
+from engine.solved.order import layer_end, layer_size, layers_of
 from engine.solved.solver import SLACK, solve_layers
 from engine.solved.table_file import Header, write
 from engine.solved.unfinished import UnfinishedSolve
@@ -63,6 +64,12 @@ def check_tolerance(tolerance: Any) -> float:
     return float(tolerance)
 
 
+def memory_needed(pieces: int, rules: str = "finkel") -> int:
+    """The bytes that a solve takes: the values, and one side's turn of two layers (`solve_layers`)."""
+    work = layer_size(pieces, pieces, rules) + layer_size(pieces, pieces - 1, rules)
+    return np.dtype(np.float64).itemsize * (layer_end(pieces, pieces, rules) + work)
+
+
 def _check_guess(guess: Any, pieces: int, total: int) -> None:
     if np.shape(guess) != (total,):
         raise ValueError(f"a guess for {pieces} pieces has {total} values, not {np.shape(guess)}")
@@ -82,6 +89,7 @@ def solve(
     guess: NDArray[Any] | None,
 ) -> tuple[NDArray[np.float64], float]:
     """See `Tablebase.solve` -> (win probabilities in the table's order, the largest residual of a layer)."""
+    check_memory(memory_needed(pieces, rules), f"solving {rules} with {pieces} pieces a side")
     unfinished = UnfinishedSolve(checkpoint, rules, pieces, tolerance, say)
     most = rule_set(rules).pieces
     layers = layers_of(pieces)

@@ -91,6 +91,7 @@ class Tablebase(SolvedTable):
         Raises:
             ValueError: rules, pieces, tolerance or workers out of range; a guess of another size, or with values that
                 are no probabilities.
+            MemoryError: less memory is available than the solve takes; told before it begins.
             KeyboardInterrupt: after the finished layers have been written.
         """
         pieces = check_pieces(pieces, rules)

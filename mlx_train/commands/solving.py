@@ -5,11 +5,15 @@ from typing import Annotated
 
 import typer
 
-from mlx_train.commands.options import Files, JsonFlag, SeedFlag, TableFile, Workers, one_of, usage
+from mlx_train.commands.options import Files, JsonFlag, RulesFlag, SeedFlag, TableFile, Workers, one_of, usage
+from mlx_train.config import RULES
 
 
 def solve(
-    pieces: Annotated[int, typer.Option(help="Pieces a side, 1 to 7.")] = 7,
+    rules: RulesFlag = RULES[0],
+    pieces: Annotated[
+        int | None, typer.Option(help="Pieces a side, from 1 to 7 or 5; by default all pieces of the rule set.")
+    ] = None,
     tolerance: Annotated[
         str, typer.Option(help="Largest change of a win probability in the last sweep, or 'floor' for float64's own.")
     ] = "1e-12",
@@ -31,7 +35,7 @@ def solve(
     from mlx_train.tools import solution
 
     with usage():
-        request = solution.check_request(pieces, tolerance, workers, device, output, rgu)
+        request = solution.check_request(rules, pieces, tolerance, workers, device, output, rgu)
     return solution.solve(request, verify, as_json)
 
 

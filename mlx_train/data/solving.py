@@ -30,12 +30,14 @@ def parse_tolerance(text: str) -> float | Literal["floor"]:
     return tolerance
 
 
-def check_outputs(pieces: int, tolerance: float | Literal["floor"], output: Path | None, rgu: Path | None) -> None:
+def check_outputs(
+    pieces: int | None, tolerance: float | Literal["floor"], output: Path | None, rgu: Path | None, rules: str
+) -> None:
     """Raises ValueError for a wrong number of pieces, and for an output that can't or should not be written.
 
     Without `output` a solve does not replace a finer table at the usual place, which `perfect` and all measures read.
     """
-    usual = default_path(pieces)  # refuses a wrong number of pieces
+    usual = default_path(pieces, rules)  # refuses a wrong number of pieces
     places = [usual if output is None else output] + ([] if rgu is None else [rgu])
     for place in places:
         if place.exists() and not place.is_file():
@@ -98,9 +100,9 @@ def solve_game(
     device: str = "cpu",
     rules: str = "finkel",
 ) -> dict[str, Any]:
-    """Solve, save, verify and describe the game -> plain JSON values.
+    """Solve, save, verify and describe a rule set's game -> plain JSON values.
 
-    device: "cpu", or "gpu" (`choose_device`): the GPU computes first values in float32, from which the engine solves.
+    pieces: a side, None for all of the rule set. device: "cpu", or "gpu" (`choose_device`): the GPU computes first values in float32, from which the engine solves.
     After a call that was interrupted or killed, the next call goes on from the finished layers. Raises RuntimeError if
     the verification fails, ValueError for wrong arguments, OSError if a file can't be written.
     """
@@ -125,11 +127,11 @@ def _solved(
 ) -> tuple[Tablebase, dict[str, Any]]:
     """Solve into a file -> (the table, the first entries of `solve_game`'s result). `seconds` excludes the writing."""
     start = time.perf_counter()
-    guess = _first_values(pieces) if device == "gpu" else None
+    guess = _first_values(pieces, rules) if device == "gpu" else None
     first_seconds = time.perf_counter() - start
     seconds = 0.0
     resumed = None  # positions that an earlier call has solved
-    with progress(f"solving {pieces} pieces", 0, "positions") as update:
+    with progress(f"solving {rules}, {pieces} pieces", 0, "positions") as update:
 
         def on_layer(state: Progress) -> None:
             nonlocal seconds, resumed
@@ -168,9 +170,9 @@ def _verified(table: Tablebase, workers: int | None) -> dict[str, Any]:
     return verification._asdict() | {"seconds": round(time.perf_counter() - start, 2)}
 
 
-def _first_values(pieces: int) -> np.ndarray:
+def _first_values(pieces: int, rules: str) -> np.ndarray:
     """The values that MLX's default device, a GPU, computes in float32: a guess for the engine."""
     from mlx_train.device.solver_kernel import first_values
 
-    with progress(f"solving {pieces} pieces in float32 on the GPU", 0, "positions") as update:
-        return first_values(pieces, lambda done, total, layer: update(done, layer, total=total))
+    with progress(f"solving {rules}, {pieces} pieces, in float32 on the GPU", 0, "positions") as update:
+        return first_values(pieces, lambda done, total, layer: update(done, layer, total=total), rules)

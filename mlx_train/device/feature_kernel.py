@@ -6,7 +6,7 @@ arithmetic, so the same bytes. Rows cross to the device as packed positions: eig
 
 from engine.core.features import features_of
 from mlx_train.device.backend import mx
-from mlx_train.device.kernels import kernel
+from mlx_train.device.kernels import kernel, rules_constant
 
 HEADERS = ("core/rules.h", "core/feature_bytes.h")
 
@@ -15,7 +15,6 @@ _GROUP = 128
 
 _BODY = """
     if (thread_number < (unsigned int)rows_shape[0]) {
-        const ur_rules rules = RULES;
         unsigned int squares = rows[2 * thread_number], rest = rows[2 * thread_number + 1];
         int width = ur_feature_count(&rules), shift = rules.pack_shift;
         uint8_t bytes[UR_MAX_FEATURES];
@@ -28,8 +27,8 @@ _BODY = """
 
 
 def body(rules: str = "finkel") -> str:
-    """The kernel's body for a rule set, which is a constant in it."""
-    return _BODY.replace("RULES", f"UR_{rules.upper()}", 1)
+    """The kernel's body for a rule set."""
+    return rules_constant(rules) + _BODY
 
 
 def feature_bytes(rows: mx.array, rules: str = "finkel", stream: mx.Stream | None = None) -> mx.array:

@@ -24,6 +24,11 @@ def source(*headers: str) -> str:
     return "".join(f"{line}\n" for line in text.splitlines() if not line.startswith("#include"))
 
 
+def rules_constant(rules: str) -> str:
+    """The line that makes a rule set a constant of a kernel's body, `rules`, whose data the compiler folds."""
+    return f"const ur_rules rules = UR_{rules.upper()};"
+
+
 @cache
 def kernel(name: str, inputs: tuple[str, ...], outputs: tuple[str, ...], body: str, *headers: str) -> Any:
     """MLX's kernel of this name. In its body `thread_number` is the thread's place in a grid of one dimension."""

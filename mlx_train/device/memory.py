@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from engine.core.features import features_of
+from engine.machine.memory import gibibytes
 from mlx_train.config import AUTO, Config, SelfplayConfig
 from mlx_train.device.backend import mx, peak_memory, use_device
 from mlx_train.system.peak_memory import peak_text, peaks
-from mlx_train.system.text import gibibytes
 
 #: The settings of a training.
 Training = Config | SelfplayConfig

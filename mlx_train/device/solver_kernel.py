@@ -12,7 +12,7 @@ import numpy as np
 from engine.solved.blocks import blocks_of
 from engine.solved.order import index_tables, layers_of
 from mlx_train.device.backend import mx
-from mlx_train.device.kernels import kernel
+from mlx_train.device.kernels import kernel, rules_constant
 
 HEADERS = ("core/rules.h", "solved/placements.h", "solved/backup.h")
 
@@ -30,9 +30,11 @@ _GROUP = 256
 INPUTS = ("leader_key", "follower_key", "block", "slab", "blocks", "sizes", "leader_off", "follower_off", "values")
 
 # Metal puts inputs of fewer than eight numbers elsewhere, so `sizes` has eight.
-BODY = """
+_BODY = """
     ur_layer layer;
-    layer.leader_key = leader_key, layer.follower_key = follower_key, layer.block = block, layer.slab = slab;
+    layer.order.far_masks = 1 << ur_far_squares(&rules), layer.order.keys = sizes[5];
+    layer.order.leader_key = leader_key, layer.order.follower_key = follower_key;
+    layer.order.block = block, layer.order.slab = slab;
     layer.leader = sizes[0], layer.follower = sizes[1];
     layer.size = sizes[2], layer.leader_off_size = sizes[3], layer.follower_off_size = sizes[4];
     layer.values = values, layer.leader_off = leader_off, layer.follower_off = follower_off;
@@ -43,10 +45,10 @@ BODY = """
     int width = ur_masks(layer.follower - ur_popcount(follower_far));
     int row = cell / width, column = cell % width;
     if (row < height) {
-        int place = ur_block_start(&layer, layer.leader, layer.follower, leader_far, follower_far)
+        int place = ur_block_start(&layer.order, layer.leader, layer.follower, leader_far, follower_far)
                     + row * width + column;
         float leader_turn, follower_turn;
-        ur_backup(&layer, ur_squares(leader_far, ur_mask(row)), ur_squares(follower_far, ur_mask(column)),
+        ur_backup(&rules, &layer, ur_squares(leader_far, ur_mask(row)), ur_squares(follower_far, ur_mask(column)),
                   &leader_turn, &follower_turn);
         swept[place] = leader_turn;
         swept[layer.size + place] = follower_turn;
@@ -54,15 +56,20 @@ BODY = """
 """
 
 
-def first_values(
-    pieces: int, progress: Callable[[int, int, str], None] = lambda positions, total, layer: None
-) -> np.ndarray:
-    """The win probabilities of the game with so many pieces, to about 2e-6 -> float32, in the order of `Tablebase`.
+def body(rules: str = "finkel") -> str:
+    """The kernel's body for a rule set."""
+    return rules_constant(rules) + _BODY
 
-    progress: called after each layer with the number of positions solved, the number of all, and the layer's name.
+
+def first_values(
+    pieces: int, progress: Callable[[int, int, str], None] = lambda positions, total, layer: None, rules: str = "finkel"
+) -> np.ndarray:
+    """The win probabilities of a rule set's game, to about 2e-6 -> float32, in the order of `Tablebase`.
+
+    pieces: a side. progress: called after each layer with the number of positions solved, the number of all, and the layer's name.
     Needs a GPU (`kernels.available`). Raises RuntimeError if the values do not settle.
     """
-    tables = index_tables()
+    tables = index_tables(rules)
     index = [mx.array(tables[name]) for name in INPUTS[:4]]
     size = tables["size"].tolist()
     total = int(tables["start"][pieces, pieces]) + size[pieces][pieces]
@@ -72,10 +79,10 @@ def first_values(
     for p, q in layers_of(pieces):
         values = mx.full(2 * size[p][q], 0.5)
         lower = [(p - 1, q), (p - 1, q) if p == q else (p, q - 1)]
-        sizes = [p, q, size[p][q], *(size[a][b] for a, b in lower), 0, 0, 0]
+        sizes = [p, q, size[p][q], *(size[a][b] for a, b in lower), tables["block"].shape[1], 0, 0]
         inputs = [*index, mx.array(blocks_of(tables["blocks"], p, q)), mx.array(sizes)]
         inputs += [layers.get(layer, values) for layer in lower]  # a layer that does not exist is not read
-        values, sweeps = _settle(inputs, values)
+        values, sweeps = _settle(rules, inputs, values)
         layers[p, q] = values
         parts.append(values if p < q else values[: size[p][q]])
         positions += parts[-1].size
@@ -87,9 +94,9 @@ def first_values(
     return probabilities
 
 
-def _settle(inputs: list[mx.array], values: mx.array) -> tuple[mx.array, int]:
+def _settle(rules: str, inputs: list[mx.array], values: mx.array) -> tuple[mx.array, int]:
     """Sweep over a layer until its values settle -> (values, number of sweeps)."""
-    sweep = kernel("ur_sweep", INPUTS, ("swept",), BODY, *HEADERS)
+    sweep = kernel(f"ur_{rules}_sweep", INPUTS, ("swept",), body(rules), *HEADERS)
     sweeps = 0
     best = float("inf")
     while True:

@@ -3,7 +3,7 @@
 import resource
 import sys
 
-from mlx_train.system.text import gibibytes
+from engine.machine.memory import gibibytes
 
 
 def process_peak_memory() -> int:

@@ -44,11 +44,6 @@ def fitted_table(header: Sequence[str], rows: Sequence[Sequence[object]], least:
     return f"{table}\nleft out in {width} columns: {', '.join(left_out)}" if left_out else table
 
 
-def gibibytes(count: float) -> str:
-    """Bytes as a person reads them: 1.5 GiB, 300 MiB."""
-    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.0f} MiB"
-
-
 def figure_text(name: str, value: float | None, sign: str = "") -> str:
     """A figure of a run, with as many digits as its name asks for; empty for None. sign: "+" also shows a plus."""
     if value is None:

@@ -7,9 +7,12 @@ from typing import Any
 
 import typer
 
+from engine.core.rules import rules as rule_set
+from engine.machine.memory import gibibytes
+from engine.solved.order import layer_end
 from engine.solved.tablebase import MissingTable
 from mlx_train.data.solving import check_outputs, choose_device, parse_tolerance, solve_game, solve_whole_game
-from mlx_train.system.text import gibibytes, markdown_table
+from mlx_train.system.text import markdown_table
 
 
 def offer(error: FileNotFoundError) -> bool:
@@ -19,7 +22,9 @@ def offer(error: FileNotFoundError) -> bool:
     """
     if not (isinstance(error, MissingTable) and error.default and sys.stdin.isatty() and sys.stderr.isatty()):
         return False
-    question = f"The solved game is not there yet. Solve it now, in about a minute, into {error.path} (1.1 GB)?"
+    pieces = rule_set(error.rules).pieces
+    gigabytes = 8e-9 * layer_end(pieces, pieces, error.rules)
+    question = f"{error.rules} is not solved yet. Solve it now, into {error.path} ({gigabytes:.1f} GB)?"
     try:
         if not typer.confirm(question, default=True, err=True):
             return False
@@ -27,18 +32,24 @@ def offer(error: FileNotFoundError) -> bool:
         if isinstance(abort.__context__, KeyboardInterrupt):
             raise KeyboardInterrupt from None
         return False  # the end of the input
-    solve_whole_game()
+    solve_whole_game(rules=error.rules)
     return True
 
 
 def check_request(
-    pieces: int, tolerance: str, workers: int | None, device: str, output: Path | None, rgu: Path | None
+    rules: str,
+    pieces: int | None,
+    tolerance: str,
+    workers: int | None,
+    device: str,
+    output: Path | None,
+    rgu: Path | None,
 ) -> dict[str, Any]:
     """The arguments of `solve_game`. Raises ValueError for wrong ones, and for files that can't be written."""
     number = parse_tolerance(tolerance)
-    check_outputs(pieces, number, output, rgu)
+    check_outputs(pieces, number, output, rgu, rules)
     return {
-        "pieces": pieces, "tolerance": number, "workers": workers, "output": output, "rgu": rgu,
+        "rules": rules, "pieces": pieces, "tolerance": number, "workers": workers, "output": output, "rgu": rgu,
         "device": choose_device(device),
     }  # fmt: skip
 
@@ -59,6 +70,7 @@ def facts_text(result: dict[str, Any]) -> str:
     rows: list[tuple[str, object]] = [
         ("solved in", f"{result['seconds']} s{on_gpu}{gone_on}, residual {result['residual']:.2e}"),
         ("peak memory", gibibytes(result["peak_memory_bytes"]["process"])),
+        ("rule set", f"{facts['rules']}, {facts['pieces']} pieces a side"),
         ("positions that are not over", f"{facts['positions']:,}"),
         ("the first player wins", f"{facts['first_player_wins']:.12f}"),
         ("expected turns", f"{facts['expected_turns']:.6f}"),
@@ -82,7 +94,7 @@ def facts_text(result: dict[str, Any]) -> str:
             markdown_table(("the solved game", ""), rows),
             "After the opening's roll: win probability of whoever moves next, and the square its best move leaves "
             "(0 is the hand) for each roll\n\n"
-            + markdown_table(("roll", "wins", *(f"reply to {roll}" for roll in range(5))), replies),
+            + markdown_table(("roll", "wins", *(f"reply to {roll}" for roll, *_ in replies)), replies),
             "By score (own : opponent's borne off, those that a smaller game lacks included): mean win %, and mean "
             "regret of the second-best move in points\n\n"
             + markdown_table(("score", "positions", "win %", "sharpness"), scores),

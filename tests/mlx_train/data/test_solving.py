@@ -43,6 +43,16 @@ def test_json(tmp_path):
     assert str(tmp_path / "two.rgu") in result.stderr
 
 
+def test_another_rule_set(tmp_path):
+    result = call("solve", "--rules", "masters", "--pieces", 1, "--verify")
+    assert result.returncode == 0, result.stderr
+    assert "0.527598258106" in result.stdout
+    assert "| masters, 1 pieces a side" in result.stdout
+    assert "reply to 0" not in result.stdout
+    table = Tablebase.open(default_path(1, "masters"))
+    assert (table.rules, table.pieces) == ("masters", 1)
+
+
 def test_table(tmp_path):
     result = call("solve", "--pieces", 1, "--tolerance", "floor", "--output", tmp_path / "one.table", "--verify")
     assert result.returncode == 0, result.stderr
@@ -56,6 +66,8 @@ def test_table(tmp_path):
     ("arguments", "message"),
     [
         (["--pieces", "8"], "pieces must be 1 to 7"),
+        (["--rules", "aseb", "--pieces", "6"], "pieces must be 1 to 5"),
+        (["--rules", "bltiz"], "unknown rule set 'bltiz'; did you mean blitz?"),
         (["--pieces", "few"], "unable to parse string as an integer"),
         (["--tolerance", "0"], "between 0 and 1"),
         (["--tolerance", "-1"], "between 0 and 1"),
@@ -126,7 +138,7 @@ def test_a_gpu_only_gives_the_engine_something_to_begin_with(tmp_path, monkeypat
     exact = Tablebase.solve(2, checkpoint=tmp_path / "partial").array
     rough = np.round(exact, 5).astype(np.float32)
 
-    def first_values(pieces, progress):
+    def first_values(pieces, progress, rules):
         progress(len(rough), len(rough), f"{pieces} and {pieces} pieces left, 1 sweeps")
         return rough
 
@@ -189,6 +201,14 @@ def test_too_little_memory_is_one_line(capsys, monkeypatch):
         main()
     assert stop.value.code == 1
     assert capsys.readouterr().err.splitlines()[-1] == "error: out of memory: unable to allocate 438 MiB"
+
+
+def test_what_is_needed_is_told_before_anything_begins(monkeypatch):
+    monkeypatch.setattr("engine.machine.memory.available_memory", lambda: 2**30)
+    with pytest.raises(
+        MemoryError, match=r"^solving masters with 7 pieces a side takes 4\.8 GiB of memory, and 1\.0 GiB"
+    ):
+        Tablebase.solve(rules="masters")
 
 
 def test_tolerances():

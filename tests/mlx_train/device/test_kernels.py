@@ -8,6 +8,7 @@ import pytest
 from kernel_languages import STAND_INS, compiled, opencl_source
 
 from engine import Tablebase, extract_features_bytes, sample_decisions
+from engine.core.rules import RULE_SETS
 from engine.games.exact_rows import entry_batch, value_batch
 from engine.solved.order import index_tables
 from mlx_train.config import resolve
@@ -24,28 +25,26 @@ FEATURES = (
     "const device uint32_t *rows, const constant int *rows_shape, device uint8_t *features",
     feature_kernel.body(),
 )
-SWEEP = (
-    solver_kernel.HEADERS,
-    ", ".join(
-        f"const device {kind} *{name}"
-        for kind, name in zip(
-            ["uint16_t"] * 3 + ["uint32_t"] * 2 + ["int"] + ["float"] * 3, solver_kernel.INPUTS, strict=True
-        )
+SWEEP_TYPES = ["uint32_t"] * 2 + ["uint16_t"] + ["uint32_t"] * 2 + ["int"] + ["float"] * 3
+
+
+def sweep(rules="finkel"):
+    pairs = zip(SWEEP_TYPES, solver_kernel.INPUTS, strict=True)
+    parameters = ", ".join(f"const device {kind} *{name}" for kind, name in pairs) + ", device float *swept"
+    return solver_kernel.HEADERS, parameters, solver_kernel.body(rules)
+
+
+def rows_of_places(rules="finkel"):
+    parameters = (
+        "const device uint32_t *entries, const constant int *entries_shape, const device uint32_t *starts,"
+        " const constant int *starts_shape, const device uint32_t *blocks, const device float *labels,"
+        " device uint8_t *features, device float *targets"
     )
-    + ", device float *swept",
-    solver_kernel.BODY,
-)
-ROWS = (
-    table_kernel.HEADERS,
-    "const device uint32_t *entries, const constant int *entries_shape, const device uint32_t *starts,"
-    " const constant int *starts_shape, const device uint32_t *blocks, const device float *labels,"
-    " device uint8_t *features, device float *targets",
-    table_kernel.BODY,
-)
+    return table_kernel.HEADERS, parameters, table_kernel.body(rules)
 
 
 @pytest.mark.skipif(shutil.which("clang") is None, reason="no clang")
-@pytest.mark.parametrize("parts", [FEATURES, SWEEP, ROWS], ids=["features", "sweep", "rows"])
+@pytest.mark.parametrize("parts", [FEATURES, sweep(), rows_of_places()], ids=["features", "sweep", "rows"])
 def test_every_pointer_of_the_source_names_its_address_space(parts, tmp_path):
     """OpenCL C has this rule of Metal's; clang also warns."""
     program = tmp_path / "kernel.cl"
@@ -131,7 +130,7 @@ class Stand:
     ],
 )
 def test_the_source_solves_the_game(language, pieces, table, tmp_path, monkeypatch):
-    run = compiled(language, tmp_path, *SWEEP)
+    run = compiled(language, tmp_path, *sweep())
     monkeypatch.setattr(solver_kernel, "kernel", lambda *parts: Stand(run))
     layers = []
     found = solver_kernel.first_values(pieces, lambda done, total, layer: layers.append((done, total, layer)))
@@ -155,7 +154,11 @@ def test_the_source_solves_the_game(language, pieces, table, tmp_path, monkeypat
 @pytest.fixture(scope="module", params=STAND_INS)
 def rows_kernel(request, tmp_path_factory):
     """`kernels.kernel` for `DeviceTable.rows`, whose kernel runs on the CPU."""
-    run = compiled(request.param, tmp_path_factory.mktemp("rows"), *ROWS)
+    return rows_stand_in(compiled(request.param, tmp_path_factory.mktemp("rows"), *rows_of_places()))
+
+
+def rows_stand_in(run):
+    """`kernels.kernel` for `DeviceTable.rows`, whose kernel runs on the CPU."""
 
     def kernel(inputs, grid, threadgroup, output_shapes, output_dtypes, stream):
         entries, starts, blocks, labels = (np.array(array) for array in inputs)
@@ -165,6 +168,22 @@ def rows_kernel(request, tmp_path_factory):
         return [mx.array(array) for array in made]
 
     return lambda *parts: kernel
+
+
+@pytest.mark.parametrize("rules", RULE_SETS[1:])
+def test_the_source_knows_every_rule_set(rules, tmp_path, monkeypatch):
+    """The sweep and the rows of places in the table, with two pieces."""
+    exact = Tablebase.solve(2, checkpoint=tmp_path / "partial", rules=rules)
+    run = compiled("metal", tmp_path, *sweep(rules))
+    monkeypatch.setattr(solver_kernel, "kernel", lambda *parts: Stand(run))
+    np.testing.assert_allclose(solver_kernel.first_values(2, rules=rules), exact.array, rtol=0, atol=2e-6)
+
+    stand_in = rows_stand_in(compiled("cuda", tmp_path, *rows_of_places(rules)))
+    monkeypatch.setattr(table_kernel, "kernel", stand_in)
+    entries = entry_batch(exact, 3000, 1, 2, play_share=0.5)
+    rows = table_kernel.DeviceTable(exact).rows(mx.array(entries))
+    for found, expected in zip(rows, value_batch(exact, 3000, 1, 2, play_share=0.5), strict=True):
+        np.testing.assert_array_equal(found, expected)
 
 
 def test_the_source_makes_the_rows_of_places_in_the_table(rows_kernel, tmp_path, monkeypatch):
@@ -198,7 +217,9 @@ def test_a_gpu_is_trained_on_what_the_cpu_is_trained_on(rows_kernel, table, monk
     monkeypatch.setattr(kernels, "available", lambda: True)
     monkeypatch.setattr(table_kernel, "kernel", rows_kernel)
     monkeypatch.setattr(transfer, "transfer_stream", lambda: mx.default_stream(mx.cpu))
-    monkeypatch.setattr(transfer, "feature_bytes", lambda rows, stream: mx.array(unpacked_features(np.array(rows))))
+    monkeypatch.setattr(
+        transfer, "feature_bytes", lambda rows, rules, stream: mx.array(unpacked_features(np.array(rows)))
+    )
     source = ExactSource(config, table)
     assert source.batches_per_transfer == 3  # six are made ahead
     trained = list(crossing(source.epoch(2, 13), names, source.batches_per_transfer, source.device_table))
