@@ -2,7 +2,7 @@
 
 from libc.stdint cimport int64_t
 from engine.core.rules cimport (
-    MAX_PIECES, MAX_ROLL, OUTCOMES, RULES, grants, lowest, popcount, rules_number, targets_of, theirs_of, ways,
+    MAX_PIECES, MAX_ROLL, OUTCOMES, RULES, popcount, rules_number, targets_of, theirs_of, ways,
 )
 from engine.solved.order cimport (
     ENTRY_MASKS,
@@ -79,26 +79,39 @@ cdef inline int width_of(int pieces, unsigned int far) noexcept nogil:
     return masks_of(pieces - popcount(far))
 
 
-cdef inline int start_of(const Layer* layer, int height, unsigned int a, unsigned int b) noexcept nogil:
-    """Where a block of so many rows stands in the layer: the leader's far mask is a, the follower's b."""
-    cdef const Order* order = &layer.index.order
-    return layer.slabs[a] + height * layer.blocks[order.leader_key[a] + order.follower_key[b]]
+# Places of a layer's blocks. The local copies of pointers and numbers save loads: the lists that are written in between
+# could change them, as far as the compiler knows.
+ctypedef struct Places:
+    const uint32_t* slabs
+    const uint16_t* blocks
+    const uint32_t* leader_key
+    const uint32_t* follower_key
+    const double* turn[2]       # of the follower, of the leader
+
+
+cdef inline Places places_of(const Layer* layer) noexcept nogil:
+    cdef Places places
+    places.slabs = layer.slabs
+    places.blocks = layer.blocks
+    places.leader_key = layer.index.order.leader_key
+    places.follower_key = layer.index.order.follower_key
+    places.turn[0] = layer.follower_turn
+    places.turn[1] = layer.leader_turn
+    return places
 
 
 cdef inline const double* block_after(
-    const Layer* layer, const ur_block* block, bint leads, unsigned int own, unsigned int opp, int entered,
-    int captured, bint again, ptrdiff_t* stride
+    const Places* places, bint leads, unsigned int own, unsigned int opp, int leader_free, bint again
 ) noexcept nogil:
-    """Where a move inside the layer leads; stride: the width of the rows there.
+    """Where a move inside the layer leads.
 
-    own, opp: the far masks of the mover and of the other side after it. entered: pieces that have left the mover's hand
-    and entry squares. captured: pieces that come back to the other side's. again: whether the mover rolls again.
+    own, opp: the far masks of the mover and of the other side after it. leader_free: the leader's pieces for hand and
+    entry squares after it. again: whether the mover rolls again.
     """
-    cdef int leader_free = block.leader_free + (-entered if leads else captured)
-    cdef int follower_free = block.follower_free + (captured if leads else -entered)
-    cdef const double* turn = layer.leader_turn if leads == again else layer.follower_turn
-    stride[0] = masks_of(follower_free)
-    return turn + start_of(layer, masks_of(leader_free), own if leads else opp, opp if leads else own)
+    cdef unsigned int a = own if leads else opp
+    cdef unsigned int b = opp if leads else own
+    cdef unsigned int key = places.leader_key[a] + places.follower_key[b]
+    return places.turn[leads == again] + places.slabs[a] + masks_of(leader_free) * <int> places.blocks[key]
 
 
 cdef inline const double* block_off(
@@ -118,41 +131,68 @@ cdef inline const double* block_off(
     return LOST
 
 
-cdef inline void list_moves(const Layer* layer, unsigned int a, unsigned int b, ur_block* block,
+cdef inline void list_moves(const Layer* layer, const Places* places, unsigned int a, unsigned int b, ur_block* block,
                             bint leads) noexcept nogil:
     """The successors of a block by one side's moves to the far squares and on them; `leads`: the leader's."""
     cdef const Rules* rules = layer.rules
     cdef ur_moves* moves = (&block.leader) if leads else (&block.follower)
     cdef unsigned int own = squares_of(a if leads else b, 0)
     cdef unsigned int opp = squares_of(b if leads else a, 0)
-    cdef unsigned int landings, after, bit, captured
-    cdef int free = block.leader_free if leads else block.follower_free
-    cdef int roll, target, n
+    cdef unsigned int met = theirs_of(rules, opp)           # the opponent's pieces, along the mover's path
+    cdef unsigned int rosettes = rules.rosettes
+    cdef unsigned int off = 1u << rules.borne_off
+    cdef bint grants = rules.capture_grants
+    cdef int leader_free = block.leader_free
+    cdef int follower_free = block.follower_free
+    cdef ptrdiff_t width = block.width
+    cdef unsigned int landings, after, bit
+    cdef int roll, n
     for roll in range(1, MAX_ROLL + 1):
         n = 0
         landings = targets_of(rules, own, opp, False, roll)
         while landings:
-            target = lowest(landings)
             bit = landings & -landings
             landings ^= bit
             after = own ^ (bit >> roll)
-            if target == rules.borne_off:
-                moves.to[roll][n] = block_off(layer, block, leads, far_of(after), far_of(opp), &moves.stride[roll][n])
+            if bit & met:
+                moves.to[roll][n] = block_after(
+                    places, leads, far_of(after | bit), far_of(opp ^ theirs_of(rules, bit)),
+                    leader_free + (not leads), (bit & rosettes) != 0 or grants)
+                moves.stride[roll][n] = masks_of(follower_free + leads)
+            elif bit != off:
+                moves.to[roll][n] = block_after(places, leads, far_of(after | bit), far_of(opp), leader_free,
+                                                (bit & rosettes) != 0)
+                moves.stride[roll][n] = width
             else:
-                captured = opp & theirs_of(rules, bit)
-                moves.to[roll][n] = block_after(layer, block, leads, far_of(after | bit), far_of(opp ^ captured), 0,
-                                                captured != 0, grants(rules, target, captured),
-                                                &moves.stride[roll][n])
+                moves.to[roll][n] = block_off(layer, block, leads, far_of(after), far_of(opp), &moves.stride[roll][n])
             n += 1
         moves.count[roll] = n
+    list_entries(rules, places, own, opp, block, leads)
+
+
+cdef inline void list_entries(const Rules* rules, const Places* places, unsigned int own, unsigned int opp,
+                              ur_block* block, bint leads) noexcept nogil:
+    """The successors of a block by one side's moves from its entry squares to the far squares."""
+    cdef ur_moves* moves = (&block.leader) if leads else (&block.follower)
+    cdef unsigned int met = theirs_of(rules, opp)
+    cdef unsigned int blocked = own | (opp & rules.safe)
+    cdef int leader_free = block.leader_free - leads
+    cdef int follower_free = block.follower_free - (not leads)
+    cdef bint captured
+    cdef unsigned int bit
+    cdef int n
+    if (leader_free if leads else follower_free) < 0:
+        blocked = ~0u
     for n in range(ENTRY_SQUARES):
-        bit = 1 << (n + LANE_START)
-        if free == 0 or own & bit or opp & bit & rules.safe:
+        bit = 1u << (n + LANE_START)
+        if blocked & bit:
             moves.lane[n] = NULL
             continue
-        captured = opp & theirs_of(rules, bit)
-        moves.lane[n] = block_after(layer, block, leads, far_of(own | bit), far_of(opp ^ captured), 1, captured != 0,
-                                    grants(rules, n + LANE_START, captured), &moves.lane_stride[n])
+        captured = (met & bit) != 0
+        moves.lane[n] = block_after(
+            places, leads, far_of(own | bit), far_of(opp ^ theirs_of(rules, bit) if captured else opp),
+            leader_free + (captured and not leads), (bit & rules.rosettes) != 0 or (captured and rules.capture_grants))
+        moves.lane_stride[n] = masks_of(follower_free + (captured and leads))
 
 
 cdef double relax_slab(const Layer* layer, unsigned int a, double omega) noexcept nogil:
@@ -164,6 +204,7 @@ cdef double relax_slab(const Layer* layer, unsigned int a, double omega) noexcep
     cdef int k
     cdef int n = 0
     cdef const Index* index = layer.index
+    cdef Places places = places_of(layer)
     cdef int64_t at = layer.slabs[a]
     for k in range(first_follower(index, a), last_follower(index, a)):
         b = index.followers[k]
@@ -178,8 +219,8 @@ cdef double relax_slab(const Layer* layer, unsigned int a, double omega) noexcep
         block.leader_turn = layer.leader_turn + at
         block.follower_turn = layer.follower_turn + at
         at += block.height * block.width
-        list_moves(layer, a, b, block, True)
-        list_moves(layer, a, b, block, False)
+        list_moves(layer, &places, a, b, block, True)
+        list_moves(layer, &places, a, b, block, False)
         ur_fetch_block(block)
         if n:
             largest = max(largest, ur_relax_block(&blocks[(n + 1) & 1], omega))

@@ -102,9 +102,10 @@ def solve_game(
 ) -> dict[str, Any]:
     """Solve, save, verify and describe a rule set's game -> plain JSON values.
 
-    pieces: a side, None for all of the rule set. device: "cpu", or "gpu" (`choose_device`): the GPU computes first values in float32, from which the engine solves.
-    After a call that was interrupted or killed, the next call goes on from the finished layers. Raises RuntimeError if
-    the verification fails, ValueError for wrong arguments, OSError if a file can't be written.
+    pieces: a side, None for all of the rule set. device: "cpu", or "gpu" (`choose_device`): the GPU computes first
+    values in float32, from which the engine solves. After a call that was interrupted or killed, the next call goes on
+    from the finished layers. Raises RuntimeError if the verification fails, ValueError for wrong arguments, OSError if
+    a file can't be written, MemoryError if too little memory is available.
     """
     pieces = check_pieces(pieces, rules)
     output = default_path(pieces, rules) if output is None else output

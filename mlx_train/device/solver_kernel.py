@@ -66,8 +66,8 @@ def first_values(
 ) -> np.ndarray:
     """The win probabilities of a rule set's game, to about 2e-6 -> float32, in the order of `Tablebase`.
 
-    pieces: a side. progress: called after each layer with the number of positions solved, the number of all, and the layer's name.
-    Needs a GPU (`kernels.available`). Raises RuntimeError if the values do not settle.
+    pieces: a side. progress: called after each layer with the number of positions solved, the number of all, and the
+    layer's name. Needs a GPU (`kernels.available`). Raises RuntimeError if the values do not settle.
     """
     tables = index_tables(rules)
     index = [mx.array(tables[name]) for name in INPUTS[:4]]

@@ -229,7 +229,7 @@ def test_rgu_round_trip(small, tmp_path, name):
 
 @pytest.mark.slow
 def test_rgu_of_several_maps(tmp_path):
-    """Three pieces of masters have keys of more than 32 bits: a second map for those with two or three in light's hand."""
+    """Three pieces of masters have keys of 33 bits: a second map for those with two or three in light's hand."""
     table = Tablebase.solve(3, 1e-12, checkpoint=tmp_path / "none", rules="masters")
     path = tmp_path / "map.rgu"
     table.to_rgu(path, "percent16")
