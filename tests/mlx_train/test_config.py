@@ -5,15 +5,23 @@ import dataclasses
 import pytest
 
 from engine.classic import evaluation
+from engine.core import rules
 from engine.machine import cores
 from engine.network import document, layers
-from mlx_train.config import MAX_WORKERS, MOST_HIDDEN, Config, Group, SelfplayConfig, resolve, resolve_as
+from mlx_train.config import MAX_WORKERS, MOST_HIDDEN, RULES, Config, Group, SelfplayConfig, resolve, resolve_as
 
 
 def test_presets_are_the_published_ones():
     numbers = {name: (c.games, c.epochs) for name in Config.PRESETS for c in [resolve(name)]}
     assert numbers == {"quick": (400, 20), "standard": (1000, 50), "production": (5000, 100)}
     assert resolve("production").depth == 4
+
+
+def test_the_rule_sets_are_the_engines():
+    assert rules.RULE_SETS == RULES
+    assert Config().rules == SelfplayConfig().rules == "finkel"
+    with pytest.raises(ValueError, match="unknown rules 'blits'; did you mean blitz"):
+        Config(rules="blits")
 
 
 def test_overrides_leave_the_rest():
