@@ -6,6 +6,7 @@ import zipfile
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ class Decisions:
 
     Attributes:
         records: (n,) `engine.games.decisions.DECISION_DTYPE`.
-        info: how the games were played, as JSON values; `unit` is the unit of the records' values.
+        info: how the games were played, as JSON values: `unit` is the unit of the values, `rules` the rule set.
     """
 
     records: np.ndarray
@@ -78,7 +79,9 @@ class Decisions:
         try:
             if not packs:
                 raise ValueError("it has no games")
-            return cls(np.concatenate(each(unpack, [data for _, data in packs], workers)), info)
+            return cls(
+                np.concatenate(each(partial(unpack, rules=rules_of(info)), [data for _, data in packs], workers)), info
+            )
         except ValueError as error:
             raise ValueError(f"{path}: not a dataset: {error}") from None
 
@@ -114,11 +117,16 @@ def packed(records: np.ndarray, workers: int | None = None) -> Packs:
     return list(zip(map(number_of, parts), each(pack, parts, workers), strict=True))
 
 
-def merged(packs: Packs) -> Packs:
-    """The same games with one pack of each number, where several hold some of its games."""
+def rules_of(info: dict[str, Any]) -> str:
+    """The rule set of a dataset; older ones, which do not say it, are of Finkel's game."""
+    return info.get("rules", "finkel")
+
+
+def merged(packs: Packs, rules: str = "finkel") -> Packs:
+    """The same games of a rule set with one pack of each number, where several hold some of its games."""
     groups = [(number, [data for _, data in group]) for number, group in groupby(packs, key=lambda each: each[0])]
     return [
-        (number, group[0] if len(group) == 1 else pack(np.concatenate(list(map(unpack, group)))))
+        (number, group[0] if len(group) == 1 else pack(np.concatenate([unpack(data, rules) for data in group])))
         for number, group in groups
     ]
 
@@ -176,5 +184,5 @@ def _read_first_version(archive: zipfile.ZipFile) -> tuple[dict[str, Any], Packs
         raise ValueError("of an unknown version")
     if records.dtype != DECISION_DTYPE or records.ndim != 1 or len(records) == 0:
         raise ValueError("its records have another layout, or there are none")
-    check(records)
+    check(records, rules_of(meta))
     return meta, packed(records)

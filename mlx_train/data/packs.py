@@ -89,8 +89,8 @@ def _compressed(data: bytes) -> bytes:
     return packer.compress(data) + packer.flush()
 
 
-def unpack(data: bytes) -> NDArray[np.void]:
-    """The inverse of `pack`. Raises ValueError for bytes that hold no decisions that the rules allow."""
+def unpack(data: bytes, rules: str = "finkel") -> NDArray[np.void]:
+    """The inverse of `pack`, of games of a rule set. Raises ValueError for what holds no decisions that it allows."""
     first, columns = _columns(data)
     counts, positions, rolls, values = (columns[name] for name in ("decisions", "positions", "rolls", "values"))
     n = len(rolls)
@@ -101,7 +101,7 @@ def unpack(data: bytes) -> NDArray[np.void]:
     records["position"] = _joined(positions, np.dtype(np.uint64))
     records["game"] = np.repeat(np.arange(len(counts), dtype=np.uint32) + np.uint32(first), counts)
     records["roll"], records["chosen"] = rolls, columns["chosen"]
-    records["moves"] = move_counts(records["position"], rolls)
+    records["moves"] = move_counts(records["position"], rolls, rules)
     records["outcome"] = 2 * np.unpackbits(columns["won"], count=n).astype(np.int8) - 1
     legal = np.arange(records["values"].shape[1]) < records["moves"][:, None]
     if values.shape != (_VALUE_BYTES, np.count_nonzero(legal)):
@@ -112,7 +112,7 @@ def unpack(data: bytes) -> NDArray[np.void]:
         raise ValueError("it has not as many results as legal moves")
     if len(columns["results"]):
         records["results"][legal] = columns["results"]
-    check(records)
+    check(records, rules)
     return records
 
 
@@ -121,9 +121,9 @@ def positions_of(data: bytes) -> NDArray[np.uint64]:
     return _joined(_columns(data, "positions")[1]["positions"], np.dtype(np.uint64))
 
 
-def check(records: NDArray[np.void]) -> None:
+def check(records: NDArray[np.void], rules: str = "finkel") -> None:
     """Raise ValueError unless every record is a decision that the rules allow, with a value for each of its moves."""
-    moves = move_counts(records["position"], records["roll"])
+    moves = move_counts(records["position"], records["roll"], rules)
     if not ((moves >= 2) & (records["moves"] == moves) & (records["chosen"] < moves)).all():
         raise ValueError("a record's moves are not those of its position")
     legal = np.arange(records["values"].shape[1]) < moves[:, None]

@@ -119,7 +119,7 @@ def write_dataset(config: Config, run: Run, ranks: Ranks = ALONE) -> None:
     _play_rest(config, run, ranks, player, info, parts)
     if not ranks.leads:
         return
-    packs = merged([pack for part in parts for pack in part.packs])
+    packs = merged([pack for part in parts for pack in part.packs], config.rules)
     positions: np.ndarray = np.concatenate(each(positions_of, [data for _, data in packs], config.workers))
     about = info | {"generation_seconds": round(sum(part.seconds for part in parts), 3)}
     summary = summarize(parts[-1].end, sum(part.moves for part in parts), positions, about)
@@ -200,7 +200,7 @@ def _play_rest(
                 start = time.perf_counter()
                 share, whole = _play_share(games, player, config, info["playouts"], workers, ranks, on_games)
                 seconds = max(ranks.gather(time.perf_counter() - start))
-                packs, moves, end = _gathered(share, whole, games, workers, ranks)
+                packs, moves, end = _gathered(share, whole, games, workers, config.rules, ranks)
                 if ranks.leads and end > played:
                     parts.append(_Part(first=played, end=end, seconds=seconds, moves=moves, packs=packs))
                     run.parts.mkdir(exist_ok=True)
@@ -250,7 +250,9 @@ def _play_share(
     return records, True
 
 
-def _gathered(share: np.ndarray, whole: bool, games: range, workers: int, ranks: Ranks) -> tuple[Packs, int, int]:
+def _gathered(
+    share: np.ndarray, whole: bool, games: range, workers: int, rules: str, ranks: Ranks
+) -> tuple[Packs, int, int]:
     """-> (the packs of the games that all processes have played, their legal moves in all, where they end).
 
     Each process packs its own share.
@@ -260,7 +262,7 @@ def _gathered(share: np.ndarray, whole: bool, games: range, workers: int, ranks:
     packs = [pack for _, packs in everyone for pack in packs]
     if all(about["whole"] for about, _ in everyone):
         return packs, sum(about["moves"] for about, _ in everyone), games.stop
-    records = [unpack(data) for _, data in packs] or [share[:0]]
+    records = [unpack(data, rules) for _, data in packs] or [share[:0]]
     kept, end = _whole_games(np.concatenate(records), games.start, len(games))
     return packed(kept, workers), int(kept["moves"].sum()), end
 

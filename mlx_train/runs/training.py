@@ -16,9 +16,9 @@ from engine.games.agents import Agent
 from engine.games.decisions import DECISION_DTYPE
 from engine.network.document import VALUE_SCALE
 from engine.network.network import Network
-from mlx_train.config import RULES, Config, SelfplayConfig
+from mlx_train.config import Config, SelfplayConfig
 from mlx_train.data.exact import ExactSource
-from mlx_train.data.games import DATASET_VERSION, Decisions
+from mlx_train.data.games import DATASET_VERSION, Decisions, rules_of
 from mlx_train.data.iteration import IterationSource
 from mlx_train.data.search import SearchSource
 from mlx_train.data.source import Source
@@ -98,7 +98,7 @@ def search_data(config: Config, data: Decisions | None, ranks: Ranks = ALONE) ->
     teacher = "exact" if data.info.get("unit") == VALUE_SCALE else "search"
     if config.teacher not in ("outcome", teacher) and not (config.plays and teacher == "search"):
         raise ValueError(f"these games have labels of the teacher {teacher}: say --teacher {teacher}, or outcome")
-    check_same(data.info.get("rules", RULES[0]), config.rules, "the dataset", "the training")
+    check_same(rules_of(data.info), config.rules, "the dataset", "the training")
     source = SearchSource(config, data, ranks.share)
     about = {"num_games": data.games, "num_training_samples": len(source.training), "depth": data.info.get("depth")}
     return source, about

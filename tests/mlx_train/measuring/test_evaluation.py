@@ -27,8 +27,8 @@ def test_the_command(table, network, tmp_path):
 def test_games_against_perfect_bring_the_estimate_too(tmp_path, monkeypatch, capsys):
     """Perfect play has the whole game only: here its table stands for it by another agent's name."""
 
-    def parse(name):
-        return Agent.parse(name) if name == "greedy" else SimpleNamespace(name=name, player="the table")
+    def parse(name, rules):
+        return Agent.parse(name, rules) if name == "greedy" else SimpleNamespace(name=name, player="the table")
 
     monkeypatch.setattr(measuring, "usage", nullcontext)
     monkeypatch.setattr(evaluation, "Agent", SimpleNamespace(parse=parse))
