@@ -39,7 +39,7 @@ cdef extern from "solved/placements.h":
     unsigned int squares_of "ur_squares"(unsigned int far, unsigned int entry) noexcept nogil
     int rank_of "ur_rank"(unsigned int mask) noexcept nogil
     unsigned int mask_of "ur_mask"(int rank) noexcept nogil
-    int masks_of "ur_masks"(int free) noexcept nogil        # rows (columns) for so many pieces for hand and entry squares
+    int masks_of "ur_masks"(int free) noexcept nogil        # rows (columns), by pieces for hand and entry squares
     int block_start "ur_block_start"(const Order* order, int leader, int follower, unsigned int leader_far,
                                      unsigned int follower_far) noexcept nogil
     int place_in "ur_place"(const Order* order, int leader, int follower, unsigned int leader_squares,

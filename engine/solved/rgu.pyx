@@ -5,7 +5,7 @@ them. The values are percentages, in the order of the keys.
 """
 
 from libc.math cimport floor
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint64_t
 from engine.core.position cimport *
 from engine.solved.order cimport count_of, entry_of, index_of
 from engine.solved.table cimport FLOAT32, FLOAT64, SolvedTable, Table
@@ -62,7 +62,8 @@ def write(SolvedTable table, path, value_type):
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_file(path) as file:
-        file.write(b"RGU\0" + struct.pack(">I", len(header)) + header + struct.pack(f">I{len(maps)}I", len(maps), *maps))
+        file.write(b"RGU\0" + struct.pack(">I", len(header)) + header)
+        file.write(struct.pack(f">I{len(maps)}I", len(maps), *maps))
         for keys, packed in walk(table.rules, table.pieces):
             file.seek(start + 4 * written)
             file.write(keys.astype(">u4").data)

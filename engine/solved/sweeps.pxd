@@ -8,7 +8,8 @@ cdef enum:
     CACHE_LINE = 8              # doubles
 
 
-# Updates one slab (a number in the index's slabs) -> the largest change of a value. Sweep 0 prepares; its result is not used.
+# Updates one slab (a number in the index's slabs) -> the largest change of a value. Sweep 0 prepares; its result is not
+# used.
 ctypedef double (*SlabPass)(void* context, int slab, int sweep) noexcept nogil
 
 

@@ -122,7 +122,8 @@ cdef inline double relax_turns(const Turns* turns, int64_t at) noexcept nogil:
     cdef uint32_t code
     cdef int roll
     # This turn, and a roll of 0: the other side's turn at the same placement.
-    cdef double total = ALL_OUTCOMES + ways(rules, 0) * turns.expected[at + turns.size if at < turns.size else at - turns.size]
+    cdef int64_t passed = at + turns.size if at < turns.size else at - turns.size
+    cdef double total = ALL_OUTCOMES + ways(rules, 0) * turns.expected[passed]
     for roll in range(1, MAX_ROLL + 1):
         code = successors[roll - 1]
         if code < NEXT_LAYER:
