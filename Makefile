@@ -22,7 +22,7 @@ BUILDER := $(VENV)/.builder
 INSTALLED := $(VENV)/.installed-$(EXTRA)
 DEVELOP := $(VENV)/.develop
 
-.PHONY: help run test check format notebooks bench debug-test wasm arm64-check web wheel clean
+.PHONY: help run test check format docs notebooks bench debug-test wasm arm64-check web wheel clean
 .DELETE_ON_ERROR:
 
 help:
@@ -30,6 +30,7 @@ help:
 	@echo 'make test        set up, then the whole test suite'
 	@echo 'make check       formatting, linters and types'
 	@echo 'make format      rewrite the files as `make check` wants them'
+	@echo 'make docs        the documentation as a site, in build/site'
 	@echo 'make notebooks   run the notebooks in full; the results go to runs/notebooks'
 	@echo 'make bench       measure everything; prints a Markdown table'
 	@echo 'make debug-test  the engine compiled with bounds checks, and its tests'
@@ -57,6 +58,10 @@ check: $(INSTALLED) $(DEVELOP)
 format: $(DEVELOP)
 	$(PY) -m ruff format .
 	$(PY) -m ruff check --fix .
+
+docs: $(INSTALLED) $(DEVELOP)
+	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build -q $(ARGS)
+	@echo 'build/site/index.html'
 
 notebooks: $(INSTALLED) $(DEVELOP)
 	@$(PY) -m mlx_train.tools.notebooks $(ARGS)

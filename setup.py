@@ -39,6 +39,7 @@ def extension(source: Path) -> Extension:
         include_dirs=["engine"],
         depends=["setup.py", *(str(header) for header in sorted(Path("engine").rglob("*.h")))],
         extra_compile_args=COMPILE_ARGS,
+        extra_link_args=[] if DEBUG else ["-Wl,-S"],  # no debug information, which is two thirds of a wheel
     )
 
 

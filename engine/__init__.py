@@ -16,6 +16,7 @@ from engine.core.features import (
 from engine.core.position import Position, perft
 from engine.core.rules import RULE_SETS, RuleSet, rules
 from engine.games.agents import Agent
+from engine.games.batch_env import BatchEnv
 from engine.games.chunks import Interrupted
 from engine.games.decisions import selfplay
 from engine.games.matches import play_match
@@ -30,6 +31,7 @@ __all__ = [
     "FEATURE_SET",
     "RULE_SETS",
     "Agent",
+    "BatchEnv",
     "Interrupted",
     "Network",
     "Position",

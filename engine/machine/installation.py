@@ -3,6 +3,8 @@
 import importlib.util
 import shlex
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from os import PathLike, fspath
 from pathlib import Path
 
@@ -11,11 +13,18 @@ PROGRAM = "mlx-ur"
 
 #: The extra of the distribution that installs a package, by the package's name where it is imported.
 EXTRAS = {
+    "PIL": "rl",
+    "coremltools": "coreml",
+    "gymnasium": "rl",
     "jsonschema": "train",
     "matplotlib": "train",
     "mlx": "train",
+    "onnx": "onnx",
     "optuna": "tune",
+    "pettingzoo": "rl",
     "psutil": "train",
+    "pyspiel": "openspiel",
+    "resvg_py": "rl",
     "rich": "train",
     "tensorboard": "tensorboard",
     "typer": "train",
@@ -37,3 +46,15 @@ def install_advice(package: str | None) -> str | None:
     """One line that says which `pip install` brings a package; None for a package that no extra has."""
     name = (package or "").partition(".")[0]
     return f"{name} is not installed here: pip install 'mlx-ur[{EXTRAS[name]}]'" if name in EXTRAS else None
+
+
+@contextmanager
+def explained_imports() -> Iterator[None]:
+    """Within it, an import that fails for want of an extra says which `pip install` brings the package."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        advice = install_advice(error.name)
+        if advice is None:
+            raise
+        raise ModuleNotFoundError(advice, name=error.name) from None

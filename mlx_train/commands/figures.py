@@ -36,12 +36,9 @@ def figures(
     workers: Workers = None,
 ) -> Files:
     """Make the pictures of the documents again, from the shipped models and the solved game."""
-    from engine.network.shipped import shipped_folder
     from mlx_train.tools import gallery
 
     with usage():
         chosen = gallery.check_request(names or (), games, run, output, table)
-    sources = gallery.Sources(
-        table_file=table, folder=folder or shipped_folder(), games=games, seed=seed, workers=workers
-    )
+    sources = gallery.Sources(table_file=table, folder=folder, games=games, seed=seed, workers=workers)
     return gallery.write_requested(sources, run, output or gallery.FIGURES, chosen)

@@ -70,7 +70,9 @@ def train(
 
 def export(
     source: Annotated[Path, typer.Argument(help="A checkpoint, a folder of them, or a JSON weights file.")],
-    target: Annotated[Path, typer.Argument(help="The JSON file (.json, .json.gz) or .safetensors file to write.")],
+    target: Annotated[
+        Path, typer.Argument(help="The file to write: .json, .json.gz, .safetensors, .onnx, or .mlpackage for Core ML.")
+    ],
     policy: Annotated[
         Path | None,
         typer.Option(
@@ -78,7 +80,7 @@ def export(
         ),
     ] = None,
 ) -> Files:
-    """Convert a checkpoint to JSON, or JSON to safetensors; or join two networks that were trained apart."""
+    """Convert a checkpoint to JSON, or weights to another format; or join two networks that were trained apart."""
     from mlx_train.runs.conversion import convert
 
     print(convert(source, target, policy))

@@ -7,17 +7,21 @@ from mlx.utils import tree_flatten
 
 from engine.machine.files import atomic_file
 from mlx_train.device.backend import mx
+from mlx_train.networks.runtimes import save_core_ml, save_onnx
 from mlx_train.networks.weights import flattened, load_networks, save_document, to_document
 from mlx_train.training.checkpoint import load_model
+
+#: What writes a file for another runtime, by the ending of its name.
+RUNTIMES = {".onnx": save_onnx, ".mlpackage": save_core_ml}
 
 
 def convert(source: Path, target: Path, policy: Path | None = None) -> str:
     """Convert weights between files -> one line that names both files.
 
     source: a checkpoint, a folder of checkpoints (the newest is taken) or a JSON file; of any feature set. target: JSON
-    (.json, .json.gz) or safetensors (.safetensors, with the names of `Networks.parameters()`), with the networks that
-    the source has. policy: a JSON file whose policy network replaces the source's; it has the same hidden layers,
-    activation and features. Raises ValueError, OSError.
+    (.json, .json.gz), safetensors (.safetensors, with the names of `Networks.parameters()`), ONNX (.onnx) or Core ML
+    (.mlpackage), with the networks that the source has. policy: a JSON file whose policy network replaces the source's;
+    it has the same hidden layers, activation and features. Raises ValueError, OSError, ModuleNotFoundError.
     """
     if source.is_dir() or source.suffix == ".safetensors":
         model, config, metadata = load_model(source)
@@ -40,8 +44,10 @@ def convert(source: Path, target: Path, policy: Path | None = None) -> str:
         arrays = dict(tree_flatten({head: model[head].parameters() for head in heads}))
         with atomic_file(target) as file:
             mx.save_safetensors(file, arrays)
+    elif target.suffix in RUNTIMES:
+        RUNTIMES[target.suffix](target, document)
     else:
-        raise ValueError(f"{target}: the name must end in .json, .json.gz or .safetensors")
+        raise ValueError(f"{target}: the name must end in .json, .json.gz, .safetensors, {' or '.join(RUNTIMES)}")
     return f"{source} -> {target}"
 
 

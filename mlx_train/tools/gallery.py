@@ -68,10 +68,13 @@ SKILLED = (STANDARD, "search", "emm:3", "greedy", "random")
 
 @dataclass(frozen=True, kw_only=True)
 class Sources:
-    """What the pictures are made from, and how much is measured. table_file: None for the table in its usual place."""
+    """What the pictures are made from, and how much is measured. table_file: None for the table in its usual place.
+
+    folder: None for the shipped models.
+    """
 
     table_file: Path | None = None
-    folder: Path = field(default_factory=shipped_folder)
+    folder: Path | None = None
     games: int = 1000
     decisions: int = DECISIONS
     positions: int = POSITIONS
@@ -82,7 +85,12 @@ class Sources:
     @cached_property
     def models(self) -> list[ModelEntry]:
         """The shipped models of Finkel's rules in the folder. Raises OSError, ValueError."""
-        return [model for model in read_manifest(self.folder) if model.rules == "finkel"]
+        return [model for model in read_manifest(self.models_folder) if model.rules == "finkel"]
+
+    @property
+    def models_folder(self) -> Path:
+        """Where the models are."""
+        return self.folder or shipped_folder()
 
     @property
     def table(self) -> Tablebase:
@@ -93,7 +101,7 @@ class Sources:
         """The agent of a shipped model, or of a spelling. Raises ValueError for a name that is neither."""
         if name not in self._agents:
             model = next((model for model in self.models if model.name == name), None)
-            self._agents[name] = model.agent(self.folder) if model else Agent.parse(name)
+            self._agents[name] = model.agent(self.models_folder) if model else Agent.parse(name)
         return self._agents[name]
 
 

@@ -7,34 +7,21 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+import wasm
 from answers import DEPTHS, MOVES, NETWORK_TOLERANCE, NETWORKS, ROOT, Questions
 from random_networks import random_document, write
+from wasm import WASM
 
 from engine import Network
 from engine.network.quantized import LAYOUT as QUANTIZED_LAYOUT
 from engine.network.quantized import Layer, encode
 
-WASM = ROOT / "web" / "ur.wasm"
 NODE = shutil.which("node")
-
-
-def newest_source():
-    """When the last of the sources that make ur.wasm was changed."""
-    sources = [path for folder in ("engine", "portable") for path in (ROOT / folder).rglob("*")]
-    return max(
-        path.stat().st_mtime
-        for path in sources
-        if path.suffix in (".pyx", ".pxd", ".h") or path.name in ("build.py", "document.py", "quantized.py")
-    )
 
 
 pytestmark = [
     pytest.mark.skipif(NODE is None, reason="needs Node"),
-    pytest.mark.skipif(not WASM.exists(), reason="web/ur.wasm is not built: make wasm"),
-    pytest.mark.skipif(
-        WASM.exists() and WASM.stat().st_mtime < newest_source(),
-        reason="web/ur.wasm is older than its sources: make wasm",
-    ),
+    pytest.mark.skipif(wasm.missing() is not None, reason=wasm.missing() or ""),
 ]
 
 

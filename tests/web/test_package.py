@@ -11,6 +11,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import wasm
 
 from mlx_train.tools import browser
 
@@ -19,7 +20,7 @@ WEB = ROOT / "web"
 
 pytestmark = [
     pytest.mark.skipif(shutil.which("npm") is None, reason="needs npm"),
-    pytest.mark.skipif(not (WEB / "ur.wasm").exists(), reason="web/ur.wasm is not built: make wasm"),
+    pytest.mark.skipif(wasm.missing() is not None, reason=wasm.missing() or ""),
 ]
 
 

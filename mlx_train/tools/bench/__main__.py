@@ -13,7 +13,7 @@ from engine.machine.detection import detect
 from mlx_train.system.progress import say
 from mlx_train.system.provenance import processor, provenance
 from mlx_train.system.text import markdown_table
-from mlx_train.tools.bench import engine, gpu, network, page, solver, training, wasm
+from mlx_train.tools.bench import engine, environments, gpu, network, page, solver, training, wasm
 from mlx_train.tools.bench.measure import Row
 
 #: Name -> what measures its rows, in the order of the table.
@@ -21,6 +21,7 @@ BENCHES: dict[str, Callable[[], list[Row]]] = {
     "playouts": engine.playout_rows,
     "search": engine.search_rows,
     "features": engine.feature_rows,
+    "environments": environments.rows,
     "network": network.rows,
     "training": training.rows,
     "matches": engine.match_rows,

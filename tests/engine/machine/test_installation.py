@@ -1,8 +1,10 @@
 """What messages say about commands and packages."""
 
+import sys
+
 import pytest
 
-from engine.machine.installation import command, install_advice
+from engine.machine.installation import command, explained_imports, install_advice
 
 
 @pytest.mark.parametrize(
@@ -22,3 +24,12 @@ def test_advice():
     assert install_advice("mlx.core") == "mlx is not installed here: pip install 'mlx-ur[train]'"
     assert install_advice("no_such_package") is None
     assert install_advice(None) is None
+
+
+def test_an_import_says_what_it_needs(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyspiel", None)
+    message = r"^pyspiel is not installed here: pip install 'mlx-ur\[openspiel\]'$"
+    with pytest.raises(ModuleNotFoundError, match=message), explained_imports():
+        import pyspiel  # noqa: F401
+    with pytest.raises(ModuleNotFoundError, match="no_such_package"), explained_imports():
+        import no_such_package  # noqa: F401

@@ -1,0 +1,1 @@
+"""The game as environments of other libraries: OpenSpiel, PettingZoo and Gymnasium. Each module needs its extra."""
