@@ -29,9 +29,7 @@ def project(tmp_path_factory):
     """A folder whose node_modules has the package, unpacked from its archive as npm would."""
     copy = tmp_path_factory.mktemp("copy")  # npm's scripts write beside package.json
     shutil.copytree(WEB, copy / "web")
-    (copy / "weights").mkdir()
-    for name in ("ur-3k", "ur-29k"):
-        shutil.copy(ROOT / f"weights/{name}.json", copy / "weights")
+    shutil.copytree(ROOT / "weights/quantized", copy / "weights/quantized")
     packed = subprocess.run(
         ["npm", "pack", "--json", "--offline", "--silent"],
         capture_output=True, text=True, cwd=copy / "web", timeout=120,
@@ -52,7 +50,8 @@ def test_the_package_has_what_it_imports_and_no_page(project):
     package = project / "node_modules/mlx-ur"
     files = {str(path.relative_to(package)) for path in package.rglob("*") if path.is_file()}
     listed = json.loads((package / "package.json").read_text())["files"]
-    assert files == {*listed, "package.json", "README.md", "networks/ur-3k.json", "networks/ur-29k.json"} - {"networks"}
+    networks = {f"networks/{name}.json" for name in ("ur-3k", "ur-29k", "standard")}
+    assert files == {*listed, "package.json", "README.md"} - {"networks"} | networks
     for module in package.glob("*.js"):
         for imported in re.findall(r'from "\./([^"]+)"', module.read_text()):
             assert imported in files
