@@ -66,8 +66,6 @@ def constants() -> dict[str, object]:
 
     return {
         "ruleSets": list(RULE_SETS),
-        "featureSet": features.FEATURE_SET,
-        "features": len(features.FEATURE_NAMES),
         "featureSets": {name: features.features_of(name).name for name in RULE_SETS},
         "inputs": {name: len(features.features_of(name).names) for name in RULE_SETS},
         "layout": document.LAYOUT,

@@ -194,12 +194,12 @@ cdef public void ur_set_quantized_layer(
 
 
 cdef public void ur_quantized_net(
-    Net* net, Quantized* quantized, int layers, bint silu, float step, float* factors
+    Net* net, int rules, Quantized* quantized, int layers, bint silu, float step, float* factors
 ) noexcept nogil:
-    """Makes a Net of a Quantized whose layers are set. step: of the features; factors: room for the inputs, padded."""
+    """Makes a Net of a rule set from a Quantized whose layers are set. step: of the features; factors: room for the inputs, padded."""
     cdef int i
     for i in range(quantized.layer[0].inputs):
-        factors[i] = SCALES[i] / step
+        factors[i] = SCALES[rules][i] / step
     quantized.layers = layers
     quantized.silu = silu
     quantized.factors = factors

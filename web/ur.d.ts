@@ -35,6 +35,8 @@ export interface ProbableMove {
 export interface Network {
   readonly hasValue: boolean;
   readonly hasPolicy: boolean;
+  /** The name of the rule set that it plays. */
+  readonly rules: string;
   readonly hiddenSizes: readonly number[];
   readonly activation: "relu" | "silu";
   /** Weights and biases of all its networks. */

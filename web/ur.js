@@ -61,7 +61,7 @@ export class Ur {
     this.#board = this.#allocate(this.#c.ur_board_bytes());
     this.#squares = this.#allocate(4 * moves);
     this.#values = this.#allocate(8 * moves);
-    this.#row = this.#allocate(4 * this.constants.features);
+    this.#row = this.#allocate(4 * Math.max(...Object.values(this.constants.inputs)));
   }
 
   /** Bytes of memory that the engine holds, networks and tables included. */
@@ -110,7 +110,7 @@ export class Ur {
   features(position, roll = null) {
     this.#enter(position);
     this.#c.ur_features(this.#board, roll === null ? -1 : this.#roll(roll), this.#row);
-    return new Float32Array(this.#buffer, this.#row, this.constants.features).slice();
+    return new Float32Array(this.#buffer, this.#row, this.constants.inputs[position.rules ?? "finkel"]).slice();
   }
 
   // --- search --------------------------------------------------------------------------------------------------------
@@ -158,13 +158,17 @@ export class Ur {
 
   /** Loads a parsed weights file, flat or quantised (docs/weights.md). An Error of one line has the reason of a refusal. */
   loadNetwork(document) {
-    const { config, activation, value, policy, metadata } = checkedWeights(document, this.constants);
+    const { rules, config, activation, value, policy, metadata } = checkedWeights(document, this.constants);
     const make = (part, outputs) => {
       if (part === null) return null;
       const sizes = [config.input_size, ...config.hidden_sizes, outputs];
-      return part.layers ? this.#quantized(sizes, activation, part.layers) : this.#net(sizes, activation, part.flat);
+      const number = this.constants.ruleSets.indexOf(rules);
+      return part.layers
+        ? this.#quantized(number, sizes, activation, part.layers)
+        : this.#net(number, sizes, activation, part.flat);
     };
     return new Network({
+      rules,
       value: make(value, 1),
       policy: make(policy, this.constants.policyOutputs),
       hiddenSizes: config.hidden_sizes,
@@ -187,14 +191,14 @@ export class Ur {
 
   /** The win probability of the side to move, before its roll. */
   value(net, position) {
-    const at = this.#part(net, "value").at;
+    const at = this.#player(net, "value", position);
     this.#enter(position);
     return this.#c.ur_value(at, this.#board);
   }
 
   /** Every legal move as { square, value }: the mover's win probability after it, `depth` turns looked ahead. */
   networkMoves(net, position, roll, depth = 1) {
-    const at = this.#part(net, "value").at;
+    const at = this.#player(net, "value", position);
     this.#enterUnfinished(position);
     within("look-ahead", depth, this.constants.limits.lookahead);
     return this.#moves(
@@ -205,12 +209,19 @@ export class Ur {
 
   /** Every legal move as { square, probability }, by the policy network. */
   policy(net, position, roll) {
-    const at = this.#part(net, "policy").at;
+    const at = this.#player(net, "policy", position);
     this.#enterUnfinished(position);
     return this.#moves(
       this.#c.ur_policy(at, this.#board, this.#roll(roll), this.#squares, this.#values),
       "probability",
     );
+  }
+
+  /** The network of a file that values a position. */
+  #player(net, part, { rules = "finkel" }) {
+    const network = this.#part(net, part);
+    if (net.rules !== rules) throw new Error(`the network plays ${net.rules}, the position ${rules}`);
+    return network.at;
   }
 
   #part(net, part, needed = true) {
@@ -219,7 +230,7 @@ export class Ur {
     return net[part];
   }
 
-  #net(sizes, activation, flat) {
+  #net(rules, sizes, activation, flat) {
     const layers = sizes.length - 1;
     const given = { sizes: this.#allocate(4 * sizes.length), flat: this.#allocate(4 * flat.length) };
     new Int32Array(this.#buffer, given.sizes, sizes.length).set(sizes);
@@ -227,14 +238,14 @@ export class Ur {
     const net = { at: this.#allocate(this.#c.ur_net_bytes()), storage: this.#allocate(bytes), bytes };
     new Float32Array(this.#buffer, given.flat, flat.length).set(flat);
     new Uint8Array(this.#buffer, net.storage, bytes).fill(0);
-    this.#c.ur_net(net.at, 0, given.sizes, layers, activation, given.flat, net.storage);
+    this.#c.ur_net(net.at, rules, given.sizes, layers, activation, given.flat, net.storage);
     this.#release(given.sizes, 4 * sizes.length);
     this.#release(given.flat, 4 * flat.length);
     return net;
   }
 
   /** A quantised network: its storage holds the Quantized, the factors of the inputs, and each layer's padded rows. */
-  #quantized(sizes, activation, layers) {
+  #quantized(rules, sizes, activation, layers) {
     const silu = this.constants.activations[activation] === "silu";
     const lanes = this.#c.ur_quantized_lanes();
     const padded = (size) => Math.ceil(size / lanes) * lanes;
@@ -255,7 +266,7 @@ export class Ur {
       this.#c.ur_set_quantized_layer(net.storage, i, rows, outputs, width, weights, at, at + 4 * width, 1 / next);
       at = weights + rows * width;
     });
-    this.#c.ur_quantized_net(net.at, net.storage, layers.length, silu, layers[0].step, net.storage + head);
+    this.#c.ur_quantized_net(net.at, rules, net.storage, layers.length, silu, layers[0].step, net.storage + head);
     return net;
   }
 

@@ -52,21 +52,24 @@ export function checkedWeights(given, constants) {
   const kind = read === flatNetwork ? "weights" : "layers";
   if (value === null && policy === null) refuse(`neither value_${kind} nor policy_${kind} is there`);
   if (!isObject(metadata)) refuse("metadata must be an object");
-  checkUse(document, config, constants);
-  return { config, activation, metadata, value, policy };
+  const { rules = "finkel" } = document;
+  if (!constants.ruleSets.includes(rules))
+    refuse(`unknown rule set ${show(rules)} (known: ${constants.ruleSets.join(", ")})`);
+  checkUse(document, rules, config, constants);
+  return { rules, config, activation, metadata, value, policy };
 }
 
 /** Whether the engine can play with the networks. */
-function checkUse({ feature_set: featureSet, value_scale: scale }, config, constants) {
-  if (featureSet !== constants.featureSet)
+function checkUse({ feature_set: featureSet, value_scale: scale }, rules, config, constants) {
+  if (featureSet !== constants.featureSets[rules])
     throw new Error(
-      `made for the feature set ${show(featureSet)}, this engine has ${show(constants.featureSet)}: ` +
+      `made for the feature set ${show(featureSet)}, this engine has ${show(constants.featureSets[rules])}: ` +
         "it converts, but cannot play",
     );
   if ((scale ?? constants.valueScale) !== constants.valueScale)
     throw new Error(`value_scale ${show(scale)} is unknown, expected ${show(constants.valueScale)}`);
-  if (config.input_size !== constants.features)
-    throw new Error(`takes ${config.input_size} inputs, the feature set has ${constants.features}`);
+  if (config.input_size !== constants.inputs[rules])
+    throw new Error(`takes ${config.input_size} inputs, the feature set has ${constants.inputs[rules]}`);
   if (config.value_output_size !== 1 || config.policy_output_size !== constants.policyOutputs)
     throw new Error(`must have 1 value and ${constants.policyOutputs} policy outputs`);
 }
