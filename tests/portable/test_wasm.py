@@ -12,7 +12,8 @@ from answers import DEPTHS, MOVES, NETWORK_TOLERANCE, NETWORKS, ROOT, Questions
 from random_networks import random_document, write
 from wasm import WASM
 
-from engine import Network
+from engine import Network, Position, Search, extract_features, sample_decisions
+from engine.core.rules import RULE_SETS
 from engine.network.quantized import LAYOUT as QUANTIZED_LAYOUT
 from engine.network.quantized import Layer, encode
 
@@ -211,6 +212,43 @@ def native_refusal(document, path):
     except ValueError as error:
         return str(error).removeprefix(f"{path}: ")
     return None
+
+
+def test_every_rule_set(tmp_path):
+    """Moves, features, search and networks of games of each rule set."""
+    questions = {}
+    for name in RULE_SETS:
+        packed, rolls = sample_decisions(2000, 5, rules=name)
+        turns = [
+            (str(Position.from_packed(position, name)), roll)
+            for position, roll in zip(packed.tolist()[::25], rolls.tolist()[::25], strict=True)
+        ]
+        questions[name] = {"turns": turns, "weights": random_document(6, rules=name)}
+    answers = json.loads(
+        node("tests/support/rule_set_answers.mjs", WASM, write(tmp_path / "questions.json", questions))
+    )
+    for name, asked in questions.items():
+        network = Network.load(write(tmp_path / f"{name}.json", asked["weights"]))
+        for (notation, roll), answer in zip(asked["turns"], answers[name], strict=True):
+            position = Position.from_notation(notation, name)
+            assert answer["moves"] == position.legal_moves(roll)
+            played = [position.play(roll, square) for square in answer["moves"]]
+            assert answer["after"] == [[str(after), again] for after, again in played]
+            assert answer["features"] == extract_features(position, roll).tolist()
+            assert answer["search"] == [value for _, value in Search(2, rules=name).moves(position, roll)]
+            assert answer["value"] == pytest.approx(network.value(position), abs=NETWORK_TOLERANCE)
+            for key, values in (
+                ("ahead", network.moves(position, roll, 2)),
+                ("policy", network.policy(position, roll)),
+            ):
+                assert answer[key] == pytest.approx([value for _, value in values], abs=NETWORK_TOLERANCE)
+        other = "blitz" if name == "finkel" else "finkel"
+        assert answers[f"{name} refusal"] == f"the network plays {name}, the position {other}"
+
+
+def test_the_wasm_is_small():
+    """A page on a phone loads it: at most 60 kB for all rule sets."""
+    assert WASM.stat().st_size <= 60_000
 
 
 def test_ur_js_refuses_what_the_engine_refuses(tmp_path):
