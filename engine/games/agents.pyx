@@ -285,9 +285,9 @@ cdef class Agent:
         self._take_network(_load_network(_weights_path(file)), depth, policy)
 
     def _take_level(self, number):
-        known = levels()
+        known = levels(self.rules)
         if not _is_number(number) or not 1 <= int(number) <= len(known):
-            names = f"the levels are level:1 to level:{len(known)}" if known else "this installation has no levels"
+            names = f"the levels are level:1 to level:{len(known)}" if known else f"there are no levels of {self.rules} here"
             raise ValueError(f"agent {self.name!r}: {names}")
         level = known[int(number) - 1]
         self._take_network(_load_network(_weights_path(level.network)), 1, False)

@@ -162,7 +162,9 @@ def costly_openings(table: Tablebase, turns: int = 4) -> list[OpeningDecision]:
 
 
 def strategy(table: Tablebase, games: int = 1000, decisions: int = DECISIONS, seed: int = 0) -> dict[str, Any]:
-    """Everything that `strategy_text` shows, as plain JSON values."""
+    """Everything that `strategy_text` shows, as plain JSON values. Raises ValueError for other rules than Finkel's."""
+    if table.rules != "finkel":
+        raise ValueError(f"the rules of thumb are about finkel, the table is of {table.rules}")
     squares = square_facts(table, games, seed)
     return {
         "games": games,

@@ -122,7 +122,7 @@ class Game:
         self._print(f"You are {SEATS[self.side]} and {'begin' if self.side == 0 else self.opponent.name + ' begins'}.")
         kind, _, number = self.opponent.name.partition(":")
         if kind == "level":
-            level = levels()[int(number) - 1]
+            level = levels(self.record.rules.name)[int(number) - 1]
             self._print(f"{self.opponent.name} is {level.name}, {-level.elo} Elo below perfect play.", style="dim")
         self._print(f"The dice have seed {self.record.seed}.", style="dim")
         if self.table is None:

@@ -238,6 +238,10 @@ class TestLevels:
         for position, roll in turns[::10]:
             assert agent.best_move(position, roll) == network.best_move(position, roll)
 
+    def test_a_rule_set_without_levels(self):
+        with pytest.raises(ValueError, match="there are no levels of aseb here"):
+            Agent.parse("level:1", "aseb")
+
     @pytest.mark.parametrize("spelling", ["level:", "level:0", "level:8", "level:x", "level"])
     def test_refusals(self, spelling):
         with pytest.raises(ValueError, match=r"level:1 to level:7|unknown agent"):

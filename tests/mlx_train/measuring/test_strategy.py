@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from commandline import call
 
-from engine import Position
+from engine import Position, Tablebase
 from mlx_train.measuring.regret import TIE
 from mlx_train.measuring.strategy import RULES, costly_openings, dice_part, strategy, thumb_rules
 from mlx_train.playing.strategy_text import strategy_text
@@ -75,3 +75,8 @@ def test_the_text_has_every_table(table, tmp_path):
     result = call("strategy", "--table", path, "--games", "5", "--decisions", "500")
     assert result.returncode == 0, result.stderr
     assert result.stdout == text + "\n"
+
+
+def test_another_rule_set_is_refused():
+    with pytest.raises(ValueError, match="are about finkel, the table is of blitz"):
+        strategy(Tablebase.solve(1, rules="blitz"))
