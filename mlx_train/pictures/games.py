@@ -141,7 +141,7 @@ def board_map(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def squares_chart(facts: SquareFacts) -> "Figure":
     """How often a piece stands on each square in optimal play, its danger there, and its worth: three boards."""
-    figure = new_figure(7.5, 8)
+    figure = new_figure(7.5, 6.6)
     figure.suptitle("The squares in optimal play")
     for axes, values, title in zip(
         figure.subplots(3, 1),
