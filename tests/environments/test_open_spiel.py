@@ -29,6 +29,21 @@ def test_openspiels_random_games(rule_set, capfd):
     capfd.readouterr()  # it prints
 
 
+@pytest.mark.parametrize("rule_set", RULE_SETS)
+def test_openspiels_playthrough(rule_set, tmp_path):
+    """The text of everything that a game says in every state is the same when its actions are played again."""
+    from absl import flags  # OpenSpiel's
+    from open_spiel.python.algorithms import generate_playthrough
+
+    flags.FLAGS.mark_as_parsed()
+    text = generate_playthrough.playthrough(f"ur(rules={rule_set},pieces=1)", None, seed=7)
+    (tmp_path / "playthrough.txt").write_text(text)
+    original, again = generate_playthrough.replay(tmp_path / "playthrough.txt")
+    assert original == again
+    assert "IsTerminal() = True" in text
+    assert f'ToString() = "ur(pieces=1,rules={rule_set})"' in text
+
+
 def test_a_game_is_played_by_the_rules():
     game = pyspiel.load_game("ur")
     state = game.new_initial_state()
