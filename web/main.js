@@ -172,7 +172,7 @@ async function openFile(file) {
     return complain(`${file.name}: ${error.message}`);
   }
   $("notice").hidden = true;
-  players.add(file.name, opened.network.hasValue);
+  players.add(file.name, opened.network);
   players.fillJudges($("judge"), judge.name);
   if (name === judge.name) await useJudge(name); // this name now means another network in the worker
   seat(name);
@@ -180,7 +180,7 @@ async function openFile(file) {
 
 /** Seats the server's model against a person, under the name in the page's address. */
 async function offerModel(file) {
-  const name = players.add(file, true, [new URL(MODEL, document.baseURI).href]);
+  const name = players.add(file, undefined, [new URL(MODEL, document.baseURI).href]);
   try {
     await players.load(name);
   } catch (error) {
@@ -193,16 +193,11 @@ async function offerModel(file) {
 
 /** Seats a network against the person: at once where no game is under way, else after a question. */
 function seat(name) {
-  const seats = settings.seats.some((each) => each === "human") ? [...settings.seats] : ["human", settings.seats[1]];
-  seats[
-    Math.max(
-      0,
-      seats.findLastIndex((each) => each !== "human"),
-    )
-  ] = `net:${name}`;
-  if (!seats.includes("human")) seats[0] = "human";
-  remember({ seats });
-  return underWay() ? askAndStart() : start(newGame(seats, settings.rules));
+  const { rules } = players.networks.get(name);
+  players.setRules(rules);
+  const seats = settings.seats[1] === "human" ? [`net:${name}`, "human"] : ["human", `net:${name}`];
+  remember({ seats, rules });
+  return underWay() ? askAndStart() : start(newGame(seats, rules));
 }
 
 // --- the judge -------------------------------------------------------------------------------------------------------

@@ -52,16 +52,10 @@ export class Players {
   }
 
   /** Adds a network of a file or of the server's `--model` -> its name, which no shipped network has. */
-  add(file, values = true, addresses = []) {
+  add(file, { hasValue: values, rules } = { hasValue: true, rules: "finkel" }, addresses = []) {
     const name = this.nameOfFile(file);
-    this.networks.set(name, {
-      about: "a network of your own",
-      spelling: `net:${file}`,
-      addresses,
-      error: null,
-      rules: this.#rules,
-      values,
-    });
+    const about = "a network of your own";
+    this.networks.set(name, { about, spelling: `net:${file}`, addresses, error: null, rules, values });
     return name;
   }
 
@@ -101,10 +95,12 @@ export class Players {
         );
   }
 
-  /** The first of these networks that plays the rule set and values positions, or any other that does; or null. */
+  /** The first of these networks that plays the rule set and values positions, or the best one that does; or null. */
   judgeOf(names) {
+    const error = (name) => this.networks.get(name).error ?? 1;
+    const others = [...this.networks.keys()].sort((one, other) => error(one) - error(other));
     const able = (name) => this.networks.get(name)?.rules === this.#rules && this.networks.get(name).values;
-    return [...names, ...this.networks.keys()].find(able) ?? null;
+    return [...names, ...others].find(able) ?? null;
   }
 
   /** The opponent of a first game. */
@@ -179,7 +175,8 @@ export class Players {
     const network = this.networks.get(name);
     if (!network?.addresses.length) return;
     try {
-      network.values = (await this.#engine.fetchNetwork(name, network.addresses)).hasValue;
+      const { hasValue, rules } = await this.#engine.fetchNetwork(name, network.addresses);
+      Object.assign(network, { values: hasValue, rules });
     } catch (error) {
       throw new Error(`${name}: ${error.message}`);
     }

@@ -81,8 +81,10 @@ function take(ur, name, document) {
   const network = ur.loadNetwork(document);
   drop(ur, name);
   networks.set(name, network);
-  return { hasValue: network.hasValue };
+  return described(network);
 }
+
+const described = ({ hasValue, rules = "finkel" }) => ({ hasValue, rules });
 
 function drop(ur, name) {
   if (networks.has(name)) ur.free(networks.get(name));
@@ -142,14 +144,14 @@ const methods = {
 
   /** Fetches a network from the first of its addresses that the server has and this browser can read. */
   async fetchNetwork(ur, name, addresses) {
-    if (networks.has(name)) return { hasValue: networks.get(name).hasValue };
+    if (networks.has(name)) return described(networks.get(name));
     const readable = addresses.filter((address) => canInflate || !address.endsWith(".gz"));
     const document = objectOf(await textOf(await download(readable)));
     if (!document) throw new Error("not a usable weights file: not JSON");
     return take(ur, name, document);
   },
 
-  /** Reads a file, a network under `name` or a record: {network: {hasValue}} or {record}. */
+  /** Reads a file, a network under `name` or a record: {network: {hasValue, rules}} or {record}. */
   async open(ur, name, buffer) {
     const text = await textOf(buffer);
     const document = objectOf(text);

@@ -59,13 +59,11 @@ def quantize_model(entry: ModelEntry, table: Tablebase, folder: Path = WEIGHTS) 
 def main() -> None:
     """Make what is missing; each model's entry is written as soon as its file is."""
     entries = read_manifest(WEIGHTS)
-    stale = [i for i, entry in enumerate(entries) if "value" in entry.measures and not is_current(entry)]
-    table = open_table(None) if stale else None
-    for number in stale:
-        assert table is not None
-        say(f"{entries[number].name}: {BITS} bits")
-        entries[number] = quantize_model(entries[number], table)
-        write_manifest(WEIGHTS, entries)
+    for number, entry in enumerate(entries):
+        if "value" in entry.measures and not is_current(entry):
+            say(f"{entry.name}: {BITS} bits")
+            entries[number] = quantize_model(entry, open_table(None, entry.rules))
+            write_manifest(WEIGHTS, entries)
 
 
 if __name__ == "__main__":
