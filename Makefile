@@ -9,7 +9,6 @@ ARGS ?=
 VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check
-DEBUG := build/debug
 
 ENGINE_SOURCES := $(wildcard engine/*/*.pyx engine/*/*.pxd engine/*/*.h) setup.py
 PORTABLE_SOURCES := $(wildcard portable/*.py portable/*.pyx) engine/network/quantized.py engine/network/document.py
@@ -22,7 +21,7 @@ BUILDER := $(VENV)/.builder
 INSTALLED := $(VENV)/.installed-$(EXTRA)
 DEVELOP := $(VENV)/.develop
 
-.PHONY: help run test check format docs notebooks bench debug-test wasm arm64-check web wheel clean
+.PHONY: help run test check format docs notebooks bench debug-test sanitize fuzz wasm arm64-check web wheel clean
 .DELETE_ON_ERROR:
 
 help:
@@ -34,6 +33,8 @@ help:
 	@echo 'make notebooks   run the notebooks in full; the results go to runs/notebooks'
 	@echo 'make bench       measure everything; prints a Markdown table'
 	@echo 'make debug-test  the engine compiled with bounds checks, and its tests'
+	@echo 'make sanitize    the engine compiled with AddressSanitizer and UBSan, and its tests (Linux)'
+	@echo 'make fuzz        hostile input for every reader, under the same sanitizers'
 	@echo 'make wasm        the engine for the browser, web/ur.wasm'
 	@echo 'make web         play in the browser'
 	@echo 'make arm64-check the kernels compiled for arm64, compared with this machine under qemu-user'
@@ -69,22 +70,41 @@ notebooks: $(INSTALLED) $(DEVELOP)
 bench: $(INSTALLED) $(DEVELOP) web/ur.wasm
 	@$(PY) -m mlx_train.tools.bench $(ARGS)
 
-# The debug build is made from a copy, so that it leaves the release build beside the sources alone.
-debug-test: $(INSTALLED) $(DEVELOP) $(DEBUG)/.built
-	@rm -rf $(DEBUG)/tests && cp -R tests $(DEBUG)/tests
-	@for folder in weights docs; do ln -sfn ../../$$folder $(DEBUG)/$$folder; done
-	@find engine -name '*.py' | tar cf - -T - | tar xf - -C $(DEBUG)
-	@cp -R mlx_train/. $(DEBUG)/mlx_train && cp pyproject.toml $(DEBUG)/
-	@cd $(DEBUG) && ../../$(PY) -c 'import engine; assert "$(DEBUG)" in engine.__file__, engine.__file__'
-	cd $(DEBUG) && ../../$(PY) -m pytest $(ENGINE_TESTS) $(ARGS)
+# These builds are made from a copy, so that they leave the release build beside the sources alone.
+debug-test: $(INSTALLED) $(DEVELOP) build/debug/.copied
+	cd build/debug && ../../$(PY) -m pytest $(ENGINE_TESTS) $(ARGS)
 
-$(DEBUG)/.built: $(ENGINE_SOURCES) | $(BUILDER)
-	@echo 'Compiling the engine with checks'
-	@rm -rf $(DEBUG) && mkdir -p $(DEBUG)/mlx_train/device
-	@cp -R engine $(DEBUG)/engine && rm -f $(DEBUG)/engine/*/*.so $(DEBUG)/engine/*/*.c
-	@cp setup.py pyproject.toml README.md LICENSE $(DEBUG)/ && cp mlx_train/*.py $(DEBUG)/mlx_train/
-	@cp $(SHIM_SOURCE) mlx_train/device/*.py $(DEBUG)/mlx_train/device/
-	@cd $(DEBUG) && UR_DEBUG=1 ../../$(PY) setup.py -q build_ext --inplace
+sanitize: $(INSTALLED) $(DEVELOP) build/sanitize/.copied
+	cd build/sanitize && $(SANITIZED) ../../$(PY) -m pytest -n 0 -p no:cacheprovider $(ENGINE_TESTS) $(ARGS)
+
+# ARGS="--inputs 1000000 --seed 1 map table" tries other inputs, or those of some readers.
+fuzz: $(INSTALLED) $(DEVELOP) build/sanitize/.copied
+	cd build/sanitize && $(SANITIZED) PYTHONPATH=tests/support:. ../../$(PY) tests/support/hostile.py $(ARGS)
+
+# What Python itself, which is not compiled with the sanitizers, has to load first; it frees nothing at its end.
+SANITIZED = LD_PRELOAD="$$($${CC:-cc} -print-file-name=libasan.so) $$($${CC:-cc} -print-file-name=libstdc++.so.6)" \
+  ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
+BUILD_debug := UR_DEBUG=1
+BUILD_sanitize := UR_SANITIZE=1
+
+.PHONY: build/debug/.copied build/sanitize/.copied
+build/debug/.copied: build/debug/.built
+build/sanitize/.copied: build/sanitize/.built
+build/debug/.copied build/sanitize/.copied:
+	@rm -rf $(@D)/tests && cp -R tests $(@D)/tests
+	@for folder in weights docs; do ln -sfn ../../$$folder $(@D)/$$folder; done
+	@find engine -name '*.py' | tar cf - -T - | tar xf - -C $(@D)
+	@cp -R mlx_train/. $(@D)/mlx_train && cp pyproject.toml $(@D)/
+	@cd $(@D) && $(if $(findstring sanitize,$@),$(SANITIZED)) ../../$(PY) -c \
+	  'import engine; assert "$(@D)" in engine.__file__, engine.__file__'
+
+build/%/.built: $(ENGINE_SOURCES) | $(BUILDER)
+	@echo 'Compiling the engine for $*'
+	@rm -rf $(@D) && mkdir -p $(@D)/mlx_train/device
+	@cp -R engine $(@D)/engine && rm -f $(@D)/engine/*/*.so $(@D)/engine/*/*.c
+	@cp setup.py pyproject.toml README.md LICENSE $(@D)/ && cp mlx_train/*.py $(@D)/mlx_train/
+	@cp $(SHIM_SOURCE) mlx_train/device/*.py $(@D)/mlx_train/device/
+	@cd $(@D) && $(BUILD_$*) ../../$(PY) setup.py -q build_ext --inplace
 	@touch $@
 
 wasm: web/ur.wasm

@@ -1,6 +1,8 @@
 """Builds the engine. Everything that is not a compiler matter stands in pyproject.toml.
 
 UR_DEBUG=1 turns bounds and initialisation checks on and C division off, for the debug build that CI tests.
+UR_SANITIZE=1 compiles the release's code with AddressSanitizer, whose library has to be loaded before Python, and with
+UndefinedBehaviorSanitizer.
 """
 
 import os
@@ -13,7 +15,7 @@ from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_py import build_py
 
-DEBUG = os.environ.get("UR_DEBUG", "") not in ("", "0")
+DEBUG, SANITIZE = (os.environ.get(name, "") not in ("", "0") for name in ("UR_DEBUG", "UR_SANITIZE"))
 
 DIRECTIVES = {
     "language_level": 3,
@@ -27,8 +29,9 @@ DIRECTIVES = {
 
 # No -march and no -ffast-math: a wheel must run on any machine of its architecture. No contraction: a sum of products
 # must have the same bits whether or not the machine can fuse them.
-COMPILE_ARGS = ["-O1", "-g"] if DEBUG else ["-O3"]
+COMPILE_ARGS = ["-O1", "-g"] if DEBUG or SANITIZE else ["-O3"]
 COMPILE_ARGS += ["-ffp-contract=off"]
+SANITIZERS = ["-fsanitize=address,undefined", "-fno-omit-frame-pointer"] if SANITIZE else []
 
 
 def extension(source: Path) -> Extension:
@@ -38,8 +41,9 @@ def extension(source: Path) -> Extension:
         [str(source)],
         include_dirs=["engine"],
         depends=["setup.py", *(str(header) for header in sorted(Path("engine").rglob("*.h")))],
-        extra_compile_args=COMPILE_ARGS,
-        extra_link_args=[] if DEBUG else ["-Wl,-S"],  # no debug information, which is two thirds of a wheel
+        extra_compile_args=COMPILE_ARGS + SANITIZERS,
+        # No debug information in a release, where it is two thirds of a wheel.
+        extra_link_args=SANITIZERS if DEBUG or SANITIZE else ["-Wl,-S"],
     )
 
 

@@ -409,6 +409,6 @@ def read_settings(file: Path, kind: type[Settings] = Config) -> dict[str, Any]:
         values = json.loads(file.read_text(encoding="utf-8"))
         values = values.get("config", values)
         kind.from_dict(values)  # checks names and ranges
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"{file}: not a file of settings: {error}") from None
     return dict(values)

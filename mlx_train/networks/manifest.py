@@ -21,6 +21,7 @@ from engine.network.document import POLICY_OUTPUTS, parameter_count
 from engine.network.network import Network
 from engine.solved.tablebase import Tablebase
 from mlx_train.system.files import write_json
+from mlx_train.system.shapes import fits
 
 MANIFEST_VERSION = 1
 
@@ -42,6 +43,29 @@ class MeasureSettings:
                 f"models are measured with the game of {self.pieces} pieces in float64; "
                 f"this table has {table.pieces} pieces in {table.dtype}"
             )
+
+
+#: The shape of an entry, and of the measures of one of its networks.
+_MEASURES = {
+    "value_error": (None, {"mean": float}),
+    "regret": {"mean": float},
+    "estimate": {"rate": float, "interval": [float]},
+    "microseconds_per_move": float,
+}
+_ENTRY = {
+    "name": str,
+    "what": str,
+    "how": {},
+    "command": str,
+    "seed": (int, None),
+    "architecture": {"hidden_sizes": [int], "activation": str},
+    "parameters": {str: int},
+    "bytes": int,
+    "sha256": {str: str},
+    "settings": {"positions": int, "decisions": int, "games": int, "seed?": int, "pieces": int},
+    "measures": {"value?": _MEASURES, "policy?": _MEASURES},
+    "quantized?": (None, {str: (float, str)}),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +107,13 @@ class ModelEntry:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "ModelEntry":
-        """The inverse of `dataclasses.asdict`. Raises TypeError for missing or unknown keys."""
+        """The inverse of `dataclasses.asdict`. Raises TypeError for missing or unknown keys, and for other types."""
+        if (
+            not fits(values, _ENTRY)
+            or not values["measures"]
+            or values["measures"].keys() != values["parameters"].keys()
+        ):
+            raise TypeError("an entry lacks something, or has it in another type")
         return cls(**values | {"settings": MeasureSettings(**values["settings"])})
 
 
@@ -117,7 +147,7 @@ def read_manifest(folder: Path) -> list[ModelEntry]:
         if manifest["version"] != MANIFEST_VERSION:
             raise ValueError(f"version {manifest['version']!r} is unknown")
         return [ModelEntry.from_dict(values) for values in manifest["models"]]
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"{path}: not a usable manifest: {error}") from None
 
 

@@ -93,7 +93,7 @@ class Run:
         try:
             origin = json.loads(self.config.read_text())
             return origin | {"config": kind.from_dict(origin["config"])}
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise ValueError(f"{self.folder}: not a run folder: {error}") from None
 
     def _lock(self) -> None:

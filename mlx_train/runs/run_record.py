@@ -9,6 +9,7 @@ from typing import Any
 
 from mlx_train.config import RETIRED, RUNS, Config, SelfplayConfig, nearest
 from mlx_train.runs.run_folder import Run
+from mlx_train.system.shapes import Shape, fits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +64,7 @@ class RunRecord:
 
     def samples_per_second(self) -> float | None:
         """Mean speed of the training."""
-        rows = [row for row in self.epochs if "samples_per_second" in row]
+        rows = [row for row in self.epochs if "samples_per_second" in row and row.get("seconds", 0) > 0]
         return mean_over_time(rows, "samples_per_second") if rows else None
 
     def figures(self) -> dict[str, float | None]:
@@ -94,7 +95,7 @@ class RunRecord:
     def margin(self, name: str) -> float | None:
         """Half of a win rate's 95 % interval, in percent; None for other figures."""
         for match in self.matches:
-            if name == f"win % {match['opponent']}" and "interval95" in match:
+            if name == f"win % {match['opponent']}" and len(match.get("interval95", ())) == 2:
                 return 50 * (match["interval95"][1] - match["interval95"][0])
         return None
 
@@ -121,41 +122,48 @@ def read_record(folder: Path) -> RunRecord:
     run = Run(folder)
     if not run.config.exists():
         raise ValueError(f"{folder} is no run folder: it has no config.json")
-    origin = _read_json(run.config)
-    config = origin.pop("config", None)
-    if not isinstance(config, dict):
-        raise ValueError(f"{run.config} holds no settings")
-    evaluation = _read_json(run.evaluation) if run.evaluation.exists() else {}
-    lines = run.metrics.read_text().splitlines() if run.metrics.exists() else []
-    try:
-        epochs = [json.loads(line) for line in lines]
-    except ValueError:
-        raise ValueError(f"{run.metrics} is damaged") from None
-    try:
-        learning = json.loads(run.learning.read_text()) if run.learning.exists() else []
-    except ValueError:
-        raise ValueError(f"{run.learning} is damaged") from None
+    origin = _read(run.config, _ORIGIN)
+    evaluation = _read(run.evaluation, _EVALUATION) if run.evaluation.exists() else {}
     return RunRecord(
         name=folder.name,
         files=run,
-        config=config,
+        config=origin.pop("config"),
         origin=origin,
-        epochs=epochs,
+        epochs=_read(run.metrics, [{str: float}], lines=True) if run.metrics.exists() else [],
         matches=evaluation.get("matches", []),
-        learning=learning,
+        learning=_read(run.learning, [{str: (float, None)}]) if run.learning.exists() else [],
         exact=evaluation.get("exact") or {},
         microseconds=evaluation.get("microseconds_per_move"),
     )
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+#: The shapes of what this module takes from config.json and evaluation.json.
+_ORIGIN = {
+    "config": {"teacher?": str, "games?": int, "hidden_sizes?": [int]},
+    "made_by?": str,
+    "command?": [str],
+    "versions?": {str: (str, None)},
+    "system?": str,
+    "source_revision?": (str, None),
+    "feature_set?": str,
+}
+_EVALUATION = {
+    "matches?": [{"opponent": str, "win_rate": float, "interval95?": [float]}],
+    "exact?": (None, {"value_error": (None, {"mean": float}), "regret": {"mean": float}, "estimate": {"rate": float}}),
+    "microseconds_per_move?": (float, None),
+}
+
+
+def _read(path: Path, shape: Shape, *, lines: bool = False) -> Any:
+    """The JSON value of a file, or the list of its lines' values. Raises ValueError for one of another shape."""
     try:
-        values = json.loads(path.read_text())
-    except ValueError:
+        text = path.read_text(encoding="utf-8")
+        value = [json.loads(line) for line in text.splitlines()] if lines else json.loads(text)
+    except (ValueError, RecursionError):
         raise ValueError(f"{path} is damaged") from None
-    if not isinstance(values, dict):
-        raise ValueError(f"{path} holds no JSON object")
-    return values
+    if not fits(value, shape):
+        raise ValueError(f"{path} is damaged: it lacks something, or has it in another type")
+    return value
 
 
 def run_folders(parent: Path = RUNS) -> list[Path]:

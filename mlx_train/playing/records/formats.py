@@ -19,11 +19,14 @@ def parse_record(text: str) -> tuple[str, GameRecord]:
     text = text.removeprefix("\ufeff")
     if not text.strip():
         raise ValueError("line 1: the file is empty")
-    name = next((name for name, module in FORMATS.items() if module.recognizes(text)), None)
-    if name is None:
-        names = ", ".join(module.NAME for module in FORMATS.values())
-        raise ValueError(f"not a record in a known format ({names})")
-    return name, FORMATS[name].parse(text)
+    try:
+        name = next((name for name, module in FORMATS.items() if module.recognizes(text)), None)
+        if name is None:
+            names = ", ".join(module.NAME for module in FORMATS.values())
+            raise ValueError(f"not a record in a known format ({names})")
+        return name, FORMATS[name].parse(text)
+    except RecursionError:
+        raise ValueError("its JSON is nested too deeply") from None
 
 
 def read_record(path: str | Path) -> GameRecord:

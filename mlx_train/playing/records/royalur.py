@@ -92,6 +92,8 @@ def parse(text: str) -> GameRecord:
         raise ValueError("initial_state must be an object")
     order = ("D", "L") if initial.get("turn") == "D" else _SIDES
     metadata = document.get("metadata") or {}
+    if not isinstance(metadata, dict):
+        raise ValueError("metadata must be an object")
     names = [str(metadata.get(_NAMES[side].capitalize(), _NAMES[side])) for side in order]
     seed = str(metadata.get("Seed", ""))
     start = _start(game, initial, order, game.pieces - document["settings"]["start_pieces"])
