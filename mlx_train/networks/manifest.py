@@ -65,6 +65,7 @@ _ENTRY = {
     "settings": {"positions": int, "decisions": int, "games": int, "seed?": int, "pieces": int},
     "measures": {"value?": _MEASURES, "policy?": _MEASURES},
     "quantized?": (None, {str: (float, str)}),
+    "rules?": str,
 }
 
 

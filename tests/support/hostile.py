@@ -102,7 +102,7 @@ def _table_files() -> dict[str, bytes]:
         for kind in ("percent16", "f64"):
             table.to_rgu(path, kind)
             files[kind] = path.read_bytes()
-        unfinished = UnfinishedSolve(path.with_name("partial"), 1, 1e-6)
+        unfinished = UnfinishedSolve(path.with_name("partial"), "finkel", 1, 1e-6)
         unfinished.keep(table.array, 0.0, now=True)
         unfinished.close()
         files["partial"] = path.with_name("partial").read_bytes()
@@ -157,7 +157,7 @@ def _first_version() -> bytes:
 
 
 def _read_partial(path: Path) -> object:
-    return UnfinishedSolve(path, 1, 1e-6).read(np.empty(len(_table_files()["float64"])), [0, len(_games())])
+    return UnfinishedSolve(path, "finkel", 1, 1e-6).read(np.empty(len(_table_files()["float64"])), [0, len(_games())])
 
 
 _METRICS = b'{"epoch": 1, "step": 3, "seconds": 1.5, "samples_per_second": 9.0, "validation_value_loss": 0.1}\n' * 3

@@ -14,6 +14,14 @@ from mlx_train.tools.quantized import is_current
 ROOT = Path(__file__).parents[3]
 
 
+MEASURES = {
+    "value_error": {"mean": 0.1},
+    "regret": {"mean": 0.2},
+    "estimate": {"rate": 49.0, "interval": [48.0, 50.0]},
+    "microseconds_per_move": 3.5,
+}
+
+
 @pytest.fixture
 def entry(tmp_path):
     """The only model of `tmp_path`, as its manifest has it."""
@@ -30,7 +38,7 @@ def entry(tmp_path):
         bytes=len(content),
         sha256={"tiny.json": hashlib.sha256(content).hexdigest()},
         settings=MeasureSettings(positions=1, decisions=1, games=1, pieces=2),
-        measures={"value": {}, "policy": {}},
+        measures={"value": MEASURES, "policy": MEASURES | {"value_error": None}},
     )
     write_manifest(tmp_path, [entry])
     return entry
