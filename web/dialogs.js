@@ -50,9 +50,7 @@ export async function askNewGame(players, { seats: present, rules, underWay }) {
   });
   $("new-warning").hidden = !underWay;
   const answer = await ask($("new-dialog"));
-  if (answer === "start") return { seats: seats().map(({ value }) => value), rules: $("rules").value };
-  players.setRules(rules);
-  return null;
+  return answer === "start" ? { seats: seats().map(({ value }) => value), rules: $("rules").value } : null;
 }
 
 // --- open ------------------------------------------------------------------------------------------------------------

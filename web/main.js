@@ -110,7 +110,7 @@ function newGame(seats, rules, start) {
 
 async function askAndStart() {
   const chosen = await askNewGame(players, { seats: settings.seats, rules: settings.rules, underWay: underWay() });
-  if (!chosen) return;
+  if (!chosen) return players.setRules(play.game.rules.name);
   remember({ ...chosen });
   await start(newGame(chosen.seats, chosen.rules));
 }

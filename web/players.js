@@ -133,9 +133,9 @@ export class Players {
   }
 
   /** What a seat is called: "Scribe", "ur-29k", "Search 3". */
-  title(seat) {
+  title(seat, rules = this.#rules) {
     const [kind, name] = split(seat);
-    if (kind === "level") return this.levels[name - 1].name;
+    if (kind === "level") return this.#allLevels[rules][name - 1].name;
     return kind === "emm" ? `Search ${name}` : name;
   }
 
@@ -159,12 +159,12 @@ export class Players {
   }
 
   /** The names of both players of a game, each person and each agent with one name. */
-  names({ seats, names }) {
+  names({ seats, names, rules }) {
     if (seats[0] === "human" && seats[1] === "human") {
       const told = names.every((name) => name && name !== "you") && names[0] !== names[1];
       return told ? names.map((name) => (COLOURS.includes(capital(name)) ? capital(name) : name)) : COLOURS;
     }
-    const titles = seats.map((seat) => (seat === "human" ? "You" : this.title(seat)));
+    const titles = seats.map((seat) => (seat === "human" ? "You" : this.title(seat, rules.name)));
     return titles[0] === titles[1]
       ? titles.map((title, player) => `${title} (${COLOURS[player].toLowerCase()})`)
       : titles;

@@ -9,6 +9,7 @@ import pytest
 from browsers import DESKTOP, PHONE, launched, reason
 
 from engine import Network, Position
+from engine.core.rules import RULE_SETS, rules
 from mlx_train.playing.records.own import parse
 from mlx_train.playing.review import review
 from mlx_train.playing.server import Server, locate
@@ -292,6 +293,22 @@ def test_two_agents_wait_and_can_be_looked_at(chromium, address):
     page.click("#undo")  # "Play on here"
     page.wait("document.getElementById('action').textContent === 'Start'")
     assert record_of(page).turns == []
+
+
+def test_a_game_of_every_rule_set(chromium, address):
+    page = opened(chromium, address, seats=["human", "level:2"])
+    page.play(until="document.querySelectorAll('#log li').length > 2 && movable.length")
+    for name in RULE_SETS:
+        page.click("#new-open")
+        page.choose("#rules", name)
+        page.choose("#player-1", "emm:2")
+        page.wait("document.getElementById('name-1').textContent")
+        page.click("#new-dialog [value=start]")
+        page.wait("document.getElementById('name-1').textContent === 'Search 2'")
+        assert not page.play(until="document.querySelectorAll('#log li').length > 12")
+        assert record_of(page).start.rules == name
+        assert page.count(".square") == len({tile for path in rules(name).paths for tile in path})
+    assert not page.shown("#notice")
 
 
 def test_a_new_game_asks_and_the_earlier_one_is_kept(chromium, address):
