@@ -12,7 +12,8 @@ from open_spiel.python.algorithms import mcts
 import environments.open_spiel  # registers the game
 from engine import Agent
 
-simulations, games = (int(text) for text in (sys.argv[1:] + ["50", "2"][len(sys.argv) - 1 :]))
+simulations = int(sys.argv[1]) if len(sys.argv) > 1 else 50
+games = int(sys.argv[2]) if len(sys.argv) > 2 else 2
 random = np.random.RandomState(1)
 game = pyspiel.load_game(environments.open_spiel.NAME, {"rules": "finkel"})
 bot = mcts.MCTSBot(game, 1.4, simulations, mcts.RandomRolloutEvaluator(1, random), random_state=random)
