@@ -29,6 +29,13 @@ cdef inline Board known(Known which, Board board) noexcept nogil:
     return board
 
 
+cdef extern from *:
+    """
+    #define UR_WORST INT64_MIN
+    """
+    const int64_t WORST "UR_WORST"      # below every value: one call of `move_value` in a loop, which is inlined
+
+
 cdef inline unsigned int last_index(
     const Searcher* searcher, unsigned int own, unsigned int opp, bint in_hand
 ) noexcept nogil:
@@ -64,8 +71,7 @@ cdef int64_t chance(Known which, const Searcher* searcher, Board board, int32_t 
         if sources == 0:
             total += ways(rules_of(&board), roll) * passed(which, searcher, board, static, depth - 1)
             continue
-        best = move_value(which, searcher, board, static, lowest(sources), roll, depth - 1)
-        sources &= sources - 1
+        best = WORST
         while sources:
             value = move_value(which, searcher, board, static, lowest(sources), roll, depth - 1)
             best = max(best, value)

@@ -94,8 +94,9 @@ UR_INLINE UR_LOCAL uint8_t *ur_write_contested(UR_LOCAL const ur_rules *rules, U
                                                uint64_t high)
 {
     unsigned int contested = ur_contested(rules);
-    out = ur_write(out, low >> 32, ur_popcount(contested & 0x1E0));
-    out = ur_write(out, high, ur_popcount(contested & 0x1E00));
+    int first = ur_popcount(contested & 0x1E0), second = ur_popcount(contested & 0x1E00);
+    uint64_t both = (low >> 32 & (((uint64_t)1 << (8 * first)) - 1)) | high << (8 * first);
+    out = ur_write(out, both, first + second);
     return contested & 0x1E000 ? ur_write(out, high >> 32, ur_popcount(contested & 0x1E000)) : out;
 }
 
