@@ -6,6 +6,7 @@ import { firstShare, markOf } from "./review.js";
 const EDGE = { left: 54, right: 20, top: 8, bottom: 38 };
 const STEPS = [1, 2, 5, 10, 20, 50, 100, 200, 500];
 const TICK_WIDTH = 48; // pixels that a number on the axis of turns needs
+const SIGN_WIDTH = 18; // pixels that the sign of a mistake needs
 
 export class Chart {
   #root;
@@ -84,18 +85,21 @@ export class Chart {
     return Array.from({ length: Math.floor(count / step) + 1 }, (_, index) => index * step);
   }
 
-  /** The mistakes: a disc or a ring, as the player's pieces, where the turn began. */
+  /** The mistakes: a disc or a ring, as the player's pieces, where the turn began; with their signs where there is room. */
   #marks(x, y) {
+    let free = 0; // where the next sign finds room
     return this.#data.turns.flatMap(({ player, verdict }, turn) => {
       const mark = markOf(verdict?.regret);
       if (!mark) return [];
       const [cx, cy] = [x(turn), y(firstShare(player, verdict.before))];
-      const text = draw(
-        "text",
-        { class: "sign", x: cx, y: cy < EDGE.top + 26 ? cy + 22 : cy - 10, "text-anchor": "middle" },
-        mark.sign,
-      );
-      return [draw("circle", { class: `mistake side-${player}`, cx, cy, r: 5 }), text];
+      const dot = draw("circle", { class: `mistake side-${player}`, cx, cy, r: 5 });
+      if (cx < free) return [dot];
+      free = cx + SIGN_WIDTH;
+      const below = cy < EDGE.top + 26;
+      return [
+        dot,
+        draw("text", { class: "sign", x: cx, y: below ? cy + 22 : cy - 10, "text-anchor": "middle" }, mark.sign),
+      ];
     });
   }
 
