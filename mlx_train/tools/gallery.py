@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from engine.core.features import extract_features_batch
 from engine.core.position import Position
@@ -22,7 +22,15 @@ from mlx_train.measuring.round_robin import compare
 from mlx_train.measuring.value_error import POSITIONS
 from mlx_train.networks.manifest import ModelEntry, read_manifest
 from mlx_train.pictures.features import feature_ranges, importance_chart
-from mlx_train.pictures.games import first_rolls_chart, game_chart, race_chart, skill_chart, squares_chart
+from mlx_train.pictures.games import (
+    first_rolls_chart,
+    game_chart,
+    lengths_chart,
+    race_chart,
+    score_chart,
+    skill_chart,
+    squares_chart,
+)
 from mlx_train.pictures.models import calibration_plot, matrix_picture, rate_distortion, regret_map
 from mlx_train.pictures.style import save_figure
 from mlx_train.runs.run_record import read_record
@@ -97,6 +105,11 @@ class Sources:
         """The solved game. Raises FileNotFoundError, which says how to solve it."""
         return open_table(self.table_file)
 
+    @cached_property
+    def statistics(self) -> dict[str, Any]:
+        """The statistics of every position of the solved game."""
+        return self.table.statistics()
+
     def agent(self, name: str) -> Agent:
         """The agent of a shipped model, or of a spelling. Raises ValueError for a name that is neither."""
         if name not in self._agents:
@@ -151,6 +164,11 @@ def _game(sources: Sources) -> "Figure":
     return game_chart(account(sources.table, steps), GAME)
 
 
+def _lengths(sources: Sources) -> "Figure":
+    turns = facts.game_lengths(sources.table, sources.games, sources.seed)
+    return lengths_chart(turns, sources.statistics["expected_turns"])
+
+
 def _skill(sources: Sources) -> "Figure":
     players: list[Contestant] = [sources.table, *(sources.agent(name) for name in SKILLED)]
     return skill_chart(
@@ -175,6 +193,8 @@ PICTURES: "dict[str, Callable[[Sources], Figure | str]]" = {
     "luck-and-skill.png": _skill,
     "first-rolls.png": lambda sources: first_rolls_chart(facts.first_rolls(sources.table)),
     "squares.png": lambda sources: squares_chart(facts.square_facts(sources.table, sources.games, sources.seed)),
+    "scores.png": lambda sources: score_chart(sources.statistics),
+    "lengths.png": _lengths,
     "races.png": lambda sources: race_chart(facts.race_map(sources.table)),
 }
 
