@@ -77,7 +77,7 @@ class BuildWithSite(build_py):
 
 def compressed(content: bytes) -> bytes:
     """The same bytes as `compressed` of mlx_train/system/files.py, which can't be imported before it is built."""
-    packer = zlib.compressobj(9, zlib.DEFLATED, 16 + zlib.MAX_WBITS, strategy=zlib.Z_FILTERED)
+    packer = zlib.compressobj(9, zlib.DEFLATED, 16 + zlib.MAX_WBITS, 6, zlib.Z_FILTERED)
     return packer.compress(content) + packer.flush()
 
 

@@ -98,8 +98,10 @@ def _numbers(flat: np.ndarray) -> str:
 
 def _document_text(document: dict[str, Any]) -> Iterator[str]:
     yield "{\n"
+    separators = (",", ":") if document["layout"] == quantized.LAYOUT else None  # each byte counts in a small file
     for i, (key, value) in enumerate(document.items()):
-        text = _numbers(value) if isinstance(value, np.ndarray) else json.dumps(value, allow_nan=False)
+        flat = isinstance(value, np.ndarray)
+        text = _numbers(value) if flat else json.dumps(value, allow_nan=False, separators=separators)
         yield f"{',' if i else ' '} {json.dumps(key)}: {text}\n"
     yield "}\n"
 

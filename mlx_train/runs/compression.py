@@ -49,7 +49,7 @@ MAX_STEPS = 100_000_000
 _SHARED = ("rules", "feature_set", "value_scale")
 
 # The metadata that a quantised document keeps: all settings of its source would be a tenth of a small file.
-_KEPT = ("training_date", "teacher", "seed", "source_revision")
+_KEPT = ("teacher", "seed")
 
 
 def check_request(
@@ -119,10 +119,7 @@ def compress(
     for share, count in itertools.product(prune, bits):
         file = output / f"{name}-int{count}{f'-pruned{100 * share:.0f}' if share else ''}.json"
         say(f"{file.name}: rounding")
-        origin = {
-            "bits": count, "pruned": share, "positions": calibration, "steps": steps, "seed": seed,
-            "source": model.name,
-        }  # fmt: skip
+        origin = {"bits": count, "steps": steps, "source": model.name} | ({"pruned": share} if share else {})
         layers = {head: quantize(source[head], inputs[head], count, share) for head in heads}
         if steps:
             say(f"{file.name}: {steps:,} steps of {BATCH_SIZE:,} positions")

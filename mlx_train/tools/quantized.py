@@ -1,20 +1,27 @@
 """The quantised files of the shipped models, weights/quantized/NAME.json, which the page loads.
 
-python -m mlx_train.tools.quantized     makes those that are missing or older than their models, and measures them
+python -m mlx_train.tools.quantized             makes and measures those that are missing or older than their models
+python -m mlx_train.tools.quantized NAME FILE   takes a file that `compress` made from the model NAME, and measures it
 """
 
 import dataclasses
 import hashlib
-import shutil
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from engine.games.agents import open_table
+from engine.machine.files import atomic_file
+from engine.network.document import read_document
 from engine.solved.tablebase import Tablebase
 from mlx_train.config import WEIGHTS
+from mlx_train.measuring.regret import DECISIONS
+from mlx_train.measuring.value_error import POSITIONS
 from mlx_train.networks.manifest import ModelEntry, read_manifest, write_manifest
+from mlx_train.networks.weights import document_content
 from mlx_train.runs.compression import compress
+from mlx_train.runs.compression_results import measure_networks
 from mlx_train.system.progress import say
 
 #: Bits of a weight: at 8 bits the regret grows least, and a file takes a fifth of the plain one's gzip.
@@ -37,28 +44,49 @@ def is_current(entry: ModelEntry, folder: Path = WEIGHTS) -> bool:
 
 def quantize_model(entry: ModelEntry, table: Tablebase, folder: Path = WEIGHTS) -> ModelEntry:
     """Write a model's quantised value network -> the entry with its measures. Raises ValueError, OSError."""
-    target = folder / "quantized" / entry.file
     with tempfile.TemporaryDirectory() as temporary:
         _, measured = compress(
             folder / entry.file, Path(temporary), table, bits=[BITS], calibration=CALIBRATION, networks="value"
         )
-        target.parent.mkdir(exist_ok=True)
-        shutil.copy(measured.file, target)
+        return take(Path(measured.file), entry, table, folder)
+
+
+def take(file: Path, entry: ModelEntry, table: Tablebase, folder: Path = WEIGHTS) -> ModelEntry:
+    """Copy a quantised file of a model -> the entry with the measures of its value network.
+
+    Raises ValueError for a file of another model, OSError.
+    """
+    document = read_document(file)
+    source = document["metadata"].get("compression", {}).get("source")
+    if source != entry.file:
+        raise ValueError(f"{file} was made from {source}, not from {entry.file}")
+    content = document_content(document)
+    with atomic_file(folder / "quantized" / entry.file) as target:
+        target.write(content)
+    (measured,) = measure_networks(
+        file, ["value"], content, BITS, 0.0, table=table, positions=POSITIONS, decisions=DECISIONS, workers=None
+    )
     quantized: dict[str, Any] = {
         "bits": BITS,
-        "bytes": measured.bytes,
+        "bytes": len(content),
         "gzip_bytes": measured.gzip_bytes,
         "value_error": measured.value_error,
         "regret": measured.regret,
-        "sha256": hashlib.sha256(target.read_bytes()).hexdigest(),
+        "sha256": hashlib.sha256(content).hexdigest(),
         "source_sha256": entry.sha256[entry.file],
     }
     return dataclasses.replace(entry, quantized=quantized)
 
 
 def main() -> None:
-    """Make what is missing; each model's entry is written as soon as its file is."""
+    """Make what is missing, or take the file named; each model's entry is written as soon as its file is."""
     entries = read_manifest(WEIGHTS)
+    if len(sys.argv) == 3:
+        name, file = sys.argv[1:]
+        number = [entry.name for entry in entries].index(name)
+        entries[number] = take(Path(file), entries[number], open_table(None, entries[number].rules))
+        write_manifest(WEIGHTS, entries)
+        return
     for number, entry in enumerate(entries):
         if "value" in entry.measures and not is_current(entry):
             say(f"{entry.name}: {BITS} bits")
