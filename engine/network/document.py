@@ -133,7 +133,10 @@ def _checked(document: dict[str, Any]) -> dict[str, Any]:
         raise ValueError("metadata must be an object")
     document["metadata"] = metadata
     document["layout"] = layout
-    document["rules"] = rules(document.get("rules", "finkel")).name
+    rule_set = document.get("rules", "finkel")
+    if not isinstance(rule_set, str):
+        raise ValueError("rules must be the name of a rule set")
+    document["rules"] = rules(rule_set).name
     document.setdefault("value_scale", VALUE_SCALE)
     document["architecture"] = {"activation": activation, **architecture}
     document["network_config"] = {

@@ -119,7 +119,10 @@ def packed(records: np.ndarray, workers: int | None = None) -> Packs:
 
 def rules_of(info: dict[str, Any]) -> str:
     """The rule set of a dataset; older ones, which do not say it, are of Finkel's game."""
-    return info.get("rules", "finkel")
+    name = info.get("rules", "finkel")
+    if not isinstance(name, str):
+        raise ValueError("rules must be the name of a rule set")
+    return name
 
 
 def merged(packs: Packs, rules: str = "finkel") -> Packs:

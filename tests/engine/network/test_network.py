@@ -466,6 +466,7 @@ REFUSED = {
     "NaN": (with_number(math.nan), "NaN is not JSON"),
     "Infinity": (with_number(math.inf), "Infinity is not JSON"),
     "beyond float32": (with_number(1e39), "not finite in float32"),
+    "rules of a wrong type": (random_document() | {"rules": 3}, "rules must be the name"),
     "another layout": (random_document() | {"layout": "output-input"}, "layout 'output-input' is unknown"),
     "an odd layout": (random_document() | {"layout": [1]}, "layout"),
     "another activation": (

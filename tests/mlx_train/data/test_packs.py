@@ -109,3 +109,9 @@ def test_one_decision_that_the_rules_forbid(games, column, value):
     with pytest.raises(ValueError, match=r"."):
         unpack(pack(records))
     assert records.dtype == DECISION_DTYPE
+
+
+def test_rules_of_a_wrong_type(games, tmp_path):
+    Decisions(games, {"rules": 3}).save(tmp_path / "games.npz")
+    with pytest.raises(ValueError, match=r"games.npz: not a dataset: rules must be"):
+        Decisions.load(tmp_path / "games.npz")
