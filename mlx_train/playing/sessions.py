@@ -12,7 +12,7 @@ from engine.core.position import Position
 from engine.games.agents import Agent, open_table
 from engine.machine.installation import command
 from engine.solved.tablebase import Tablebase
-from mlx_train.config import RUNS
+from mlx_train.config import RULES, RUNS
 from mlx_train.data.solving import find_table, not_solved
 from mlx_train.playing.records.formats import read_record
 from mlx_train.playing.records.game_record import GameRecord
@@ -183,4 +183,4 @@ def _next_command(record: GameRecord, file: Path, table_file: Path | None, table
         return command("play", "--resume", file, *options)
     if table is not None and knows(table, record.start):
         return command("analyze", file, *options)
-    return command("analyze", file, "--agent", JUDGE)
+    return command("analyze", file, *(("--agent", JUDGE) if record.start.rules == RULES[0] else ()))
