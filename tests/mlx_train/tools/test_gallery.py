@@ -14,8 +14,8 @@ from mlx_train.runs.run_folder import Run
 from mlx_train.tools.gallery import FIGURES, LOSSES, PICTURES, SKILLED, Sources, write_losses, write_pictures
 
 ROOT = Path(__file__).parents[3]
-# The board's position has more pieces than the small game.
-SMALL = [name for name in PICTURES if name != "board.svg"]
+# Positions with more pieces than the small game has are the boards.
+SMALL = [name for name in PICTURES if name.endswith(".png")]
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +51,11 @@ def test_every_picture_is_drawn(sources, tmp_path):
     assert [path.name for path in written] == SMALL
     assert {path.name for path in (tmp_path / "new").iterdir()} == set(SMALL)
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in written)
+
+
+@pytest.mark.parametrize("name", ["board-masters.svg", "board-aseb.svg"])
+def test_boards_of_other_rule_sets_need_no_table(name, tmp_path):
+    assert write_pictures(Sources(), tmp_path, [name])[0].read_text() == (ROOT / FIGURES / name).read_text()
 
 
 def test_agents_of_the_manifest_and_others(sources):
