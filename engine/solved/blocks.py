@@ -3,7 +3,7 @@
 import numpy as np
 
 from engine.core.rules import rules as rule_set
-from engine.solved.order import MOST_FAR_SQUARES, far_bits, index_tables, layers_of
+from engine.solved.order import MOST_FAR_SQUARES, far_bits, index_tables, layer_end, layers_of
 from engine.solved.table import CHUNK, SolvedTable
 
 #: Pieces on the far squares, those behind the entry squares, by far mask.
@@ -38,6 +38,14 @@ def block_table(pieces: int | None = None, rules: str = "finkel") -> tuple[np.nd
         starts.append(first + index["prefix"][p - PIECES_ON[leader]] * index["block"][q][key].astype(np.int64))
         blocks.append(leader | follower << bits | (p | q << 3 | turn << 6) << 2 * bits)
     return np.concatenate(starts).astype(np.uint32), np.concatenate(blocks).astype(np.uint32)
+
+
+def device_bytes(rules: str = "finkel") -> int:
+    """The bytes that a GPU holds of a rule set's whole game: a label of each position, two numbers of each block."""
+    pieces = rule_set(rules).pieces
+    both = index_tables(rules)["blocks"]
+    blocks = sum(len(blocks_of(both, p, q)) for p, q, _ in _turns(pieces))
+    return 4 * layer_end(pieces, pieces, rules) + 8 * blocks
 
 
 def labels(table: SolvedTable) -> np.ndarray:

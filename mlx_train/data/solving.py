@@ -9,9 +9,10 @@ import numpy as np
 
 from engine.games.agents import open_table
 from engine.machine.installation import command
-from engine.solved.solving import Progress, check_pieces, check_tolerance
+from engine.machine.memory import check_memory
+from engine.solved.solving import Progress, check_pieces, check_tolerance, memory_needed
 from engine.solved.tablebase import MissingTable, Tablebase, default_path
-from mlx_train.system.peak_memory import peaks
+from mlx_train.system.peak_memory import peaks, process_peak_memory
 from mlx_train.system.progress import progress, say
 
 
@@ -127,6 +128,7 @@ def _solved(
     pieces: int, tolerance: float | Literal["floor"], workers: int | None, output: Path, device: str, rules: str
 ) -> tuple[Tablebase, dict[str, Any]]:
     """Solve into a file -> (the table, the first entries of `solve_game`'s result). `seconds` excludes the writing."""
+    check_memory(memory_needed(pieces, rules), f"solving {rules} with {pieces} pieces a side")
     start = time.perf_counter()
     guess = _first_values(pieces, rules) if device == "gpu" else None
     first_seconds = time.perf_counter() - start
@@ -153,8 +155,12 @@ def _solved(
         "resumed_positions": table.count if resumed is None else resumed,
         "tolerance": tolerance,
         "residual": table.residual,
+        "solving_peak_memory_bytes": process_peak_memory(),
     }
-    return table, result if guess is None else result | {"gpu_seconds": round(first_seconds, 2)}
+    if guess is not None:
+        result["gpu_seconds"] = round(first_seconds, 2)
+    # The system can take the memory of a file that is mapped back, which the statistics may need.
+    return Tablebase.open(output, check=False), result
 
 
 def _verified(table: Tablebase, workers: int | None) -> dict[str, Any]:

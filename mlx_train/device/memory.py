@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from engine.core.features import features_of
 from engine.machine.memory import gibibytes
+from engine.solved.blocks import device_bytes
 from mlx_train.config import AUTO, Config, SelfplayConfig
 from mlx_train.device.backend import mx, peak_memory, use_device
 from mlx_train.system.peak_memory import peak_text, peaks
@@ -24,10 +25,6 @@ AUTO_BATCH = {"cpu": 512, "metal": 4096, "cuda": 16_384}
 #: Bytes of a row in a training step for each feature and hidden unit of a network: the least and the most that MLX's
 #: peak showed on the CPU (batches of 4,096 and 16,384, hidden layers of 64 to 1,024 units in all).
 _LEAST, _MOST = 7, 23
-
-#: Bytes that a GPU holds of the solved game, for the exact teacher's value network: four for each of 137,870,097
-#: positions, and eight for each of 1,872,793 blocks (`mlx_train.device.table_kernel`).
-TABLE_BYTES = 4 * 137_870_097 + 8 * 1_872_793
 
 #: Share of the memory limit that MLX may keep of freed memory on a GPU, instead of giving it back.
 _CACHE_SHARE = 0.25
@@ -76,7 +73,7 @@ def step_bytes(config: Training, each: int) -> int:
 def table_bytes(config: Training, kind: str) -> int:
     """Bytes of the solved game on a kind of device, for the exact teacher; 0 where it is not needed there."""
     needed = config.teacher == "exact" and config.networks != "policy" and kind != "cpu"
-    return TABLE_BYTES if needed else 0
+    return device_bytes(config.rules) if needed else 0
 
 
 def set_limits(device: str, gib: float = 0.0) -> tuple[str, int]:

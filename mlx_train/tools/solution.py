@@ -69,7 +69,8 @@ def facts_text(result: dict[str, Any]) -> str:
     gone_on = f", {before:,} of the positions by a call before" if before else ""
     rows: list[tuple[str, object]] = [
         ("solved in", f"{result['seconds']} s{on_gpu}{gone_on}, residual {result['residual']:.2e}"),
-        ("peak memory", gibibytes(result["peak_memory_bytes"]["process"])),
+        ("peak memory of solving", gibibytes(result["solving_peak_memory_bytes"])),
+        ("peak memory, statistics included", gibibytes(result["peak_memory_bytes"]["process"])),
         ("rule set", f"{facts['rules']}, {facts['pieces']} pieces a side"),
         ("positions that are not over", f"{facts['positions']:,}"),
         ("the first player wins", f"{facts['first_player_wins']:.12f}"),

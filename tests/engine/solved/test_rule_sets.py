@@ -9,6 +9,7 @@ import tiles
 
 from engine import Position
 from engine.core.rules import RULE_SETS, rules
+from engine.solved.blocks import block_table, device_bytes
 from engine.solved.order import layer_end
 from engine.solved.rgu_keys import count_entries, entries_by_map, key_of
 from engine.solved.tablebase import Tablebase, default_path
@@ -77,6 +78,13 @@ def test_counts(name):
     whole = rules(name).pieces
     assert layer_end(whole, whole, name) == NOT_OVER[name]
     assert tuple(count_entries(pieces, name) for pieces in (1, 2, whole)) == ENTRIES[name]
+
+
+def test_what_a_gpu_holds():
+    """By the table of its blocks, which takes a while to make."""
+    for name in ("finkel", "blitz"):
+        starts, _ = block_table(rules=name)
+        assert device_bytes(name) == 4 * NOT_OVER[name] + 8 * len(starts)
 
 
 @pytest.mark.parametrize("name", RULE_SETS)
