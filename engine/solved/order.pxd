@@ -42,6 +42,9 @@ cdef extern from "solved/placements.h":
     int masks_of "ur_masks"(int free) noexcept nogil        # rows (columns), by pieces for hand and entry squares
     int block_start "ur_block_start"(const Order* order, int leader, int follower, unsigned int leader_far,
                                      unsigned int follower_far) noexcept nogil
+    int entry_count "ur_entry_count"(unsigned int entry) noexcept nogil
+    int place_with "ur_place_with"(const Order* order, int leader, int follower, unsigned int leader_squares,
+                                   unsigned int follower_squares, int leader_free, int follower_free) noexcept nogil
     int place_in "ur_place"(const Order* order, int leader, int follower, unsigned int leader_squares,
                             unsigned int follower_squares) noexcept nogil
 
@@ -74,10 +77,13 @@ cdef inline int64_t entry_of(const Index* index, const Board* board, bint* flipp
     """Where a position that is not over stands in the table; flipped if its value is the opponent's."""
     cdef int own = index.pieces - board.own_off
     cdef int opp = index.pieces - board.opp_off
+    cdef int own_free = board.own_hand + entry_count(entry_mask_of(board.own))
+    cdef int opp_free = board.opp_hand + entry_count(entry_mask_of(board.opp))
     flipped[0] = own > opp
     if own <= opp:
-        return index.start[own][opp] + place_in(&index.order, own, opp, board.own, board.opp)
-    return index.start[opp][own] + index.size[opp][own] + place_in(&index.order, opp, own, board.opp, board.own)
+        return index.start[own][opp] + place_with(&index.order, own, opp, board.own, board.opp, own_free, opp_free)
+    return index.start[opp][own] + index.size[opp][own] + place_with(&index.order, opp, own, board.opp, board.own,
+                                                                     opp_free, own_free)
 
 
 # A place in the table, for walking through it.

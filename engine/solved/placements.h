@@ -26,6 +26,9 @@
 #define ur_entry(squares) ((squares) >> 1 & (UR_ENTRY_MASKS - 1))
 #define ur_squares(far, entry) ((unsigned int)(far) << UR_LANE_START | (unsigned int)(entry) << 1)
 
+/* How many pieces an entry mask has. */
+#define ur_entry_count(entry) ((int)((((entry) & 8 ? 0x43323221u : 0x32212110u) >> 4 * ((entry) & 7)) & 15))
+
 /* The tables of a rule set by which a place is found; order.pyx makes them. */
 typedef struct {
     int far_masks, keys;
@@ -34,24 +37,36 @@ typedef struct {
     UR_READ uint32_t *slab;     /* by leader, follower and the leader's far mask: where the slab begins */
 } ur_order;
 
-/* Where a block begins in the layer (leader, follower), for one side's turn; the far masks say which. */
-UR_INLINE int ur_block_start(UR_LOCAL const ur_order *order, int leader, int follower, unsigned int leader_far,
-                             unsigned int follower_far)
+/* Where a block of so many rows begins in the layer (leader, follower), for one side's turn; the far masks say which. */
+UR_INLINE int ur_block_with(UR_LOCAL const ur_order *order, int leader, int follower, unsigned int leader_far,
+                            unsigned int follower_far, int height)
 {
-    int height = ur_masks(leader - ur_popcount(leader_far));
     unsigned int key = order->leader_key[leader_far] + order->follower_key[follower_far];
     return (int)order->slab[(UR_SIDE_COUNTS * leader + follower) * order->far_masks + (int)leader_far]
            + height * order->block[follower * order->keys + (int)key];
 }
 
-/* Where a placement stands in the layer (leader, follower), for one side's turn. */
+/* The same, with the rows counted. */
+UR_INLINE int ur_block_start(UR_LOCAL const ur_order *order, int leader, int follower, unsigned int leader_far,
+                             unsigned int follower_far)
+{
+    return ur_block_with(order, leader, follower, leader_far, follower_far, ur_masks(leader - ur_popcount(leader_far)));
+}
+
+/* Where a placement stands in the layer (leader, follower), for one side's turn; free: pieces for hand and entry squares. */
+UR_INLINE int ur_place_with(UR_LOCAL const ur_order *order, int leader, int follower, unsigned int leader_squares,
+                            unsigned int follower_squares, int leader_free, int follower_free)
+{
+    return ur_block_with(order, leader, follower, ur_far(leader_squares), ur_far(follower_squares), ur_masks(leader_free))
+           + ur_rank(ur_entry(leader_squares)) * ur_masks(follower_free) + ur_rank(ur_entry(follower_squares));
+}
+
+/* The same, with the free pieces counted. */
 UR_INLINE int ur_place(UR_LOCAL const ur_order *order, int leader, int follower, unsigned int leader_squares,
                        unsigned int follower_squares)
 {
-    unsigned int follower_far = ur_far(follower_squares);
-    return ur_block_start(order, leader, follower, ur_far(leader_squares), follower_far)
-           + ur_rank(ur_entry(leader_squares)) * ur_masks(follower - ur_popcount(follower_far))
-           + ur_rank(ur_entry(follower_squares));
+    return ur_place_with(order, leader, follower, leader_squares, follower_squares,
+                         leader - ur_popcount(ur_far(leader_squares)), follower - ur_popcount(ur_far(follower_squares)));
 }
 
 /* The index of the last of `count` ascending numbers that is at most `value`; the first number must be. */

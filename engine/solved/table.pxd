@@ -5,13 +5,14 @@ from libc.stdint cimport int64_t, uint16_t, uint32_t
 from engine.core.position cimport (
     NO_MOVE,
     Board,
+    after_move,
     grants_roll,
     has_won,
     is_over,
     legal_sources,
     lowest,
     rules_of,
-    successor,
+    swap_sides,
 )
 from engine.core.rules cimport RULES
 from engine.solved.order cimport Index, entry_of
@@ -85,17 +86,24 @@ ctypedef struct ExactMoves:
 
 cdef inline void find_moves(const Table* table, const Board* board, ExactMoves* moves) noexcept nogil:
     """Finds the entries of the moves, none of which may end the game, and asks memory for their values."""
+    cdef Board before = board[0]        # a copy: no write to `moves` can change it
     cdef unsigned int rest = moves.sources
+    cdef int roll = moves.roll
+    cdef unsigned int again = 0
     cdef int square
+    cdef bint same
     cdef Board after
-    moves.again = 0
     while rest:
         square = lowest(rest)
         rest &= rest - 1
-        after = successor(board[0], square, moves.roll)
-        moves.again |= <unsigned int> grants_roll(board, square, moves.roll) << square
+        same = grants_roll(&before, square, roll)
+        again |= <unsigned int> same << square
+        after = after_move(before, square, roll)
+        if not same:
+            after = swap_sides(after)
         moves.entries[square] = entry_of(table.index, &after, &moves.flipped[square])
         fetch_entry(table, moves.entries[square])
+    moves.again = again
 
 
 cdef inline void value_moves(const Table* table, ExactMoves* moves) noexcept nogil:

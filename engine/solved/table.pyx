@@ -2,7 +2,7 @@
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from engine.core.dice cimport ROLLS, Dice, new_dice, next_roll, next_word
-from engine.core.position cimport Position, check_roll, is_packed, opening, pack, swap_sides, unpack
+from engine.core.position cimport Position, check_roll, is_packed, opening, pack, successor, swap_sides, unpack
 from engine.core.rules cimport LABELS, RULES, rules_number
 from engine.solved.order cimport Cursor, advance, board_at, count_of, cursor_at, index_of
 from engine.solved.table cimport *
