@@ -57,6 +57,9 @@ cdef int choose_greedy(const void* state, const Board* board, int roll, Dice* di
 
 cdef int choose_search(const void* state, const Board* board, int roll, Dice* dice) noexcept nogil:
     cdef Moves moves
+    cdef unsigned int sources = legal_sources(board, roll)
+    if not is_choice(sources):
+        return lowest(sources)
     search_moves(<const Searcher*> state, board, roll, &moves)
     return moves.square[best_index(&moves)]
 
