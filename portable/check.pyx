@@ -114,6 +114,7 @@ cdef void answer_rules(const Asked* asked) noexcept nogil:
     cdef uint64_t* passed = <uint64_t*> room(asked.count, sizeof(uint64_t))
     cdef unsigned int sources
     cdef Board board
+    cdef bint again
     cdef int i, k
     for i in range(asked.count):
         sources = 0 if is_over(&asked.boards[i]) else legal_sources(&asked.boards[i], asked.rolls[i])
@@ -121,7 +122,8 @@ cdef void answer_rules(const Asked* asked) noexcept nogil:
         k = i * MAX_MOVES
         while sources:
             board = successor(asked.boards[i], lowest(sources), asked.rolls[i])
-            successors[k] = pack(&board) | <uint64_t> grants_roll(&asked.boards[i], lowest(sources), asked.rolls[i]) << 63
+            again = grants_roll(&asked.boards[i], lowest(sources), asked.rolls[i])
+            successors[k] = pack(&board) | <uint64_t> again << 63
             sources &= sources - 1
             k += 1
         board = swap_sides(asked.boards[i])

@@ -119,7 +119,7 @@ cdef public int ur_search_table_bytes() noexcept nogil:
 
 
 cdef public void ur_searcher(Searcher* searcher, int rules, const double* points) noexcept nogil:
-    """Makes a Searcher of a rule set without a table. points: an evaluation's seven weights, in the order of `Points`."""
+    """Makes a Searcher of a rule set without a table. points: an evaluation's seven weights, ordered as `Points`."""
     weigh(<const Points*> points, &RULES[rules], &searcher.weights)
     searcher.last = NULL
     fill_ternary(searcher.ternary)
@@ -163,7 +163,7 @@ cdef public int ur_net_storage(const int* sizes, int layers) noexcept nogil:
 cdef public void ur_net(
     Net* net, int rules, const int* sizes, int layers, int activation, const float* flat, float* storage
 ) noexcept nogil:
-    """Makes a Net of a rule set from a flat list of weights. storage: `ur_net_storage` floats, zero; the Net goes on using it."""
+    """Makes a Net of a rule set from a flat list of weights. storage: `ur_net_storage` zeros, which the Net keeps."""
     net.scales = SCALES[rules]
     net.activation = <Activation> activation
     lay_out(net, sizes, layers, flat, storage)
@@ -196,7 +196,7 @@ cdef public void ur_set_quantized_layer(
 cdef public void ur_quantized_net(
     Net* net, int rules, Quantized* quantized, int layers, bint silu, float step, float* factors
 ) noexcept nogil:
-    """Makes a Net of a rule set from a Quantized whose layers are set. step: of the features; factors: room for the inputs, padded."""
+    """Makes a Net of a rule set from a Quantized with its layers. step: of the features; factors: for padded inputs."""
     cdef int i
     for i in range(quantized.layer[0].inputs):
         factors[i] = SCALES[rules][i] / step

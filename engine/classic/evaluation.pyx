@@ -5,8 +5,9 @@ from engine.core.position cimport RULES, highest
 
 #: Presets of the classic evaluation, in evaluation units (not doubled). `advancement` counts for each path square
 #: walked by a piece on the path; `rosette` for each piece on a rosette (the sum of two weights: for standing there and
-#: for holding it); `lane` for each piece on a shared square; `exit` for each on a private square behind them; `started` for each piece
-#: that has left the hand, borne off included. `evolved` comes from the genetic search of this program's predecessor.
+#: for holding it); `lane` for each piece on a shared square; `exit` for each on a private square behind them;
+#: `started` for each piece that has left the hand, borne off included. `evolved` comes from the genetic search of this
+#: program's predecessor.
 PRESETS = {
     "default": {"win": 10000, "borne_off": 1000, "advancement": 1.5, "rosette": 25 + 40, "lane": 5 + 2,
                 "exit": 2 * 5, "started": 35},

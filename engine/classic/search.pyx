@@ -14,7 +14,7 @@ from engine.classic.evaluation import PRESETS
 from engine.core.rules import check_same
 
 
-# The kernels are compiled twice: for Finkel's rules, whose constants the compiler folds, and for the rules of the board.
+# The kernels are compiled twice: for Finkel's rules, whose constants the compiler folds, and for the board's rules.
 ctypedef char Finkels
 ctypedef short Boards
 ctypedef fused Known:
@@ -80,7 +80,9 @@ cdef int64_t chance(Known which, const Searcher* searcher, Board board, int32_t 
     return total
 
 
-cdef inline int64_t passed(Known which, const Searcher* searcher, Board board, int32_t static, int depth) noexcept nogil:
+cdef inline int64_t passed(
+    Known which, const Searcher* searcher, Board board, int32_t static, int depth
+) noexcept nogil:
     """The value of passing, for the side that passes, with `depth` turns still to look ahead."""
     if depth == 0:
         return static
@@ -161,7 +163,7 @@ cdef void fill_ternary(uint16_t* ternary) noexcept nogil:
 
 
 cdef int32_t last_gain(const Searcher* searcher, Board board) noexcept nogil:
-    """Of Finkel's rules: what the best move of every roll adds to the evaluation, summed over the outcomes of the dice; no move wins."""
+    """Of Finkel's rules: what the best move of each roll adds to the evaluation, summed over the dice; no move wins."""
     cdef int32_t total = 0, best
     cdef unsigned int sources
     cdef int roll
@@ -222,7 +224,7 @@ cdef class Search:
     over all five rolls and the best reply. A pass takes a turn, and so does the second move after a rosette.
     weights: a preset, "default" or "evolved".
     rules: the name of the rule set that it plays.
-    tables: False for the plain search, the slow reference. Same moves, same values. Only Finkel's rules have a table: with
+    tables: False for the plain search, the slow reference: same moves, same values. Only Finkel's rules have one: with
     twelve shared squares it would have 17 million entries.
     """
 

@@ -18,14 +18,14 @@ from engine.core.rules import rules as rule_set
 _SIDES = ("own", "opponent")
 
 cdef enum:
-    BLOCK = 8                   # rows whose bytes are written before they are scaled: a byte just written is slow to read
+    BLOCK = 8                   # rows written before they are scaled: a byte just written is slow to read
 
 
 def _side_state(side, rules, furthest):
     """The groups of one side's state. furthest: the last square where a piece can be captured."""
     return (
         # Probability that a roll above 0 has no legal move, that it has exactly one, and that it has one that
-        # ends out of the opponent's reach; expected square of the foremost landing (borne off: the square after the last).
+        # ends out of the opponent's reach; expected square of the foremost landing (borne off: the one after the last).
         (f"state.{side}.mobility", ["stuck", "forced", "safe"], 1.0 / 16),
         (f"state.{side}.tempo", ["advance"], 1.0 / (16 * rules.borne_off)),
         # Probability of a capture, of one on a square that no other opponent's piece covers, of landing on a
@@ -58,7 +58,7 @@ def feature_groups(rules="finkel"):
         *((f"board.{side}.reach", [f"{s}" for s in path], 1.0 / 16) for side in _SIDES),
         # Probability that the side can capture the piece on the square with its next roll.
         *((f"board.{side}.threat", [f"{s}" for s in contested], 1.0 / 16) for side in _SIDES),
-        # Probability that it lands on the rosette 4, 8 or 12 and that a second roll carries that piece to a capture here.
+        # Probability that it lands on the rosette 4, 8 or 12 and a second roll carries the piece to a capture here.
         *((f"board.{side}.followup", [f"{s}" for s in contested], 1.0 / 256) for side in _SIDES),
         # At least n pieces in hand; at least n borne off.
         *((f"state.{side}.hand", [f"{n}" for n in range(1, 6)], 1.0) for side in _SIDES),
@@ -217,7 +217,7 @@ def extract_features_batch(packed, rolls=None, str rules="finkel", *, out=None):
 
 
 def extract_features_bytes(packed, rolls=None, str rules="finkel", *, out=None):
-    """(n, features) uint8: the features before scaling. Times `features_of(rules).scales` they are the float32 features."""
+    """(n, features) uint8: the features before scaling. Times `features_of(rules).scales` they are the float32 ones."""
     cdef int number = rules_number(rules)
     packed, rolls = check_rows(packed, rolls, rules)
     out = _output(out, (len(packed), feature_count(&RULES[number])), np.uint8)

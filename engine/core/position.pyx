@@ -183,7 +183,7 @@ cdef class Position:
         """Moves the piece on `square` -> (successor, same_player).
 
         The successor is seen by whoever moves next, which is the same player after a rosette, and after a capture in
-        a game whose captures grant a roll. ValueError if the move is not legal. A turn without legal moves is played by `swapped`.
+        a game whose captures grant a roll. ValueError if the move is not legal. `swapped` plays a turn without moves.
         """
         check_roll(self.board.rules, roll)
         cdef bint legal = not is_over(&self.board) and 0 <= square < rules_of(&self.board).borne_off

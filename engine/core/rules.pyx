@@ -19,7 +19,7 @@ class RuleSet:
         pieces: a side.
         borne_off: the path square after the last one.
         shared: path squares that both sides walk.
-        theirs: by my path square, the opponent's number of the same board square; None for the hand and private squares.
+        theirs: by my path square, the opponent's number of the same board square; None for hand and private squares.
         rosettes: path squares that grant another roll.
         safe: shared path squares on which no piece can be captured.
         ways: how many of the 16 outcomes of the dice give each roll 0 to 4.
@@ -107,6 +107,6 @@ def rules(name="finkel"):
 
 
 def check_same(first, second, first_name, second_name):
-    """ValueError unless two rule sets, given by name, are the same: '<first name> plays blitz, <second name> finkel'."""
+    """ValueError unless two rule sets, given by name, are the same: '<first> plays blitz, <second> finkel'."""
     if first != second:
         raise ValueError(f"{first_name} plays {first}, {second_name} {second}: both must have the same rule set")

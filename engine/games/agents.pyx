@@ -210,7 +210,7 @@ cdef class Agent:
     def parse(str spelling not None, str rules="finkel"):
         """The agent of a spelling, for a rule set.
 
-        ValueError says what is wrong with it, also where its network or table is of another rule set; OSError if its file
+        ValueError says what is wrong, also where its network or table is of another rule set; OSError if its file
         cannot be read.
         """
         cdef Agent agent = Agent.__new__(Agent)
@@ -290,7 +290,9 @@ cdef class Agent:
     def _take_level(self, number):
         known = levels(self.rules)
         if not _is_number(number) or not 1 <= int(number) <= len(known):
-            names = f"the levels are level:1 to level:{len(known)}" if known else f"there are no levels of {self.rules} here"
+            names = f"there are no levels of {self.rules} here"
+            if known:
+                names = f"the levels are level:1 to level:{len(known)}"
             raise ValueError(f"agent {self.name!r}: {names}")
         level = known[int(number) - 1]
         self._take_network(_load_network(_weights_path(level.network)), 1, False)

@@ -190,7 +190,7 @@ def selfplay(games, player not None, seed=0, *, double exploration=0.0, int play
     offset = first
 
     def play_chunk(first, count):
-        rows = np.empty(FIRST_CAPACITY, dtype=DECISION_DTYPE)    # kept: numpy parses a view's layout anew, which is slow
+        rows = np.empty(FIRST_CAPACITY, dtype=DECISION_DTYPE)    # kept: numpy parses a view's layout anew, slowly
         cdef Decision[::1] decisions = rows
         cdef Recorder recorder = settings
         cdef uint64_t last = offset + first + count
@@ -229,7 +229,8 @@ cdef Recorder _recorder(player, int playouts) except *:
         recorder.valuer, recorder.state = value_by_table, &(<SolvedTable> player).table
         recorder.rules = (<SolvedTable> player).table.rules
         if player.pieces < RULES[recorder.rules].pieces:
-            raise ValueError(f"the table holds {player.pieces} pieces a side, games need {RULES[recorder.rules].pieces}")
+            needed = RULES[recorder.rules].pieces
+            raise ValueError(f"the table holds {player.pieces} pieces a side, games need {needed}")
         if playouts:
             raise ValueError("games of perfect play are not played out: their values are exact")
     else:

@@ -27,8 +27,10 @@ cdef int match_turn(void* context, const Game* game) noexcept nogil:
     return choose(&seats.choosers[seat], &board, game.roll, &seats.choices[seat])
 
 
-cdef int play_match_game(int rules, const Chooser* one, const Chooser* two, uint64_t seed, uint64_t number) noexcept nogil:
-    """Game `number` of a match of a rule set, which `one` begins if the number is even; returns its turns, negative if `two` won."""
+cdef int play_match_game(
+    int rules, const Chooser* one, const Chooser* two, uint64_t seed, uint64_t number
+) noexcept nogil:
+    """Game `number` of a match, which `one` begins if it is even; returns its turns, negative if `two` won."""
     cdef Game game = new_game(whole_opening(rules), new_dice(seed, number // 2, ROLLS))
     cdef Seats seats
     cdef int first = number % 2             # the seat of `one`

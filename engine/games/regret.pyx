@@ -15,8 +15,10 @@ from engine.games.chunks import Interrupted, check_games, in_chunks
 _CHUNK = 128                    # decisions that a worker takes at a time
 
 
-cdef Py_ssize_t choose_all(int rules, const Chooser* chooser, const uint64_t* positions, const uint8_t* rolls, int8_t* squares,
-                           uint64_t seed, Py_ssize_t first, Py_ssize_t count) noexcept nogil:
+cdef Py_ssize_t choose_all(
+    int rules, const Chooser* chooser, const uint64_t* positions, const uint8_t* rolls, int8_t* squares, uint64_t seed,
+    Py_ssize_t first, Py_ssize_t count
+) noexcept nogil:
     """Fills the player's squares from entry `first` on; returns the first entry that is no decision, or -1."""
     cdef Py_ssize_t i
     cdef Board board
@@ -72,7 +74,9 @@ def seconds_to_choose(Agent agent not None, packed, rolls):
     cdef Py_ssize_t bad
     start = time.thread_time()
     with nogil:
-        bad = choose_all(agent.rules_number, &agent.chooser, &positions[0], &known[0], &out[0], 0, 0, positions.shape[0])
+        bad = choose_all(
+            agent.rules_number, &agent.chooser, &positions[0], &known[0], &out[0], 0, 0, positions.shape[0]
+        )
     seconds = time.thread_time() - start
     if bad >= 0:
         raise ValueError(f"entry {bad} is no decision: {positions[bad]:#x} with a roll of {known[bad]}")
