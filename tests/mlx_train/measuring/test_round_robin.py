@@ -91,7 +91,7 @@ def test_the_matrix_is_the_row_against_the_column(result, monkeypatch):
     drawn = []
     monkeypatch.setattr(models, "win_matrix", lambda *arguments: drawn.append(arguments))
     models.matrix_picture(made)
-    names, rates = drawn[0]
+    names, rates, *_ = drawn[0]
     for i, j in itertools.permutations(range(3), 2):
         at = [made.agents.index(names[k]) for k in (i, j)]
         assert rates[i, j] == 100 * wins[tuple(at)] / 20

@@ -30,7 +30,7 @@ def test_the_missing_game_is_offered_to_be_solved(monkeypatch, answer, default):
     monkeypatch.setattr(solution.sys, "stdin", Terminal())
     monkeypatch.setattr(solution.sys, "stderr", Terminal())
     assert offer(error) == (answer and default)
-    assert solved == ([(7, 1e-12)] if answer and default else [])
+    assert solved == ([(None, 1e-12)] if answer and default else [])
 
 
 @pytest.mark.parametrize("pressed", [KeyboardInterrupt, EOFError])
