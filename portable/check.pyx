@@ -39,7 +39,8 @@ from engine.classic.search cimport (
     fill_ternary,
     search_moves,
 )
-from engine.solved.order cimport INDEX, count_of, fill_index
+from engine.core.rules cimport shared
+from engine.solved.order cimport SIDE_COUNTS, Index, count_of, far_of, far_squares
 from engine.solved.solver cimport Layer, fill_constants, prepare_layer
 from engine.solved.sweeps cimport Schedule, work
 
@@ -211,25 +212,52 @@ cdef void answer_network(const Asked* asked, int number) noexcept nogil:
     save(asked.folder, name, policies, asked.count * MAX_MOVES * sizeof(double))
 
 
+cdef void take_index(const char* folder, Index* index) noexcept nogil:
+    """The index of Finkel's table, from the arrays of `engine.solved.order.index_tables`: numpy made them."""
+    cdef size_t size
+    cdef const int64_t* sizes = <const int64_t*> read_file(folder, "index-size", &size)
+    cdef const int64_t* starts = <const int64_t*> read_file(folder, "index-start", &size)
+    cdef int leader, follower
+    index.rules = FINKEL
+    index.pieces = RULES[FINKEL].pieces
+    index.far_masks = index.order.far_masks = 1 << far_squares(&RULES[FINKEL])
+    index.lane = far_of(shared(&RULES[FINKEL]))
+    for leader in range(SIDE_COUNTS):
+        for follower in range(SIDE_COUNTS):
+            index.size[leader][follower] = sizes[leader * SIDE_COUNTS + follower]
+            index.start[leader][follower] = starts[leader * SIDE_COUNTS + follower]
+    index.order.leader_key = <const uint32_t*> read_file(folder, "index-leader_key", &size)
+    index.order.follower_key = <const uint32_t*> read_file(folder, "index-follower_key", &size)
+    index.order.slab = <const uint32_t*> read_file(folder, "index-slab", &size)
+    index.order.block = <const uint16_t*> read_file(folder, "index-block", &size)
+    index.order.keys = <int> (size // sizeof(uint16_t) // SIDE_COUNTS)
+    index.slabs = <const uint16_t*> read_file(folder, "index-slabs", &size)
+    index.followers = <const uint16_t*> read_file(folder, "index-followers", &size)
+    index.followers_start = <const uint32_t*> read_file(folder, "index-followers_start", &size)
+
+
 cdef void solve(const char* folder, int pieces) noexcept nogil:
+    cdef Index index
     cdef Layer layer
     cdef Schedule schedule
     cdef double* values
     cdef double* diagonal
     cdef double* mirrored
     cdef int leader, follower
-    fill_index()
+    take_index(folder, &index)
     fill_constants()
-    values = <double*> room(count_of(pieces) + SLACK, sizeof(double))
-    diagonal = <double*> room(INDEX.size[pieces][pieces] + SLACK, sizeof(double))
-    mirrored = <double*> room(INDEX.size[pieces][pieces - 1] + SLACK, sizeof(double))
+    values = <double*> room(count_of(&index, pieces) + SLACK, sizeof(double))
+    diagonal = <double*> room(index.size[pieces][pieces] + SLACK, sizeof(double))
+    mirrored = <double*> room(index.size[pieces][pieces - 1] + SLACK, sizeof(double))
     for follower in range(1, pieces + 1):
         for leader in range(1, follower + 1):
-            prepare_layer(&layer, leader, follower, values, diagonal, mirrored, &schedule, 1e-12, 0)
+            prepare_layer(
+                &layer, &index, leader, follower, values, diagonal, mirrored, &schedule, 1e-12, 0
+            )
             work(&schedule, 0)
     free(diagonal)
     free(mirrored)
-    save(folder, "table", values, count_of(pieces) * sizeof(double))
+    save(folder, "table", values, count_of(&index, pieces) * sizeof(double))
 
 
 cdef public int main(int argc, char** argv) noexcept nogil:

@@ -34,7 +34,7 @@ EXTRAS = {
 def command(*words: str | PathLike[str]) -> str:
     """A command line of this program, spelled as its user started it: `mlx-ur solve` or `python -m mlx_train solve`."""
     started_as = PROGRAM if Path(sys.argv[0]).stem == PROGRAM else "python -m mlx_train"
-    return shlex.join([*started_as.split(), *map(fspath, words)])
+    return shlex.join([*started_as.split(), *(fspath(word) for word in words)])
 
 
 def has_command_line() -> bool:

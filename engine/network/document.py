@@ -181,12 +181,12 @@ def _weights(document: dict[str, Any], key: str, expected: int) -> NDArray[np.fl
     except OverflowError:
         array = np.array([np.inf])
     with np.errstate(over="ignore"):
-        array = array.astype(np.float32)
-    if not np.isfinite(array).all():
+        weights = array.astype(np.float32)
+    if not np.isfinite(weights).all():
         raise ValueError(f"{key} holds a number that is not finite in float32")
-    if array.size and np.abs(array).max() > MAX_WEIGHT:
+    if weights.size and np.abs(weights).max() > MAX_WEIGHT:
         raise ValueError(f"{key} holds a number above {MAX_WEIGHT:g} in size")
-    return array
+    return weights
 
 
 def _take_layers(document: dict[str, Any], head: str, sizes: Sequence[int]) -> None:

@@ -310,11 +310,12 @@ def index_tables(rules="finkel"):
     slab (8, 8, far masks) uint32 and block (8, keys) uint16: where slabs and blocks begin, as ur_order in placements.h
     has them; leader_key and follower_key (far masks,) uint32; size (8, 8) and start (8, 8) int64, of a layer; blocks
     (keys,) uint32: far masks of both sides that can stand at once, the follower's from bit 16 on, slab by slab; prefix
-    (8,) uint8: rows, or columns, by pieces for the hand and the entry squares.
+    (8,) uint8: rows, or columns, by pieces for the hand and the entry squares; slabs, followers (uint16) and
+    followers_start (uint32) as in `Index` of order.pxd.
     """
-    cdef const Index* index = index_of(rules_number(rules))
-    cdef const uint32_t[:, ::1] size = <const uint32_t[:SIDE_COUNTS, :SIDE_COUNTS]> &index.size[0][0]
-    cdef const int64_t[:, ::1] start = <const int64_t[:SIDE_COUNTS, :SIDE_COUNTS]> &index.start[0][0]
+    cdef Index* index = <Index*> index_of(rules_number(rules))  # not const: a view of it could not be made
+    cdef uint32_t[:, ::1] size = <uint32_t[:SIDE_COUNTS, :SIDE_COUNTS]> &index.size[0][0]
+    cdef int64_t[:, ::1] start = <int64_t[:SIDE_COUNTS, :SIDE_COUNTS]> &index.start[0][0]
     arrays = ARRAYS[rules_number(rules)]
     lanes = arrays["slabs"] & index.lane
     starts = arrays["followers_start"].astype(np.int64)
@@ -331,4 +332,5 @@ def index_tables(rules="finkel"):
         "start": np.array(start),
         "blocks": slabs | followers << np.uint32(16),
         "prefix": np.array([masks_of(free) for free in range(SIDE_COUNTS)], dtype=np.uint8),
+        **{name: arrays[name] for name in ("slabs", "followers", "followers_start")},
     }

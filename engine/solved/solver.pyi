@@ -12,4 +12,5 @@ def solve_layers(
     tolerance: float,
     workers: int,
     guessed: bool = False,
+    rules: str = "finkel",
 ) -> Iterator[tuple[int, float]]: ...

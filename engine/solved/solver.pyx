@@ -211,7 +211,7 @@ cdef double relax_slab(const Layer* layer, unsigned int a, double omega) noexcep
         if popcount(b) > layer.follower:
             continue
         block = &blocks[n & 1]
-        block.chance = layer.chance
+        block.chance = &layer.chance[0]
         block.leader_free = layer.leader - popcount(a)
         block.follower_free = layer.follower - popcount(b)
         block.height = masks_of(block.leader_free)

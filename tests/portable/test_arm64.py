@@ -8,6 +8,7 @@ import pytest
 from answers import DEPTHS, NETWORKS, ROOT, Questions
 
 from engine import Tablebase
+from engine.solved.order import index_tables
 
 PROGRAM = ROOT / "build" / "check-aarch64"
 QEMU = shutil.which("qemu-aarch64") or shutil.which("qemu-aarch64-static")
@@ -23,6 +24,8 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def questions(tmp_path_factory):
     questions = Questions(tmp_path_factory.mktemp("arm64"), 8_000)
+    for name, array in index_tables().items():
+        array.tofile(questions.folder / f"index-{name}")
     result = subprocess.run(
         [QEMU, PROGRAM, questions.folder, str(NETWORKS), str(PIECES)], capture_output=True, text=True, check=False
     )
