@@ -29,8 +29,8 @@ from mlx_train.training.checkpoint import checkpoints
 from mlx_train.training.ranks import ALONE, Ranks, backend, first_host
 
 SETTINGS = [
-    "--preset", "quick", "--games", "100", "--depth", "1", "--playouts", "0", "--batch-size", "150", "--epochs", "1",
-    "--hidden-sizes", "32,16", "--dropout", "0.2", "--activation", "silu",
+    "--preset", "quick", "--teacher", "search", "--games", "100", "--depth", "1", "--playouts", "0",
+    "--batch-size", "150", "--epochs", "1", "--hidden-sizes", "32,16", "--dropout", "0.2", "--activation", "silu",
     "--evaluation-games", "20", "--device", "cpu", "--workers", "1",
 ]  # fmt: skip
 
