@@ -157,8 +157,7 @@ class UrEnv(gymnasium.Env[Any, Any]):
             return None
         if self.turns is None:
             raise error.ResetNeeded("there is no game to draw: call reset()")
-        seat = 1 - self.turns.seat if self.turns.is_over else self.turns.seat
-        return render(self.render_mode, self.turns.position, self.turns.roll, seat)
+        return render(self.render_mode, self.turns.position, self.turns.roll, self.turns.viewer)
 
     def close(self) -> None:
         """End the environment."""

@@ -109,7 +109,7 @@ class RawEnv(AECEnv):
         if self.turns.is_over:
             self.terminations = dict.fromkeys(AGENTS, True)
             self.rewards = {name: 1 if name == agent else -1 for name in AGENTS}
-        self.agent_selection = AGENTS[1 - self.turns.seat if self.turns.is_over else self.turns.seat]
+        self.agent_selection = AGENTS[self.turns.viewer]
         self._accumulate_rewards()
         if self.render_mode == "human":
             self.render()
@@ -119,8 +119,7 @@ class RawEnv(AECEnv):
         if self.render_mode is None:
             gymnasium.logger.warn("render() was called without a render mode")
             return None
-        seat = 1 - self.turns.seat if self.turns.is_over else self.turns.seat
-        return render(self.render_mode, self.turns.position, self.turns.roll, seat)
+        return render(self.render_mode, self.turns.position, self.turns.roll, self.turns.viewer)
 
     def close(self) -> None:
         """Nothing is left open."""

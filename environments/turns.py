@@ -41,6 +41,11 @@ class Turns:
         """Whether a player has borne off all pieces."""
         return self.position.is_over
 
+    @property
+    def viewer(self) -> int:
+        """The player from whose view the position is: the player to move; after the end the loser."""
+        return 1 - self.seat if self.is_over else self.seat
+
     def legal(self) -> list[int]:
         """The squares that a piece can be moved from, ascending, 0 for the hand; empty after the end."""
         return [] if self.roll is None else self.position.legal_moves(self.roll)
@@ -54,8 +59,7 @@ class Turns:
 
     def observation(self, seat: int, kind: str) -> NDArray[np.uint8]:
         """The observation of a player, without a roll if it is not that player's turn."""
-        to_move = 1 - self.seat if self.is_over else self.seat
-        if seat == to_move:
+        if seat == self.viewer:
             return observe(self.position, self.roll, kind)
         return observe(self.position.swapped, None, kind)
 
