@@ -11,15 +11,17 @@ former eigenvectors until a fixed number of steps later. The number of the step 
 resumed run has the results of an undisturbed one, and every rank has the same eigenvectors.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from typing import Any
 
 import numpy as np
+from mlx.utils import tree_flatten, tree_map, tree_unflatten
 
 from mlx_train.device.backend import mx, optim
 from mlx_train.device.blas import numpy_on_one_thread
+from mlx_train.device.product_kernel import products
 
 #: Steps between the step that starts the computation of new eigenvectors and their first use.
 DELAY = 25
@@ -83,24 +85,31 @@ class Soap(optim.Optimizer):
                 state[f"{side}_begun"] = mx.zeros((size, size))
                 state[f"{side}_basis"] = mx.eye(size)
 
-    def apply_single(self, gradient: mx.array, parameter: mx.array, state: dict[str, Any]) -> mx.array:
-        """The parameter after a step."""
-        first, second = self.betas
-        rotated = "left" in state
-        if rotated:
-            gradient = mx.contiguous(gradient)  # the order in memory decides the last bits of a product
+    def apply_gradients(self, gradients: dict[str, Any], parameters: dict[str, Any]) -> dict[str, Any]:
+        """The parameters after a step. The rotations of all matrices go together: on a GPU they are four kernels."""
+        matrices = self._matrices()
+        lefts, rights = ([state[f"{side}_basis"] for state in matrices.values()] for side in _SIDES)
+        slopes = dict(tree_flatten(gradients))
+        for name, state in matrices.items():
+            slopes[name] = gradient = mx.contiguous(slopes[name])  # order in memory decides the last bits of a product
             if self.gathering:
-                state["left"] = _average(state["left"], gradient @ gradient.T, self.decay)
-                state["right"] = _average(state["right"], gradient.T @ gradient, self.decay)
-            gradient = state["left_basis"].T @ gradient @ state["right_basis"]
+                sides = zip(_SIDES, (gradient @ gradient.T, gradient.T @ gradient), strict=True)
+                state |= {side: _average(state[side], new, self.decay) for side, new in sides}
+        turned = products(products(lefts, [slopes[name] for name in matrices], transposed="left"), rights)
+        slopes.update(zip(matrices, turned, strict=True))
+        steps = dict(tree_flatten(super().apply_gradients(tree_unflatten(list(slopes.items())), parameters)))
+        turned = products(products(lefts, [steps[name] for name in matrices]), rights, transposed="right")
+        steps.update(zip(matrices, turned, strict=True))
+        return tree_map(lambda step, parameter: parameter - step, tree_unflatten(list(steps.items())), parameters)
+
+    def apply_single(self, gradient: mx.array, parameter: mx.array, state: dict[str, Any]) -> mx.array:
+        """What a step subtracts from a parameter, both rotated where the parameter is a matrix."""
+        first, second = self.betas
         mean = state["mean"] = _average(state["mean"], gradient, first)
         square = state["square"] = _average(state["square"], mx.square(gradient), second)
         rate = (self.learning_rate / (1 - first**self.step)).astype(gradient.dtype)
         scale = mx.rsqrt(1 - second**self.step).astype(gradient.dtype)
-        change = rate * mean / (mx.sqrt(square) * scale + self.eps)
-        if rotated:
-            return mx.addmm(parameter, state["left_basis"] @ change, state["right_basis"].T, alpha=-1.0)
-        return parameter - change
+        return rate * mean / (mx.sqrt(square) * scale + self.eps)
 
     def renew(self, step: int) -> None:
         """Start the computation of new eigenvectors, or start to use those begun `DELAY` steps ago.
@@ -109,13 +118,13 @@ class Soap(optim.Optimizer):
         another basis would be far too small in the directions in which the gradient is large.
         """
         if renews(step):
-            for state in self._matrices():
+            for state in self._matrices().values():
                 state |= {f"{side}_begun": state[side] for side in _SIDES}
             self._coming = _thread().submit(_eigenvectors, self._begun(), first=step == 1)
         if step == 1 or (step > 1 + DELAY and renews(step - DELAY)):
             if self._coming is None:  # resumed; on the same thread, since the number of threads decides the last bits
                 self._coming = _thread().submit(_eigenvectors, self._begun(), first=False)
-            for state, bases in zip(self._matrices(), self._coming.result(), strict=True):
+            for state, bases in zip(self._matrices().values(), self._coming.result(), strict=True):
                 former = [state[f"{side}_basis"] for side in _SIDES]
                 state |= {f"{side}_basis": mx.array(basis) for side, basis in zip(_SIDES, bases, strict=True)}
                 left, right = (state[f"{side}_basis"].T @ old for side, old in zip(_SIDES, former, strict=True))
@@ -128,18 +137,18 @@ class Soap(optim.Optimizer):
         """The input of `_eigenvectors`: both sides of each matrix."""
         return [
             [(np.array(state[f"{side}_begun"]), np.array(state[f"{side}_basis"])) for side in _SIDES]
-            for state in self._matrices()
+            for state in self._matrices().values()
         ]
 
-    def _matrices(self) -> Iterator[dict[str, Any]]:
-        """The states of the matrices that have preconditioners, always in the same order."""
-        waiting: list[Any] = [self.state]
-        while waiting:
-            state = waiting.pop()
-            if isinstance(state, dict) and "left" in state:
-                yield state
-            elif isinstance(state, dict | list):
-                waiting.extend(state.values() if isinstance(state, dict) else state)
+    def _matrices(self) -> dict[str, dict[str, Any]]:
+        """The state of each matrix that has preconditioners, by its name, always in the same order."""
+        states: list[tuple[str, Any]] = tree_flatten(self.state, is_leaf=_is_of_matrix)  # type: ignore[assignment]
+        return {name: state for name, state in states if _is_of_matrix(state)}
+
+
+def _is_of_matrix(state: Any) -> bool:
+    """Whether a part of the optimizer's state is that of one matrix with preconditioners."""
+    return isinstance(state, dict) and "left" in state
 
 
 def _average(former: mx.array, new: mx.array, decay: float) -> mx.array:

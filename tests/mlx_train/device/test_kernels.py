@@ -15,7 +15,7 @@ from mlx_train.config import resolve
 from mlx_train.data import transfer
 from mlx_train.data.exact import ExactSource
 from mlx_train.data.transfer import crossing, to_mlx
-from mlx_train.device import feature_kernel, kernels, solver_kernel, table_kernel
+from mlx_train.device import feature_kernel, kernels, product_kernel, solver_kernel, table_kernel
 from mlx_train.device.backend import available_devices, mx
 from mlx_train.training.trainer import TRAINED
 
@@ -78,6 +78,34 @@ def test_the_source_gives_the_engines_bytes(language, decisions, tmp_path):
         make(packed_rows(positions, known), shape, found, threads=len(rolls) + 5)
         np.testing.assert_array_equal(found, extract_features_bytes(positions, known))
     np.testing.assert_array_equal(found, extract_features_bytes(positions))
+
+
+@pytest.mark.parametrize("language", STAND_INS)
+@pytest.mark.parametrize("transposed", ["", "left", "right"])
+def test_the_source_multiplies_pairs_of_matrices(language, transposed, tmp_path):
+    sizes = [(5, 7, 3), (2, 4, 6), (9, 2, 9)]
+    rng = np.random.default_rng(1)
+    lefts = [rng.normal(size=(height, depth)).astype(np.float32) for height, depth, _ in sizes]
+    rights = [rng.normal(size=(depth, width)).astype(np.float32) for _, depth, width in sizes]
+    expected = [left @ right for left, right in zip(lefts, rights, strict=True)]
+    stored = [np.ascontiguousarray(left.T) if transposed == "left" else left for left in lefts]
+    stored += [np.ascontiguousarray(right.T) if transposed == "right" else right for right in rights]
+    for one, other in zip(product_kernel.products(*_halves(stored), transposed=transposed), expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+
+    names = [f"const device float *{kind}{number}" for kind in ("left", "right") for number in range(3)]
+    parameters = ", ".join([*names, *(f"device float *product{number}" for number in range(3))])
+    multiply = compiled(language, tmp_path, (), parameters, product_kernel.source(sizes, transposed))
+    made = [np.full_like(product, np.nan) for product in expected]
+    multiply(*stored, *made, threads=sum(product.size for product in expected) + 3)
+    for one, other in zip(made, expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+
+
+def _halves(arrays):
+    """The two halves of a list of arrays, as MLX's."""
+    arrays = [mx.array(array) for array in arrays]
+    return arrays[: len(arrays) // 2], arrays[len(arrays) // 2 :]
 
 
 class Stand:
