@@ -20,8 +20,8 @@ _BODY = """
         uint8_t bytes[UR_MAX_FEATURES];
         ur_feature_bytes(&rules, (squares & 0xFFFF) << shift, (squares >> 16) << shift, rest & 0xFF, rest >> 8 & 0xFF,
                          rest >> 16 & 7, bytes);
-        for (int i = 0; i < width; i++)
-            features[thread_number * width + i] = bytes[i];
+        for (int i = 0; i < width; i += 2)
+            pairs[(thread_number * width + i) / 2] = (uint16_t)(bytes[i] | bytes[i + 1] << 8);
     }
 """
 
@@ -38,12 +38,12 @@ def feature_bytes(rows: mx.array, rules: str = "finkel", stream: mx.Stream | Non
     0 for a position before its roll. Needs a GPU (`kernels.available`).
     """
     count = rows.shape[0]
-    (features,) = kernel(f"ur_{rules}_features", ("rows",), ("features",), body(rules), *HEADERS)(
+    (pairs,) = kernel(f"ur_{rules}_features", ("rows",), ("pairs",), body(rules), *HEADERS)(
         inputs=[rows],
         grid=(count, 1, 1),
         threadgroup=(_GROUP, 1, 1),
-        output_shapes=[(count, len(features_of(rules).names))],
-        output_dtypes=[mx.uint8],
+        output_shapes=[(count, len(features_of(rules).names) // 2)],
+        output_dtypes=[mx.uint16],
         stream=stream,
     )
-    return features
+    return mx.view(pairs, mx.uint8, stream=stream)

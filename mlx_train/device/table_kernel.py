@@ -31,8 +31,8 @@ _BODY = """
         ur_feature_bytes(&rules, follows ? follower_squares : leader_squares,
                          follows ? leader_squares : follower_squares, follows ? follower_off : leader_off,
                          follows ? leader_off : follower_off, 0, bytes);
-        for (int i = 0; i < count; i++)
-            features[thread_number * count + i] = bytes[i];
+        for (int i = 0; i < count; i += 2)
+            pairs[(thread_number * count + i) / 2] = (uint16_t)(bytes[i] | bytes[i + 1] << 8);
         targets[thread_number] = labels[entry];
     }
 """
@@ -56,11 +56,12 @@ class DeviceTable:
         both of engine.games.exact_rows. Needs a GPU (`kernels.available`).
         """
         count = entries.shape[0]
-        return kernel(f"ur_{self.rules}_rows", INPUTS, ("features", "targets"), body(self.rules), *HEADERS)(
+        pairs, targets = kernel(f"ur_{self.rules}_rows", INPUTS, ("pairs", "targets"), body(self.rules), *HEADERS)(
             inputs=[entries, *self._arrays],
             grid=(count, 1, 1),
             threadgroup=(_GROUP, 1, 1),
-            output_shapes=[(count, len(features_of(self.rules).names)), (count,)],
-            output_dtypes=[mx.uint8, mx.float32],
+            output_shapes=[(count, len(features_of(self.rules).names) // 2), (count,)],
+            output_dtypes=[mx.uint16, mx.float32],
             stream=stream,
         )
+        return [mx.view(pairs, mx.uint8, stream=stream), targets]

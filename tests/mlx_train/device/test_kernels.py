@@ -22,7 +22,7 @@ from mlx_train.training.trainer import TRAINED
 # Headers, parameters as MLX declares them for Metal, and body of each kernel.
 FEATURES = (
     feature_kernel.HEADERS,
-    "const device uint32_t *rows, const constant int *rows_shape, device uint8_t *features",
+    "const device uint32_t *rows, const constant int *rows_shape, device uint16_t *pairs",
     feature_kernel.body(),
 )
 SWEEP_TYPES = ["uint32_t"] * 2 + ["uint16_t"] + ["uint32_t"] * 2 + ["int"] + ["float"] * 3
@@ -38,7 +38,7 @@ def rows_of_places(rules="finkel"):
     parameters = (
         "const device uint32_t *entries, const constant int *entries_shape, const device uint32_t *starts,"
         " const constant int *starts_shape, const device uint32_t *blocks, const device float *labels,"
-        " device uint8_t *features, device float *targets"
+        " device uint16_t *pairs, device float *targets"
     )
     return table_kernel.HEADERS, parameters, table_kernel.body(rules)
 
@@ -75,7 +75,7 @@ def test_the_source_gives_the_engines_bytes(language, decisions, tmp_path):
     shape = np.array([len(rolls)], dtype=np.int32)
     for known in (rolls, np.zeros_like(rolls)):
         found = np.empty((len(rolls), 150), dtype=np.uint8)
-        make(packed_rows(positions, known), shape, found, threads=len(rolls) + 5)
+        make(packed_rows(positions, known), shape, found.view(np.uint16), threads=len(rolls) + 5)
         np.testing.assert_array_equal(found, extract_features_bytes(positions, known))
     np.testing.assert_array_equal(found, extract_features_bytes(positions))
 
@@ -163,7 +163,7 @@ def rows_stand_in(run):
     def kernel(inputs, grid, threadgroup, output_shapes, output_dtypes, stream):
         entries, starts, blocks, labels = (np.array(array) for array in inputs)
         shapes = [np.array(array.shape, dtype=np.int32) for array in (entries, starts)]
-        made = [np.empty(shape, dtype) for shape, dtype in zip(output_shapes, (np.uint8, np.float32), strict=True)]
+        made = [np.empty(shape, dtype) for shape, dtype in zip(output_shapes, (np.uint16, np.float32), strict=True)]
         run(entries, shapes[0], starts, shapes[1], blocks, labels, *made, threads=grid[0] + 3)
         return [mx.array(array) for array in made]
 
