@@ -213,8 +213,21 @@ class Config(Settings):
     }
     # Labels without noise bear larger steps, and an absolute error lowers the squared one too (docs/experiments.md).
     TEACHER_DEFAULTS: ClassVar[Changes] = {
-        "iteration": {"playouts": 16, "averaging": 0.998, "optimizer": "soap", "learning_rate": 0.002},
-        "exact": {"learning_rate": 0.003, "value_loss": "absolute", "optimizer": "soap"},
+        "iteration": {
+            "playouts": 16,
+            "averaging": 0.998,
+            "optimizer": "soap",
+            "batch_size": 1024,
+            "learning_rate": 0.003,
+        },
+        "exact": {
+            "networks": "value",
+            "play_share": 0.8,
+            "value_loss": "absolute",
+            "optimizer": "soap",
+            "batch_size": 1024,
+            "learning_rate": 0.004,
+        },
     }
 
     teacher: str = setting(Group.GENERAL, "search", TEACHERS, "Where the labels come from.")
@@ -239,7 +252,7 @@ class Config(Settings):
     )
 
     steps: int = setting(
-        Group.EXACT, 30_000, (1, 100_000_000), "Training steps in all; their positions are drawn afresh."
+        Group.EXACT, 27_000, (1, 100_000_000), "Training steps in all; their positions are drawn afresh."
     )
     play_share: float = setting(
         Group.EXACT, 0.5, _SHARE, "Share of the positions that are met in optimal play; the rest is uniform."
