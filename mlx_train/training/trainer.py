@@ -120,8 +120,8 @@ class Trainer:
         """One update -> [value loss, policy loss] of the networks that are trained. The work goes on while it returns;
         `mx.eval` of the result waits for it.
 
-        batch: this process's share of `rows` rows. Among several processes the result ends with the number of those
-        that said `stop`.
+        batch: this process's share of `rows` rows. Among several processes the result is one array: the losses, and
+        twice the number of the processes that said `stop`.
         """
         return self.step_on([to_mlx(batch, name, rules=self.config.rules) for name in self.names], rows, stop)
 
@@ -132,7 +132,7 @@ class Trainer:
         key = None
         if self.config.dropout:
             key = mx.random.key((self.config.seed * 1_000_003 + self.state.updates) % 2**63)
-        flag = mx.array([float(stop)]) if self.ranks.share.size > 1 else None
+        flag = mx.array([float(stop)] * 2) if self.ranks.share.size > 1 else None
         gathering = self.config.optimizer == "soap" and gathers(self.state.updates + 1)
         results = self._compiled(arrays, rows or len(arrays[0][0]), key, flag, gathering)
         self._after_step(results)
@@ -218,21 +218,21 @@ class Trainer:
     def _over_all_ranks(
         self, losses: list[mx.array], slopes: list[Any], stop: mx.array
     ) -> tuple[list[mx.array], list[Any]]:
-        """Sum the losses and the gradients of the shares to the whole batch's -> ([*losses, stops], gradients).
+        """Sum the losses and the gradients of the shares to the whole batch's -> ([losses and stops], gradients).
 
         All values go through one all_sum: two could start in opposite order in another process, and deadlock.
         """
         trees: list[list[tuple[str, mx.array]]] = [tree_flatten(slope) for slope in slopes]  # type: ignore[misc]
-        arrays = [array for tree in trees for _, array in tree] + losses
-        flat = mx.concatenate([*(array.reshape(-1) for array in arrays), stop])
+        arrays = [array for tree in trees for _, array in tree]
+        flat = mx.concatenate([array.reshape(-1) for array in (*arrays, *losses, stop)])
         ends = np.cumsum([array.size for array in arrays]).tolist()
-        *summed, stops = mx.split(self.ranks.sum(flat), ends)
-        shaped = [one.reshape(array.shape) for one, array in zip(summed, arrays, strict=True)]
-        rest = iter(shaped)
-        slopes = [tree_unflatten([(name, next(rest)) for name, _ in tree]) for tree in trees]
-        # Copies: a part of the sum would keep all gradients of the step in memory, and under CUDA bring them all to
-        # the host when its one number is read.
-        return [mx.contiguous(part) for part in (*rest, stops)], slopes
+        *summed, last = mx.split(self.ranks.sum(flat), ends)
+        shaped = iter([one.reshape(array.shape) for one, array in zip(summed, arrays, strict=True)])
+        slopes = [tree_unflatten([(name, next(shaped)) for name, _ in tree]) for tree in trees]
+        # A copy: a part of the sum would keep all gradients of the step in memory, and under CUDA bring them all to
+        # the host when it is read. Under CUDA arrays of up to eight bytes lie in pages that move between the host and
+        # the device, with the optimizers' numbers; this array is larger, because it is read at every step.
+        return [mx.contiguous(last)], slopes
 
     # An epoch
 
@@ -277,7 +277,7 @@ class Trainer:
                 on_batch()
                 if former is not None:
                     mx.eval(former)  # so that at most two steps wait for the device
-                    stopped = not alone and bool(former[-1].item())
+                    stopped = not alone and bool(np.array(former[-1])[-1])
                 stopped = stopped or (alone and stopping())
         self.settle()
         if stopped:
@@ -294,8 +294,9 @@ class Trainer:
         """Wait for the steps that are under way, and add their losses and their time to the state."""
         mx.eval(self._losses, self.arrays)
         for losses in self._losses:
-            for number, loss in enumerate(losses[: len(self.names)]):
-                self.state.loss_sums[number] += float(np.array(loss))
+            numbers = np.concatenate([np.array(part).reshape(-1) for part in losses])
+            for number, loss in enumerate(numbers[: len(self.names)]):
+                self.state.loss_sums[number] += float(loss)
         self._losses.clear()
         self.state.count_time()
 
