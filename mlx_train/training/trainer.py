@@ -29,6 +29,9 @@ from mlx_train.training.state import EpochMetrics, TrainingState, best_epochs
 #: Chunks of a batch whose gradients are summed on the CPU, so that two processes equal one. A GPU takes it whole.
 CPU_CHUNKS = 2
 
+#: Steps on a GPU from one look at whether a process said stop to the next: a look takes a fifteenth of a step.
+GPU_LOOKS = 16
+
 #: The networks that each choice of `Config.networks` trains.
 TRAINED = {"both": ("value", "policy"), "value": ("value",), "policy": ("policy",)}
 
@@ -121,7 +124,7 @@ class Trainer:
         `mx.eval` of the result waits for it.
 
         batch: this process's share of `rows` rows. Among several processes the result is one array: the losses, and
-        twice the number of the processes that said `stop`.
+        two numbers that are above 0 where a process said `stop`.
         """
         return self.step_on([to_mlx(batch, name, rules=self.config.rules) for name in self.names], rows, stop)
 
@@ -165,7 +168,8 @@ class Trainer:
                 results.append(loss)
                 slopes.append(slope)
             if stop is not None:
-                results, slopes = self._over_all_ranks(results, slopes, stop)
+                weight = len(batches[0][0]) / rows
+                results, slopes = self._over_all_ranks(results, slopes, stop, weight)
             for name, slope in zip(self.names, slopes, strict=True):
                 optimizer = self.optimizers[name]
                 if isinstance(optimizer, Soap):
@@ -189,7 +193,7 @@ class Trainer:
     def _in_chunks(
         self, gradient: Callable[..., tuple[mx.array, Any]], arrays: list[mx.array], keys: mx.array | None, rows: int
     ) -> tuple[mx.array, Any]:
-        """-> (loss, gradient) of this process's share of `rows` rows, summed over chunks of it.
+        """-> (loss, gradient) of this process's share of `rows` rows, the means over it, summed over chunks.
 
         The order of the terms changes the last bit of a sum. Such a bit can decide whether a ReLU is above zero, and
         after many steps the weights differ by a thousandth. So a process that works alone adds the sums of the chunks
@@ -197,13 +201,13 @@ class Trainer:
         """
         count = len(arrays[0])
         chunks = min(count, max(1, self.chunks // self.ranks.share.size))
-        if count == rows and chunks == 1:
+        if chunks == 1:
             return gradient(*arrays, keys=keys)
         total: Any = None
         for chunk in range(chunks):
             part = Share(chunk, chunks).of(count)
             results = gradient(*(array[part] for array in arrays), keys=None if keys is None else keys[part])
-            weight = (part.stop - part.start) / rows
+            weight = (part.stop - part.start) / count
             results = tree_map(lambda array, weight=weight: array * weight, results)
             total = results if total is None else tree_map(mx.add, total, results)
         return total
@@ -216,15 +220,16 @@ class Trainer:
         return [mx.random.split(one, rows)[self.ranks.share.of(rows)] for one in keys]
 
     def _over_all_ranks(
-        self, losses: list[mx.array], slopes: list[Any], stop: mx.array
+        self, losses: list[mx.array], slopes: list[Any], stop: mx.array, weight: float
     ) -> tuple[list[mx.array], list[Any]]:
         """Sum the losses and the gradients of the shares to the whole batch's -> ([losses and stops], gradients).
 
-        All values go through one all_sum: two could start in opposite order in another process, and deadlock.
+        weight: this process's share of the rows. All values go through one all_sum: two could start in opposite order
+        in another process, and deadlock.
         """
         trees: list[list[tuple[str, mx.array]]] = [tree_flatten(slope) for slope in slopes]  # type: ignore[misc]
         arrays = [array for tree in trees for _, array in tree]
-        flat = mx.concatenate([array.reshape(-1) for array in (*arrays, *losses, stop)])
+        flat = weight * mx.concatenate([array.reshape(-1) for array in (*arrays, *losses, stop)])
         ends = np.cumsum([array.size for array in arrays]).tolist()
         *summed, last = mx.split(self.ranks.sum(flat), ends)
         shaped = iter([one.reshape(array.shape) for one, array in zip(summed, arrays, strict=True)])
@@ -252,6 +257,7 @@ class Trainer:
         waited = 0.0
         state = self.state
         alone = self.ranks.share.size == 1
+        looks = GPU_LOOKS if mx.default_device() == mx.Device(mx.gpu) else 1
         stopped = False
         former: list[mx.array] | None = None
         latest: list[mx.array] | None = None
@@ -277,7 +283,7 @@ class Trainer:
                 on_batch()
                 if former is not None:
                     mx.eval(former)  # so that at most two steps wait for the device
-                    stopped = not alone and bool(np.array(former[-1])[-1])
+                    stopped = not alone and state.step % looks == 0 and bool(np.array(former[-1])[-1])
                 stopped = stopped or (alone and stopping())
         self.settle()
         if stopped:
