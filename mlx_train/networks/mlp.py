@@ -97,6 +97,15 @@ def log_policies(network: MLP, inputs: mx.array, legal: mx.array, keys: mx.array
     return logits - mx.logsumexp(logits, axis=1, keepdims=True)
 
 
+def centre_outputs(network: MLP) -> None:
+    """Take the mean over the outputs out of the last layer. A softmax does not depend on the mean, so that no gradient
+    holds it, and an optimizer that scales its steps lets it drift: logits of 1,900 have no precision left.
+    """
+    last = network.layers[-1]
+    last.weight = last.weight - mx.mean(last.weight, axis=0, keepdims=True)
+    last.bias = last.bias - mx.mean(last.bias)
+
+
 def parameter_count(module: nn.Module) -> int:
     """Weights and biases of a module."""
     arrays: list[tuple[str, mx.array]] = tree_flatten(module.parameters())  # type: ignore[assignment]

@@ -16,7 +16,7 @@ from mlx_train.data.batches import Batch, Share
 from mlx_train.data.source import Source
 from mlx_train.data.transfer import crossing, to_mlx
 from mlx_train.device.backend import mx, nn, optim, peak_memory
-from mlx_train.networks.mlp import Networks
+from mlx_train.networks.mlp import Networks, centre_outputs
 from mlx_train.networks.weights import load_into, to_document
 from mlx_train.system.kill_points import moment
 from mlx_train.system.peak_memory import process_peak_memory
@@ -176,6 +176,8 @@ class Trainer:
                     optimizer.gathering = gathering
                 with mx.stream(streams[name]):
                     optimizer.update(self.model[name], slope)
+                    if name == "policy":
+                        centre_outputs(self.model.policy)
                     if self.average:
                         self._follow(name)
             return results

@@ -64,6 +64,9 @@ def test_one_batch_can_be_learnt_by_heart(games):
     entropy = -(targets * np.log(np.maximum(targets, 1e-12))).sum(axis=1).mean()
     assert last[0] < 0.01 * first[0]
     assert last[1] - entropy < 0.1 * (first[1] - entropy)
+    outputs = trainer.model.policy.layers[-1]
+    for means in (outputs.weight.mean(axis=0), outputs.bias.mean()):  # they would drift: no gradient holds them
+        np.testing.assert_allclose(np.array(means), 0, atol=1e-6)
 
 
 def test_the_step_moves_the_optimizer_and_the_dropout(source):
