@@ -7,26 +7,12 @@ the same moves and the same values, bit for bit.
 """
 
 from engine.classic.evaluation cimport evaluate, load_weights, move_gain
+from engine.core.known cimport Boards, Finkels, Known, known
 from engine.core.position cimport *
 from engine.classic.search cimport *
 from array import array
 from engine.classic.evaluation import PRESETS
 from engine.core.rules import check_same
-
-
-# The kernels are compiled twice: for Finkel's rules, whose constants the compiler folds, and for the board's rules.
-ctypedef char Finkels
-ctypedef short Boards
-ctypedef fused Known:
-    Finkels
-    Boards
-
-
-cdef inline Board known(Known which, Board board) noexcept nogil:
-    """The board, of whose rule set the compiler knows what `which` says."""
-    if Known is Finkels:
-        board.rules = FINKEL
-    return board
 
 
 cdef extern from *:
@@ -51,12 +37,14 @@ cdef inline int64_t last_chance(
     return 16 * <int64_t> static + searcher.last[last_index(searcher, own, opp, in_hand)]
 
 
-cdef int64_t chance(Known which, const Searcher* searcher, Board board, int32_t static, int depth) noexcept nogil:
+cdef int64_t chance(
+    Known which, const Searcher* searcher, const Board* given, int32_t static, int depth
+) noexcept nogil:
     """The value of a position before its roll, with `depth` turns to look ahead and `static` its evaluation."""
+    cdef Board board = known(which, given[0])
     cdef int64_t total, best, value
     cdef unsigned int sources
     cdef int roll
-    board = known(which, board)
     if depth == 0:
         return static
     if Known is Finkels:
@@ -65,15 +53,15 @@ cdef int64_t chance(Known which, const Searcher* searcher, Board board, int32_t 
             return last_chance(searcher, static, board.own, board.opp, board.own_hand != 0)
     total = 0
     if ways(rules_of(&board), 0):
-        total = ways(rules_of(&board), 0) * passed(which, searcher, board, static, depth - 1)
+        total = ways(rules_of(&board), 0) * passed(which, searcher, &board, static, depth - 1)
     for roll in range(1, MAX_ROLL + 1):
         sources = legal_sources(&board, roll)
         if sources == 0:
-            total += ways(rules_of(&board), roll) * passed(which, searcher, board, static, depth - 1)
+            total += ways(rules_of(&board), roll) * passed(which, searcher, &board, static, depth - 1)
             continue
         best = WORST
         while sources:
-            value = move_value(which, searcher, board, static, lowest(sources), roll, depth - 1)
+            value = move_value(which, searcher, &board, static, lowest(sources), roll, depth - 1)
             best = max(best, value)
             sources &= sources - 1
         total += ways(rules_of(&board), roll) * best
@@ -81,21 +69,23 @@ cdef int64_t chance(Known which, const Searcher* searcher, Board board, int32_t 
 
 
 cdef inline int64_t passed(
-    Known which, const Searcher* searcher, Board board, int32_t static, int depth
+    Known which, const Searcher* searcher, const Board* board, int32_t static, int depth
 ) noexcept nogil:
     """The value of passing, for the side that passes, with `depth` turns still to look ahead."""
+    cdef Board other
     if depth == 0:
         return static
-    return -chance(which, searcher, swap_sides(board), -static, depth)
+    other = swap_sides(board[0])
+    return -chance(which, searcher, &other, -static, depth)
 
 
 cdef inline int64_t move_value(
-    Known which, const Searcher* searcher, Board board, int32_t static, int source, int roll, int depth
+    Known which, const Searcher* searcher, const Board* given, int32_t static, int source, int roll, int depth
 ) noexcept nogil:
     """The value of a legal move for the side that makes it, with `depth` turns still to look ahead."""
+    cdef Board board = known(which, given[0])
     cdef Board after
     cdef unsigned int own, opp
-    board = known(which, board)
     if source + roll == rules_of(&board).borne_off and board.own_off == rules_of(&board).pieces - 1:
         return <int64_t> searcher.weights.win << (4 * depth)
     static += move_gain(&searcher.weights, &board, source, roll)
@@ -111,8 +101,9 @@ cdef inline int64_t move_value(
             return -last_chance(searcher, -static, opp, own, board.opp_hand != 0 or opp != board.opp)
     after = after_move(board, source, roll)
     if grants_roll(&board, source, roll):
-        return chance(which, searcher, after, static, depth)
-    return -chance(which, searcher, swap_sides(after), -static, depth)
+        return chance(which, searcher, &after, static, depth)
+    after = swap_sides(after)
+    return -chance(which, searcher, &after, -static, depth)
 
 
 cdef inline void value_moves(
@@ -126,7 +117,7 @@ cdef inline void value_moves(
     sources = legal_sources(&board, roll)
     while sources:
         moves.square[count] = lowest(sources)
-        moves.value[count] = move_value(which, searcher, board, static, lowest(sources), roll, searcher.depth - 1)
+        moves.value[count] = move_value(which, searcher, &board, static, lowest(sources), roll, searcher.depth - 1)
         sources &= sources - 1
         count += 1
     moves.count = count

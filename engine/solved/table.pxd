@@ -2,7 +2,9 @@
 
 from libc.stdint cimport int64_t, uint16_t, uint32_t
 
+from engine.core.known cimport Boards, Finkels, Known, known
 from engine.core.position cimport (
+    FINKEL,
     NO_MOVE,
     Board,
     after_move,
@@ -84,15 +86,15 @@ ctypedef struct ExactMoves:
     double best                 # the highest of them
 
 
-cdef inline void find_moves(const Table* table, const Board* board, ExactMoves* moves) noexcept nogil:
-    """Finds the entries of the moves, none of which may end the game, and asks memory for their values."""
-    cdef Board before = board[0]        # a copy: no write to `moves` can change it
+cdef inline void find_known_moves(Known which, const Table* table, Board before, ExactMoves* moves) noexcept nogil:
+    """`find_moves` for what the compiler knows of the rule set."""
     cdef unsigned int rest = moves.sources
     cdef int roll = moves.roll
     cdef unsigned int again = 0
     cdef int square
     cdef bint same
     cdef Board after
+    before = known(which, before)
     while rest:
         square = lowest(rest)
         rest &= rest - 1
@@ -104,6 +106,14 @@ cdef inline void find_moves(const Table* table, const Board* board, ExactMoves* 
         moves.entries[square] = entry_of(table.index, &after, &moves.flipped[square])
         fetch_entry(table, moves.entries[square])
     moves.again = again
+
+
+cdef inline void find_moves(const Table* table, const Board* board, ExactMoves* moves) noexcept nogil:
+    """Finds the entries of the moves, none of which may end the game, and asks memory for their values."""
+    if board.rules == FINKEL:
+        find_known_moves(<Finkels> 0, table, board[0], moves)
+    else:
+        find_known_moves(<Boards> 0, table, board[0], moves)
 
 
 cdef inline void value_moves(const Table* table, ExactMoves* moves) noexcept nogil:
