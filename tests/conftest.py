@@ -9,6 +9,7 @@ import pytest
 
 import mlx_train
 from engine import Search, Tablebase, selfplay
+from engine.core.rules import RULE_SETS
 
 # A shell's background job starts with Ctrl-C ignored, and so would the programs that the tests interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -33,6 +34,12 @@ def validator():
 def table():
     """The solved game of two pieces a side."""
     return Tablebase.solve(2)
+
+
+@pytest.fixture(scope="session")
+def tables(table):
+    """The solved game of two pieces a side of each rule set, by its name."""
+    return {"finkel": table} | {rules: Tablebase.solve(2, rules=rules) for rules in RULE_SETS if rules != "finkel"}
 
 
 @pytest.fixture(scope="session")

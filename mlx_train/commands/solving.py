@@ -40,6 +40,10 @@ def solve(
 
 
 def strategy(
+    rules: Annotated[
+        str,
+        one_of((*RULES, "all"), "The rule set whose solved game teaches, or all for a comparison of the rule sets."),
+    ] = RULES[0],
     games: Annotated[int, typer.Option(min=1, help="Games of optimal play that are looked at.")] = 1000,
     decisions: Annotated[int, typer.Option(min=1, help="Decisions over which the rules of thumb are means.")] = 60_000,
     table: TableFile = None,
@@ -49,4 +53,6 @@ def strategy(
     """Show what the solved game teaches a player: rules of thumb, squares, openings, the part of the dice."""
     from mlx_train.playing import strategy_text
 
-    strategy_text.show_strategy(table, games, decisions, seed, as_json)
+    with usage():
+        strategy_text.check_request(rules, games, table)
+    strategy_text.show_strategy(rules, table, games, decisions, seed, as_json)

@@ -126,15 +126,22 @@ def _side(game: RuleSet, squares: Iterable[int]) -> str:
 class SquareFacts:
     """Use, danger and worth of each square of a path in optimal play; (squares,) arrays, NaN where no piece ever stood.
 
-    Everything is counted before the opponent's turn. positions: how many were counted. occupied: the share of turns in
-    which a side has a piece on the square. danger: probability that the opponent's next roll and best move capture the
-    piece. worth: the win probability that its owner would lose if the piece were back in the hand.
+    Everything is counted before the opponent's turn. games, positions: how many were counted. occupied: the share of
+    turns in which a side has a piece on the square. danger: probability that the opponent's next roll and best move
+    capture the piece. worth: the win probability that its owner would lose if the piece were back in the hand.
     """
 
+    rules: str
+    games: int
     positions: int
     occupied: NDArray[np.float64]
     danger: NDArray[np.float64]
     worth: NDArray[np.float64]
+
+    @property
+    def captures(self) -> NDArray[np.float64]:
+        """(squares,): how many pieces are captured on the square in a game, both sides together, as an expectation."""
+        return np.nan_to_num(self.danger) * self.occupied * (self.positions / self.games)
 
 
 def square_facts(table: Tablebase, games: int = 1000, seed: int = 0) -> SquareFacts:
@@ -164,7 +171,9 @@ def square_facts(table: Tablebase, games: int = 1000, seed: int = 0) -> SquareFa
             continue
         danger[square - 1] = np.average(captured[occupying, square], weights=weight)
         worth[square - 1] = np.average(table.values(positions[occupying] ^ bit) - before[occupying], weights=weight)
-    return SquareFacts(positions=len(packed), occupied=occupied, danger=danger, worth=worth)
+    return SquareFacts(
+        rules=table.rules, games=games, positions=len(packed), occupied=occupied, danger=danger, worth=worth
+    )
 
 
 def _captures(table: Tablebase, positions: NDArray[np.uint64]) -> NDArray[np.float64]:

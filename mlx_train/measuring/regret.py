@@ -60,6 +60,20 @@ def summarize_regret(regret: NDArray[np.float64]) -> PolicyRegret:
     )
 
 
+def optimal_decisions(
+    table: Tablebase, n: int = DECISIONS, seed: int = 0
+) -> tuple[NDArray[np.uint64], NDArray[np.uint8]]:
+    """-> (packed positions, rolls), each (n,): the first n decisions of optimal play.
+
+    Raises ValueError for fewer than one, and for a game of one piece a side, which has none.
+    """
+    if n < 1:
+        raise ValueError(f"decisions must be at least 1, got {n}")
+    if table.pieces < 2:
+        raise ValueError("a game with one piece a side has no decisions")
+    return table.play_sample(n, seed)
+
+
 def decision_regrets(
     agent: Agent,
     table: Tablebase,
@@ -70,11 +84,7 @@ def decision_regrets(
     progress: Callable[[int], None] | None = None,
 ) -> tuple[NDArray[np.uint64], NDArray[np.uint8], NDArray[np.int8], NDArray[np.float64]]:
     """-> (packed positions, rolls, squares moved from, regrets as win probabilities), each (n,)."""
-    if n < 1:
-        raise ValueError(f"decisions must be at least 1, got {n}")
-    if table.pieces < 2:
-        raise ValueError("a game with one piece a side has no decisions")
-    packed, rolls = table.play_sample(n, seed)
+    packed, rolls = optimal_decisions(table, n, seed)
     squares = choices(agent, packed, rolls, seed, workers=workers, progress=progress)
     return packed, rolls, squares, regrets(table, packed, rolls, squares)
 
@@ -93,7 +103,7 @@ def rounded_table_regret(table: Tablebase, bits: int, n: int = DECISIONS, seed: 
 
     The decisions are the same as in `policy_regret`.
     """
-    packed, rolls = table.play_sample(n, seed)
+    packed, rolls = optimal_decisions(table, n, seed)
     moves = all_successors(packed, rolls, table.rules)
     exact = moves.for_mover(table.values(moves.after))
     rounded = np.rint(exact * (2**bits - 1))

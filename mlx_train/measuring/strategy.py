@@ -6,14 +6,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.games.turns import opening, play_turns
+from engine.core.rules import RuleSet
+from engine.core.rules import rules as rule_set
+from engine.games.turns import play_turns
 from engine.solved.tablebase import Tablebase
 from mlx_train.measuring.facts import OpeningDecision, first_rolls, opening_decisions, square_facts
 from mlx_train.measuring.luck import account
 from mlx_train.measuring.moves import all_successors
-from mlx_train.measuring.regret import DECISIONS, TIE
+from mlx_train.measuring.regret import DECISIONS, TIE, optimal_decisions
 
-_OFF = 15  # the path square after the last
 _OPENINGS = 8  # opening decisions that are shown
 _SELDOM = 0.005  # an opening decision is shown if it occurs in at least this many games
 
@@ -43,33 +44,61 @@ def _lands_on(*squares: int) -> _Choice:
     return lambda moves: np.isin(moves.target, squares)
 
 
+def _moves_from(square: int) -> _Choice:
+    return lambda moves: moves.source == square
+
+
 def _captures(moves: _Moves) -> NDArray[np.bool_]:
     return moves.captures
 
 
-def _captures_or_lands(moves: _Moves) -> NDArray[np.bool_]:
-    return moves.captures | _lands_on(4, 8)(moves)
+def _both(one: _Choice, other: _Choice) -> _Choice:
+    return lambda moves: one(moves) & other(moves)
 
 
-def _from_13_to_14(moves: _Moves) -> NDArray[np.bool_]:
-    return (moves.source == 13) & (moves.target == 14)
+def _either(one: _Choice, other: _Choice) -> _Choice:
+    return lambda moves: one(moves) | other(moves)
 
 
-#: The rules of thumb, in the order in which they are shown.
-RULES = (
-    _Rule("land on the shared rosette, 8", _lands_on(8)),
-    _Rule("stay on 8", lambda moves: moves.source != 8),
-    _Rule("land on rosette 4", _lands_on(4)),
-    _Rule("land on rosette 14", _lands_on(14)),
-    _Rule("leave 13 for 14", _from_13_to_14),
-    _Rule("leave 13 for 14 rather than capture", _from_13_to_14, given=_captures),
-    _Rule("leave 13 for 14 rather than land on 4 or 8", _from_13_to_14, given=_lands_on(4, 8)),
-    _Rule("leave 13 for 14 where neither is possible", _from_13_to_14, without=_captures_or_lands),
-    _Rule("capture", _captures),
-    _Rule("bear a piece off", _lands_on(_OFF)),
-    _Rule("enter a piece", lambda moves: moves.source == 0),
-    _Rule("move the foremost piece", lambda moves: moves.foremost),
-)
+def _not(choice: _Choice) -> _Choice:
+    return lambda moves: ~choice(moves)
+
+
+def rules_of_thumb(game: RuleSet) -> list[_Rule]:
+    """The rules of thumb of a rule set, in the order in which they are shown."""
+    last = game.squares
+    shared = [square for square in game.rosettes if square in game.shared]
+    rules = []
+    for square in shared:
+        rules.append(_Rule(f"land on the shared rosette, {square}", _lands_on(square)))
+        rules.append(_Rule(f"stay on {square}", _not(_moves_from(square))))
+    rules += [_Rule(f"land on rosette {square}", _lands_on(square)) for square in game.rosettes if square not in shared]
+    return [
+        *rules,
+        *_last_step_rules(last, [square for square in game.rosettes if square != last]),
+        _Rule("capture", _captures),
+        _Rule("bear a piece off", _lands_on(game.borne_off)),
+        _Rule("enter a piece", _moves_from(0)),
+        _Rule("move the foremost piece", lambda moves: moves.foremost),
+    ]
+
+
+def _last_step_rules(last: int, rosettes: list[int]) -> list[_Rule]:
+    """The step from the last square but one to the last, a rosette, against captures and the other rosettes."""
+    step = _both(_moves_from(last - 1), _lands_on(last))
+    capture, rosette = _both(_captures, _not(step)), _lands_on(*rosettes)
+    name = f"leave {last - 1} for {last}"
+    squares = f"{', '.join(map(str, rosettes[:-1]))} or {rosettes[-1]}"
+    return [
+        _Rule(name, step),
+        _Rule(f"{name} rather than capture", step, given=capture),
+        _Rule(f"{name} rather than land on {squares}", step, given=rosette),
+        _Rule(f"{name} where neither is possible", step, without=_either(capture, rosette)),
+    ]
+
+
+#: The rules of thumb of Finkel's game.
+RULES = rules_of_thumb(rule_set())
 
 
 class ThumbRule(NamedTuple):
@@ -99,9 +128,13 @@ class DicePart(NamedTuple):
 
 
 def thumb_rules(table: Tablebase, n: int = DECISIONS, seed: int = 0) -> list[ThumbRule]:
-    """How good each of `RULES` is in the first n decisions of optimal play; rules that never apply are left out."""
-    packed, rolls = table.play_sample(n, seed)
-    entries = all_successors(packed, rolls)
+    """How good each of `rules_of_thumb` is in the first n decisions of optimal play.
+
+    Rules that never apply are left out. Raises ValueError for a game without decisions.
+    """
+    game = rule_set(table.rules)
+    packed, rolls = optimal_decisions(table, n, seed)
+    entries = all_successors(packed, rolls, table.rules)
     values = entries.by_decision(entries.for_mover(table.values(entries.after)), n)
     legal, best = np.isfinite(values), values.max(axis=1)
     own, opponent = _sides(packed[entries.decision])
@@ -110,7 +143,8 @@ def thumb_rules(table: Tablebase, n: int = DECISIONS, seed: int = 0) -> list[Thu
         np.where(entries.same_player, one, other) for one, other in ((first, second), (second, first))
     )
     left = own & ~own_after  # empty for a piece that enters
-    source = np.where(left, np.log2(np.maximum(left, 1)).astype(np.int64), 0)
+    # The lowest bit of a packed side is square 1 where the path has 16 squares, else the hand.
+    source = np.where(left, np.log2(np.maximum(left, 1)).astype(np.int64) + game.squares // 16, 0)
     moves = _Moves(
         source=source,
         target=source + rolls[entries.decision].astype(np.int64),
@@ -122,7 +156,7 @@ def thumb_rules(table: Tablebase, n: int = DECISIONS, seed: int = 0) -> list[Thu
         return entries.by_decision(np.where(choice(moves), 1.0, 0.0), n) == 1
 
     rated = []
-    for rule in RULES:
+    for rule in rules_of_thumb(game):
         followed = by_decision(rule.recommends)
         applies = followed.any(axis=1) & (legal & ~followed).any(axis=1)
         if rule.given is not None:
@@ -148,7 +182,7 @@ def dice_part(table: Tablebase, games: int = 1000, seed: int = 0) -> DicePart:
     """The part of the dice in games of optimal play."""
     sizes, sums, largest = [], [], []
     for game in range(games):
-        luck = account(table, play_turns((table, table), opening(table.pieces), seed, game))
+        luck = account(table, play_turns((table, table), table.opening, seed, game))
         sizes.append(np.abs(luck.luck))
         sums.append(luck.luck_of(0))
         largest.append(sizes[-1].max())
@@ -162,15 +196,14 @@ def costly_openings(table: Tablebase, turns: int = 4) -> list[OpeningDecision]:
 
 
 def strategy(table: Tablebase, games: int = 1000, decisions: int = DECISIONS, seed: int = 0) -> dict[str, Any]:
-    """Everything that `strategy_text` shows, as plain JSON values. Raises ValueError for other rules than Finkel's."""
-    if table.rules != "finkel":
-        raise ValueError(f"the rules of thumb are about finkel, the table is of {table.rules}")
+    """Everything that `strategy_text` shows, as plain JSON values. Raises ValueError for a game without decisions."""
     squares = square_facts(table, games, seed)
     return {
+        "rule_set": table.rules,
         "games": games,
         "decisions": decisions,
         "seed": seed,
-        "first_player_wins": table.value(opening(table.pieces)),
+        "first_player_wins": table.value(table.opening),
         "first_rolls": [list(row) for row in first_rolls(table)],
         "rules": [rule._asdict() for rule in thumb_rules(table, decisions, seed)],
         "squares": {

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.core.position import ROSETTES
 from engine.core.rules import rules
 from mlx_train.measuring.facts import SquareFacts
 from mlx_train.measuring.luck import Account, Shares
@@ -130,13 +129,16 @@ def race_chart(wins: NDArray[np.float64]) -> "Figure":
     return figure
 
 
-def board_map(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(14,) by path square -> (2, 8): the side's own squares below the lane, as the board is drawn; NaN elsewhere."""
-    board = np.full((2, 8), np.nan)
-    board[0] = values[4:12]
-    board[1, 3::-1] = values[:4]
-    board[1, 7:5:-1] = values[12:]
-    return board
+def board_map(values: NDArray[np.float64], name: str = "finkel") -> NDArray[np.float64]:
+    """(squares,) by path square of a rule set -> the board as it is drawn, (2, 8), (2, 12) or (3, 8); NaN elsewhere.
+
+    The side's own squares are in the last row. The opponent's row is left out where the path does not enter it.
+    """
+    game = rules(name)
+    board = np.full((3, game.rows), np.nan)
+    for tile, value in zip(game.paths[0], values, strict=True):
+        board["CBA".index(tile[0]), int(tile[1:]) - 1] = value
+    return board if any(tile[0] == "C" for tile in game.paths[0]) else board[1:]
 
 
 def squares_chart(facts: SquareFacts) -> "Figure":
@@ -153,17 +155,28 @@ def squares_chart(facts: SquareFacts) -> "Figure":
         ),
         strict=True,
     ):
-        heat_map(axes, board_map(100 * values), ".1f")
-        for square in range(1, PATH + 1):
-            row, column = np.argwhere(board_map(np.arange(1.0, PATH + 1)) == square)[0]
-            mark = " rosette" if square in ROSETTES else ""
+        draw_board(axes, 100 * values, facts.rules)
+        axes.set_title(title, fontsize=10)
+    return figure
+
+
+def draw_board(
+    axes: "Axes", values: NDArray[np.float64], name: str = "finkel", *, size: float = 9, rosette: str = " rosette"
+) -> None:
+    """A heat map of values by path square, (squares,), on the board of a rule set, its squares numbered.
+
+    size: font size of the values, in points. rosette: what follows the number of a rosette.
+    """
+    heat_map(axes, board_map(values, name), ".1f", size=size)
+    numbers = board_map(np.arange(1.0, len(values) + 1), name)
+    for (row, column), square in np.ndenumerate(numbers):
+        if np.isfinite(square):
+            mark = rosette if square in rules(name).rosettes else ""
             axes.text(
-                column - 0.46, row - 0.46, f"{square}{mark}", fontsize=6.5, va="top",
+                column - 0.46, row - 0.46, f"{square:.0f}{mark}", fontsize=0.72 * size, va="top",
                 bbox={"boxstyle": "square,pad=0.15", "facecolor": "white", "edgecolor": "none", "alpha": 0.85},
             )  # fmt: skip
-        axes.set_title(title, fontsize=10)
-        axes.set(xticks=[], yticks=[])
-    return figure
+    axes.set(xticks=[], yticks=[])
 
 
 def score_chart(statistics: dict[str, Any]) -> "Figure":

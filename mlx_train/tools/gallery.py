@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.core.features import extract_features_batch
 from engine.core.position import Position
+from engine.core.rules import RULE_SETS
 from engine.games.agents import Agent, open_table
 from engine.games.turns import PIECES, opening, play_turns
 from engine.network.shipped import shipped_folder
@@ -19,6 +20,7 @@ from mlx_train.measuring.importance import SHUFFLED, permutation_importance
 from mlx_train.measuring.luck import Contestant, account, luck_and_skill
 from mlx_train.measuring.regret import DECISIONS, regret_shares
 from mlx_train.measuring.round_robin import compare
+from mlx_train.measuring.rule_sets import RuleSetFacts, compare_rule_sets, solved_rule_sets
 from mlx_train.measuring.value_error import POSITIONS
 from mlx_train.networks.manifest import ModelEntry, read_manifest
 from mlx_train.pictures.features import feature_ranges, importance_chart
@@ -32,6 +34,7 @@ from mlx_train.pictures.games import (
     squares_chart,
 )
 from mlx_train.pictures.models import calibration_plot, matrix_picture, rate_distortion, regret_map
+from mlx_train.pictures.rule_sets import rule_set_squares_chart, rule_sets_chart
 from mlx_train.pictures.style import save_figure
 from mlx_train.runs.run_record import read_record
 from mlx_train.runs.run_views import run_losses
@@ -109,6 +112,15 @@ class Sources:
     def statistics(self) -> dict[str, Any]:
         """The statistics of every position of the solved game."""
         return self.table.statistics()
+
+    @cached_property
+    def rule_sets(self) -> list[RuleSetFacts]:
+        """The comparison of the rule sets; where `table_file` is a smaller game, of games of as many pieces."""
+        if self.table_file is None or self.table.pieces == PIECES:
+            tables = solved_rule_sets()
+        else:
+            tables = [Tablebase.solve(self.table.pieces, workers=self.workers, rules=rules) for rules in RULE_SETS]
+        return compare_rule_sets(tables, self.games, self.decisions, self.seed, workers=self.workers)
 
     def agent(self, name: str) -> Agent:
         """The agent of a shipped model, or of a spelling. Raises ValueError for a name that is neither."""
@@ -196,6 +208,8 @@ PICTURES: "dict[str, Callable[[Sources], Figure | str]]" = {
     "scores.png": lambda sources: score_chart(sources.statistics),
     "lengths.png": _lengths,
     "races.png": lambda sources: race_chart(facts.race_map(sources.table)),
+    "rule-sets.png": lambda sources: rule_sets_chart(sources.rule_sets),
+    "rule-set-squares.png": lambda sources: rule_set_squares_chart(sources.rule_sets),
 }
 
 

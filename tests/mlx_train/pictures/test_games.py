@@ -45,6 +45,17 @@ def test_board_map_is_the_board():
     assert board[1, 6:].tolist() == [14, 13]
 
 
+def test_board_map_of_other_paths():
+    """masters turns into the opponent's row; aseb has a longer lane."""
+    masters = games.board_map(np.arange(1.0, 17), "masters")
+    assert masters[:, 6].tolist() == [12, 11, 16]
+    assert masters[:, 7].tolist() == [13, 14, 15]
+    assert np.isnan(masters[0, :6]).all()
+    aseb = games.board_map(np.arange(1.0, 17), "aseb")
+    assert aseb[0].tolist() == list(range(5, 17))
+    assert aseb[1, :4].tolist() == [4, 3, 2, 1]
+
+
 def test_squares_chart(table):
     found = facts.square_facts(table, 20)
     texts = drawn(games.squares_chart(found))
