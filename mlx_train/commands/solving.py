@@ -54,5 +54,5 @@ def strategy(
     from mlx_train.playing import strategy_text
 
     with usage():
-        strategy_text.check_request(rules, games, table)
+        strategy_text.check_request(rules, table)
     strategy_text.show_strategy(rules, table, games, decisions, seed, as_json)

@@ -12,19 +12,19 @@ from numpy.typing import NDArray
 
 from engine.core.rules import RULE_SETS
 from engine.games.agents import Agent, open_table
+from engine.games.regret import play_against_perfect
 from engine.games.turns import play_turns
 from engine.solved.tablebase import Tablebase
 from mlx_train.measuring.facts import SquareFacts, first_rolls, square_facts
 from mlx_train.measuring.luck import account
 from mlx_train.measuring.marks import MARKS
-from mlx_train.measuring.matches import win_rate_estimate
 from mlx_train.measuring.moves import all_successors
 from mlx_train.measuring.regret import DECISIONS, optimal_decisions
 from mlx_train.measuring.strategy import ThumbRule, thumb_rules
 from mlx_train.system.progress import progress
 
 #: Who plays against perfect play, the weakest first: players that every rule set has.
-OPPONENTS = ("random", "greedy", "emm:1", "emm:3")
+OPPONENTS = ("random", "greedy", "emm:3")
 
 #: What a marked move gives away at least, in points, the smallest first.
 COSTS = tuple(sorted(least for least, *_ in MARKS))
@@ -62,7 +62,11 @@ class Blunders(NamedTuple):
 
 
 class Opponent(NamedTuple):
-    """A player against perfect play: perfect play's win rate in percent, and the player's regret in points a game."""
+    """A player against perfect play.
+
+    perfect_wins: the share of the games that perfect play won, in percent. regret: what the player's moves gave away in
+    a game, in points, on average.
+    """
 
     agent: str
     perfect_wins: float
@@ -152,11 +156,11 @@ def blunders(table: Tablebase, n: int = DECISIONS, seed: int = 0) -> Blunders:
 
 
 def opponents(table: Tablebase, games: int, seed: int = 0, *, workers: int | None = None) -> list[Opponent]:
-    """Each of `OPPONENTS` against perfect play, from both seats with the dice of each of two or more games."""
+    """Each of `OPPONENTS` against perfect play, from both seats with the dice of each game."""
     played = []
     for name in OPPONENTS:
-        result = win_rate_estimate(Agent.parse(name, table.rules), table, 2 * games, seed, workers=workers)
-        played.append(Opponent(agent=name, perfect_wins=100 - result.rate, regret=result.regret_per_game))
+        match = play_against_perfect(Agent.parse(name, table.rules), table, 2 * games, seed, workers=workers)
+        played.append(Opponent(name, 100 * (1 - float(match.won.mean())), 100 * float(match.regret.mean())))
     return played
 
 
@@ -165,7 +169,7 @@ def rule_set_facts(
 ) -> RuleSetFacts:
     """Measure the solved game of a rule set.
 
-    Raises ValueError for a game without decisions, and for fewer than two games.
+    Raises ValueError for a game without decisions.
     """
     return RuleSetFacts(
         rules=table.rules,

@@ -17,13 +17,11 @@ from mlx_train.system.text import markdown_table
 ALL = "all"
 
 
-def check_request(rules: str, games: int, table_file: Path | None) -> None:
-    """Raises ValueError for an unknown rule set, and for a comparison of one table or of a single game."""
+def check_request(rules: str, table_file: Path | None) -> None:
+    """Raises ValueError for an unknown rule set, and for a comparison of one table."""
     check_choice("rule set", rules, (*RULE_SETS, ALL))
     if rules == ALL and table_file is not None:
         raise ValueError(f"--rules {ALL} compares the tables of every rule set: leave --table out")
-    if rules == ALL and games < 2:
-        raise ValueError(f"--rules {ALL} needs at least 2 games")
 
 
 def show_strategy(rules: str, table_file: Path | None, games: int, decisions: int, seed: int, as_json: bool) -> None:

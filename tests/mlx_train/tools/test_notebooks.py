@@ -24,7 +24,9 @@ TINY = {
         "GAMES": 2, "ESTIMATE_GAMES": 4, "DECISIONS": 200, "POSITIONS": 500, "CLASSIC": ("greedy", "emm:1"),
         "MAPPED": ("emm:1",),
     },
-    "05_the_solved_game": {"SQUARE_GAMES": 20, "LENGTH_GAMES": 50, "TURNS": 3},
+    "05_the_solved_game": {
+        "SQUARE_GAMES": 20, "LENGTH_GAMES": 50, "TURNS": 3, "SET_GAMES": 10, "SET_DECISIONS": 500,
+    },
 }  # fmt: skip
 FILES = {path.stem: path for path in sorted((ROOT / NOTEBOOKS).glob("*.ipynb"))}
 
