@@ -168,7 +168,14 @@ def _length_rows(facts: Sequence[dict[str, Any]]) -> list[_Row]:
         ("turns that pass, %", _number("passes", ".1f")),
         ("turns with a choice, %", _number("choices", ".1f")),
         ("captures", _number("captures", ".1f")),
+        ("captures on 5, 6 and 7, %", _entry_captures),
     ]
+
+
+def _entry_captures(each: dict[str, Any]) -> str:
+    """The share of the captures on the squares within one roll of those where the opponent enters."""
+    captures = each["squares"]["captures"]
+    return f"{100 * sum(captures[4:7]) / sum(captures):.1f}"
 
 
 def _luck_rows(facts: Sequence[dict[str, Any]]) -> list[_Row]:
