@@ -34,23 +34,37 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class SizePoint:
-    """A network's size and strength: parameters, mean regret in points, win rate against perfect play in percent."""
+    """A network's size and strength: parameters, mean regret in points, win rate against perfect play in percent.
+
+    A win rate of NaN is not published.
+    """
 
     name: str
     parameters: int
     regret: float
-    win_rate: float
+    win_rate: float = math.nan
 
 
-#: The published networks: trained on the exact solution for 240,000 steps of 16,384 positions.
-PUBLISHED = (
-    SizePoint(name="3.5k", parameters=3_500, regret=0.0783, win_rate=42.98),
-    SizePoint(name="9k", parameters=9_000, regret=0.0399, win_rate=46.75),
-    SizePoint(name="26k", parameters=26_000, regret=0.0215, win_rate=48.09),
-    SizePoint(name="86k", parameters=86_000, regret=0.0100, win_rate=48.94),
-    SizePoint(name="302k", parameters=302_000, regret=0.0047, win_rate=49.56),
-    SizePoint(name="1.13M", parameters=1_130_000, regret=0.0024, win_rate=49.78),
-)
+#: The sizes of the published networks.
+_SIZES = {"3.5k": 3_500, "9k": 9_000, "26k": 26_000, "86k": 86_000, "302k": 302_000, "1.13M": 1_130_000}
+
+
+def _published(regrets: Sequence[float], win_rates: Sequence[float] = (math.nan,) * len(_SIZES)) -> list[SizePoint]:
+    """The published networks of a rule set, by their regrets and win rates in the order of `_SIZES`."""
+    return [
+        SizePoint(name=name, parameters=parameters, regret=regret, win_rate=win_rate)
+        for (name, parameters), regret, win_rate in zip(_SIZES.items(), regrets, win_rates, strict=True)
+    ]
+
+
+#: The published networks by rule set: trained on the exact solution for 240,000 steps of 16,384 positions
+#: (JeroenOlieslagers/game_of_ur, docs/stage2-compression.md).
+PUBLISHED = {
+    "finkel": _published((0.0783, 0.0399, 0.0215, 0.0100, 0.0047, 0.0024), (42.98, 46.75, 48.09, 48.94, 49.56, 49.78)),
+    "blitz": _published((0.0799, 0.0470, 0.0235, 0.0110, 0.0066, 0.0033)),
+    "masters": _published((0.0649, 0.0336, 0.0161, 0.0092, 0.0049, 0.0033)),
+    "aseb": [],
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,15 +79,15 @@ class BytesPoint:
 # Size
 
 
-def rate_distortion(ours: Sequence[SizePoint]) -> "Figure":
-    """Regret and win rate against the number of parameters, of our networks and the published ones."""
+def rate_distortion(ours: Sequence[SizePoint], rules: str = "finkel") -> "Figure":
+    """Regret and win rate against the number of parameters, of our networks of a rule set and the published ones."""
     figure = new_figure(11, 5.2)
     figure.suptitle("Strength by number of parameters, on logarithmic axes")
     left, right = figure.subplots(1, 2)
-    _by_size(left, ours, lambda point: point.regret, lambda regret: f"{regret:g}")
+    _by_size(left, PUBLISHED[rules], ours, lambda point: point.regret, lambda regret: f"{regret:g}")
     left.set(title="Regret: lower is better, perfect play is 0", ylabel="mean regret (points)")
     left.legend(frameon=False, loc="lower left")
-    _by_size(right, ours, lambda point: 50 - point.win_rate, lambda short: f"{50 - short:g}")
+    _by_size(right, PUBLISHED[rules], ours, lambda point: 50 - point.win_rate, lambda short: f"{50 - short:g}")
     right.set(title="Win rate against perfect play: higher is better", ylabel="win %, spaced by its distance to 50")
     right.invert_yaxis()
     right.legend(frameon=False, loc="upper left")
@@ -84,7 +98,11 @@ def rate_distortion(ours: Sequence[SizePoint]) -> "Figure":
 
 
 def _by_size(
-    axes: "Axes", ours: Sequence[SizePoint], loss: Callable[[SizePoint], float], label: Callable[[float], str]
+    axes: "Axes",
+    published: Sequence[SizePoint],
+    ours: Sequence[SizePoint],
+    loss: Callable[[SizePoint], float],
+    label: Callable[[float], str],
 ) -> None:
     """Plot `loss` by the number of parameters on logarithmic scales; `label` gives the text of a tick of `loss`."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
@@ -92,9 +110,10 @@ def _by_size(
     # The rings are smaller than the squares and drawn over them, so that both are seen where they overlap.
     ring: dict[str, Any] = {"marker": "o", "markersize": 5, "markerfacecolor": "white", "zorder": 3, "color": GREY}
     square: dict[str, Any] = {"marker": "s", "markersize": 7, "linestyle": "none", "color": BLUE}
-    for points, style in ((PUBLISHED, ring | {"label": "published"}), (ours, square | {"label": "this project"})):
-        axes.plot([point.parameters for point in points], [loss(point) for point in points], **style)
     axes.set(xscale="log", yscale="log", xlabel="parameters")
+    for points, style in ((published, ring | {"label": "published"}), (ours, square | {"label": "this project"})):
+        shown = [(point.parameters, loss(point)) for point in points if not math.isnan(loss(point))]
+        axes.plot([parameters for parameters, _ in shown], [lost for _, lost in shown], **style)
     axes.margins(x=0.15, y=0.1)
     for axis, steps, text in ((axes.xaxis, (1, 3), "{:,.0f}".format), (axes.yaxis, (1, 2, 5), label)):
         axis.set_major_locator(LogLocator(subs=steps))
@@ -103,11 +122,17 @@ def _by_size(
     style_axes(axes)
 
 
-def size_table(ours: Sequence[SizePoint]) -> str:
-    """Our networks and the published ones, by size, as a Markdown table."""
-    labelled = [(point, "published") for point in PUBLISHED] + [(point, "this project") for point in ours]
+def size_table(ours: Sequence[SizePoint], rules: str = "finkel") -> str:
+    """Our networks of a rule set and the published ones, by size, as a Markdown table."""
+    labelled = [(point, "published") for point in PUBLISHED[rules]] + [(point, "this project") for point in ours]
     rows = [
-        (point.name, source, f"{point.parameters:,}", f"{point.regret:.4f}", f"{point.win_rate:.2f}")
+        (
+            point.name,
+            source,
+            f"{point.parameters:,}",
+            f"{point.regret:.4f}",
+            "" if math.isnan(point.win_rate) else f"{point.win_rate:.2f}",
+        )
         for point, source in sorted(labelled, key=lambda pair: pair[0].parameters)
     ]
     return markdown_table(("network", "whose", "parameters", "regret, points", "win % against perfect"), rows)

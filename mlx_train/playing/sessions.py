@@ -11,8 +11,9 @@ from rich.console import Console
 from engine.core.position import Position
 from engine.games.agents import Agent, open_table
 from engine.machine.installation import command
+from engine.network.shipped import levels
 from engine.solved.tablebase import Tablebase
-from mlx_train.config import RULES, RUNS
+from mlx_train.config import RUNS
 from mlx_train.data.solving import find_table, not_solved
 from mlx_train.playing.records.formats import read_record
 from mlx_train.playing.records.game_record import GameRecord
@@ -28,9 +29,6 @@ YOU = "you"
 
 #: The agent that a person plays against unless another is named.
 OPPONENT = "emm:3"
-
-#: The network that judges a game where it is not solved.
-JUDGE = "net:ur-29k"
 
 #: Where records are kept unless a file is named.
 GAMES = RUNS / "games"
@@ -177,10 +175,13 @@ def _kept(
 
 
 def _next_command(record: GameRecord, file: Path, table_file: Path | None, table: Tablebase | None) -> str:
-    """The command that plays an unfinished game on, or judges a finished one by the best that is here."""
+    """The command that plays an unfinished game on, or judges a finished one.
+
+    The judge is the solved game, or the network of the strongest level where the game is not solved.
+    """
     options = () if table_file is None else ("--table", str(table_file))
     if record.winner is None:
         return command("play", "--resume", file, *options)
     if table is not None and knows(table, record.start):
         return command("analyze", file, *options)
-    return command("analyze", file, *(("--agent", JUDGE) if record.start.rules == RULES[0] else ()))
+    return command("analyze", file, "--agent", f"net:{levels(record.start.rules)[-1].network}")

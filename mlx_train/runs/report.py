@@ -60,7 +60,7 @@ def report(
             calibrations.append(calibration(agent, table, seed=seed))
     losses = {run.name: run_losses(run) for run in runs}
     points = [size_point(model) for model in shipped]
-    return write_report(folder, points, regrets, calibrations, losses, SolvedGame.of(table).note)
+    return write_report(folder, points, regrets, calibrations, losses, SolvedGame.of(table).note, rules)
 
 
 def write_report(
@@ -70,15 +70,17 @@ def write_report(
     calibrations: Sequence[Calibration],
     losses: Mapping[str, "Figure"],
     note: str = "",
+    rules: str = "finkel",
 ) -> str:
     """Write the pictures, and report.md, which shows them, into a folder -> the text of report.md. Raises OSError.
 
-    losses: the loss curves of runs, by the runs' names. note: a sentence on all regrets and calibrations.
+    losses: the loss curves of runs, by the runs' names. note: a sentence on all regrets and calibrations. rules: the
+    rule set of the points, whose published networks are shown beside them.
     """
     folder.mkdir(parents=True, exist_ok=True)
     agents = [regret.agent for regret in regrets]
     names = dict(zip(agents, short_names(agents), strict=True))
-    pictures = {"rate-distortion": ("Regret and win rate by size", rate_distortion(points))}
+    pictures = {"rate-distortion": ("Regret and win rate by size", rate_distortion(points, rules))}
     for regret in regrets:
         name = names[regret.agent]
         pictures[f"{file_name(name)}-regret"] = (f"Where the regret of {name} lies", regret_map(regret))
@@ -91,7 +93,7 @@ def write_report(
     for file, (title, figure) in pictures.items():
         save_figure(figure, folder / f"{file}.png")
         shown.append(f"![{title}]({file}.png)")
-    parts = [size_table(points), shown[0], *([note] if note else []), *shown[1:]]
+    parts = [size_table(points, rules), shown[0], *([note] if note else []), *shown[1:]]
     text = "\n\n".join(parts) + "\n"
     write_text(folder / "report.md", text)
     return text

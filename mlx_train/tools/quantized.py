@@ -15,13 +15,14 @@ from engine.games.agents import open_table
 from engine.machine.files import atomic_file
 from engine.network.document import read_document
 from engine.solved.tablebase import Tablebase
-from mlx_train.config import WEIGHTS
+from mlx_train.config import WEIGHTS, check_choice
 from mlx_train.measuring.regret import DECISIONS
 from mlx_train.measuring.value_error import POSITIONS
 from mlx_train.networks.manifest import ModelEntry, read_manifest, write_manifest
 from mlx_train.networks.weights import document_content
 from mlx_train.runs.compression import compress
 from mlx_train.runs.compression_results import measure_networks
+from mlx_train.system.errors import EXPECTED, tell
 from mlx_train.system.progress import say
 
 #: Bits of a weight: at 8 bits the regret grows least, and a file takes a fifth of the plain one's gzip.
@@ -78,15 +79,9 @@ def take(file: Path, entry: ModelEntry, table: Tablebase, folder: Path = WEIGHTS
     return dataclasses.replace(entry, quantized=quantized)
 
 
-def main() -> None:
-    """Make what is missing, or take the file named; each model's entry is written as soon as its file is."""
+def make_missing() -> None:
+    """Make and measure the files that are missing or old; a model's entry is written as soon as its file is."""
     entries = read_manifest(WEIGHTS)
-    if len(sys.argv) == 3:
-        name, file = sys.argv[1:]
-        number = [entry.name for entry in entries].index(name)
-        entries[number] = take(Path(file), entries[number], open_table(None, entries[number].rules))
-        write_manifest(WEIGHTS, entries)
-        return
     for number, entry in enumerate(entries):
         if "value" in entry.measures and not is_current(entry):
             say(f"{entry.name}: {BITS} bits")
@@ -94,5 +89,28 @@ def main() -> None:
             write_manifest(WEIGHTS, entries)
 
 
+def take_named(name: str, file: Path) -> None:
+    """Take and measure the file of one model. Raises ValueError for an unknown model, and as `take`; OSError."""
+    entries = read_manifest(WEIGHTS)
+    number = [entry.name for entry in entries].index(check_choice("model", name, (entry.name for entry in entries)))
+    entries[number] = take(file, entries[number], open_table(None, entries[number].rules))
+    write_manifest(WEIGHTS, entries)
+
+
+def main(words: list[str]) -> None:
+    """The command line of this module."""
+    if len(words) not in (0, 2):
+        print(__doc__, file=sys.stderr)
+        sys.exit(2)
+    try:
+        if words:
+            take_named(words[0], Path(words[1]))
+        else:
+            make_missing()
+    except EXPECTED as error:
+        tell(error)
+        sys.exit(1)
+
+
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -4,12 +4,14 @@ import gzip
 import json
 import re
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 from browsers import DESKTOP, PHONE, launched, reason
 
 from engine import Network, Position
 from engine.core.rules import RULE_SETS, rules
+from engine.network.shipped import levels
 from mlx_train.playing.records.own import parse
 from mlx_train.playing.review import review
 from mlx_train.playing.server import Server, locate
@@ -130,9 +132,7 @@ def test_a_game_its_review_and_a_reload(any_browser, address):
     assert record.winner is not None
     names = [page.text("#name-0"), page.text("#name-1")]
     assert status(page) == f"{names[record.winner]} wins in {len(record.turns)} turns."
-    page.wait(JUDGED)
-    page.wait(f"document.querySelectorAll('.log-verdict:not(:empty)').length === {count_decisions(record)}")
-    check_review(page, record)
+    check_review(page, judged(record))
 
 
 def test_a_whole_game_against_the_search(chromium, address):
@@ -143,17 +143,15 @@ def test_a_whole_game_against_the_search(chromium, address):
     assert (record.players, status(page)) == (("you", "emm:1"), f"{name} in {len(record.turns)} turns.")
 
 
-def count_decisions(record):
-    return len(judged(record).decisions)
+def judged(record, judge="ur-3k"):
+    """The review of a game by the page's file of a network."""
+    return review(record, Network.load(ROOT / "weights" / "quantized" / f"{judge}.json"), judge)
 
 
-def judged(record):
-    return review(record, Network.load(ROOT / "weights" / "quantized" / "ur-3k.json"), "ur-3k")
-
-
-def check_review(page, record):
+def check_review(page, expected):
     """The summary, the marks and the walk through a finished game are those of `analyze`."""
-    expected = judged(record)
+    page.wait(JUDGED)
+    page.wait(f"document.querySelectorAll('.log-verdict:not(:empty)').length === {len(expected.decisions)}")
     cells = page.evaluate(
         """[...document.querySelectorAll('.totals tbody tr')]
             .map((row) => [...row.cells].map((cell) => cell.textContent))"""
@@ -178,7 +176,7 @@ def check_review(page, record):
     assert status(page).startswith("Turn 1: ")
     page.press("Escape")
     page.press("ArrowLeft")
-    assert status(page).startswith(f"Turn {len(record.turns)}: ")
+    assert status(page).startswith(f"Turn {len(expected.record.turns)}: ")
 
 
 def test_records_of_other_programs_are_opened_and_wrong_files_refused(any_browser, address, models):
@@ -301,14 +299,27 @@ def test_a_game_of_every_rule_set(chromium, address):
     for name in RULE_SETS:
         page.click("#new-open")
         page.choose("#rules", name)
-        page.choose("#player-1", "emm:2")
-        page.wait("document.getElementById('name-1').textContent")
+        page.choose("#player-1", "level:3")
         page.click("#new-dialog [value=start]")
-        page.wait("document.getElementById('name-1').textContent === 'Search 2'")
-        assert not page.play(until="document.querySelectorAll('#log li').length > 12")
+        page.wait(f"document.getElementById('name-1').textContent === '{levels(name)[2].name}'")
+        assert not page.play(until="document.querySelectorAll('#log li').length > 12 && movable.length > 1")
+        page.wait("document.querySelector('.arrow.best')")
         assert record_of(page).start.rules == name
         assert page.count(".square") == len({tile for path in rules(name).paths for tile in path})
     assert not page.shown("#notice")
+
+
+@pytest.mark.parametrize("name", RULE_SETS)
+def test_the_review_of_every_rule_set(chromium, address, name):
+    """By the network that the page chooses for the rule set."""
+    sides = (
+        "".join(".x"[square in pieces] for square in range(1, rules(name).squares + 1)) + f":{rules(name).pieces - 2}"
+        for pieces in ((9, 13), (10, 11))
+    )
+    link = urlencode({"position": "|".join(sides), "rules": name})
+    page = opened(chromium, address, query=f"#{link}", judge="")
+    assert page.play()
+    check_review(page, judged(record_of(page), page.evaluate("document.getElementById('judge').value")))
 
 
 def test_a_new_game_asks_and_the_earlier_one_is_kept(chromium, address):

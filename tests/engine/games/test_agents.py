@@ -11,6 +11,7 @@ import referee
 from random_networks import random_document, write
 
 from engine import Agent, Network, Position, Search, play_match
+from engine.core.rules import RULE_SETS
 from engine.games.agents import SPELLINGS, open_table
 from engine.games.regret import choices
 from engine.network.shipped import levels
@@ -206,8 +207,10 @@ class TestLevels:
 
     POSITION = Position.from_notation("x.x.xx........:1|..x...x..x....:0")
 
-    def test_the_manifest_defines_them(self):
-        known = levels()
+    @pytest.mark.parametrize("rules", RULE_SETS)
+    def test_the_manifest_defines_them(self, rules):
+        known = levels(rules)
+        assert [level.name for level in known] == [level.name for level in levels()]
         assert 6 <= len(known) <= 8
         assert len({level.name for level in known}) == len(known)
         assert [level.temperature for level in known] == sorted((level.temperature for level in known), reverse=True)
@@ -238,7 +241,8 @@ class TestLevels:
         for position, roll in turns[::10]:
             assert agent.best_move(position, roll) == network.best_move(position, roll)
 
-    def test_a_rule_set_without_levels(self):
+    def test_a_rule_set_without_levels(self, monkeypatch):
+        monkeypatch.setattr("engine.games.agents.levels", lambda rules: ())
         with pytest.raises(ValueError, match="there are no levels of aseb here"):
             Agent.parse("level:1", "aseb")
 
@@ -247,11 +251,11 @@ class TestLevels:
         with pytest.raises(ValueError, match=r"level:1 to level:7|unknown agent"):
             Agent.parse(spelling)
 
-    def test_the_weaker_loses(self):
+    @pytest.mark.parametrize("rules", RULE_SETS)
+    def test_the_weaker_loses(self, rules):
         for weaker in (1, 3):
-            assert (
-                play_match(Agent.parse(f"level:{weaker}"), Agent.parse(f"level:{weaker + 2}"), 200, 0).won.mean() < 0.4
-            )
+            pair = [Agent.parse(f"level:{number}", rules) for number in (weaker, weaker + 2)]
+            assert play_match(*pair, 200, 0).won.mean() < 0.4
 
 
 class TestRefusals:

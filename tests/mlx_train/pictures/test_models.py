@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
+import pytest
+
 from engine import Agent
+from engine.core.rules import RULE_SETS
 from mlx_train.measuring.regret import regret_shares
 from mlx_train.networks.manifest import read_manifest
 from mlx_train.pictures.models import BytesPoint, rate_distortion, regret_by_bytes, regret_map
@@ -13,7 +16,8 @@ ROOT = Path(__file__).parents[3]
 
 
 def test_pictures_without_anything_to_show(table, tmp_path):
-    save_figure(rate_distortion([]), tmp_path / "empty.png")
+    for rules in RULE_SETS:
+        save_figure(rate_distortion([], rules), tmp_path / "empty.png")
     flawless = regret_shares(Agent.parse("greedy"), table, 1, seed=2)
     flawless.kind[:] = 0
     flawless.score[:] = 0
@@ -21,10 +25,11 @@ def test_pictures_without_anything_to_show(table, tmp_path):
     assert (tmp_path / "flawless.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_names_by_size_meet_nothing():
+@pytest.mark.parametrize("rules", RULE_SETS)
+def test_names_by_size_meet_nothing(rules):
     """Of the shipped models: neither each other nor the published line, its rings, our squares or the legend."""
-    entries = read_manifest(ROOT / "weights")
-    figure = rate_distortion([size_point(entry) for entry in entries])
+    entries = [entry for entry in read_manifest(ROOT / "weights") if entry.rules == rules]
+    figure = rate_distortion([size_point(entry) for entry in entries], rules)
     figure.draw_without_rendering()
     for axes in figure.axes:
         published, ours = axes.lines

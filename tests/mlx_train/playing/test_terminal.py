@@ -32,6 +32,7 @@ from mlx_train.playing.sessions import YOU, new_file, play_new, unfinished
 from mlx_train.playing.terminal import Game, show
 
 START = str(opening(2))
+BLITZ_START = str(opening(2, rules="blitz"))
 
 
 @pytest.fixture(scope="module")
@@ -372,6 +373,10 @@ class TestCommands:
         line, answer = goes_on(*game, "third.jsonl")
         assert line == "analyze third.jsonl --agent net:ur-29k"
         assert "judged by net:ur-29k" in answer
+        blitz = ("watch", "greedy", "random", "--rules", "blitz", "--start", BLITZ_START, "--record")
+        line, answer = goes_on(*blitz, "blitz.jsonl")
+        assert line == "analyze blitz.jsonl --agent net:blitz-29k"
+        assert "judged by net:blitz-29k" in answer
         begun = ("play", "--opponent", "greedy", "--start", START, "--record", "mine.jsonl", "--table", table_file)
         line, answer = goes_on(*begun, input="\n")
         assert line == f"play --resume mine.jsonl --table {table_file}"

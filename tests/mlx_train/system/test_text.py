@@ -23,9 +23,10 @@ def test_markdown():
     assert markdown_table(("a", "bb"), [(1, 2)]) == "| a | bb |\n| - | -- |\n| 1 | 2  |"
     ours = SizePoint(name="card", parameters=81_921, regret=0.0085, win_rate=49.2)
     lines = size_table([ours]).splitlines()
-    assert len(lines) == 2 + len(PUBLISHED) + 1
+    assert len(lines) == 2 + len(PUBLISHED["finkel"]) + 1
     assert "this project" in lines[5]
     assert "0.0085" in lines[5]
+    assert size_table([], "blitz").splitlines()[4].split("|")[-2].strip() == ""  # no win rate is published
 
 
 def test_a_terminal_obeys_no_name():
