@@ -106,11 +106,11 @@ def test_every_setting_has_a_help_text_a_group_and_a_range(kind):
 
 def test_what_a_teacher_asks_for_stands_behind_everything_else(tmp_path):
     exact = resolve("quick", teacher="exact")
-    assert (exact.learning_rate, exact.value_loss) == (0.003, "absolute")
+    assert (exact.learning_rate, exact.value_loss, exact.networks) == (0.004, "absolute", "value")
     assert resolve("quick", teacher="exact", learning_rate=0.01).learning_rate == 0.01
     (tmp_path / "best.json").write_text('{"teacher": "exact", "value_loss": "squared"}')
     found = resolve_as(Config, "standard", {}, tmp_path / "best.json")
-    assert (found.learning_rate, found.value_loss) == (0.003, "squared")
+    assert (found.learning_rate, found.value_loss) == (0.004, "squared")
     for teacher in ("search", "outcome", None):
         assert resolve("quick", teacher=teacher).learning_rate == 0.001
 
