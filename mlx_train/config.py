@@ -222,7 +222,6 @@ class Config(Settings):
         },
         "exact": {
             "networks": "value",
-            "play_share": 0.8,
             "value_loss": "absolute",
             "optimizer": "soap",
             "batch_size": 1024,
@@ -255,7 +254,7 @@ class Config(Settings):
         Group.EXACT, 27_000, (1, 100_000_000), "Training steps in all; their positions are drawn afresh."
     )
     play_share: float = setting(
-        Group.EXACT, 0.5, _SHARE, "Share of the positions that are met in optimal play; the rest is uniform."
+        Group.EXACT, 0.8, _SHARE, "Share of the positions that are met in optimal play; the rest is uniform."
     )
     temperature: float = setting(
         Group.EXACT, 0.01, _ANY, "Win probability that makes a move e times as probable in the policy target."

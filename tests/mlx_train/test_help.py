@@ -87,7 +87,7 @@ def test_the_help_of_run_has_a_panel_for_each_group_and_shows_choices_and_teache
     assert "--hidden-sizes N,N,..." in shown
     assert "played out. Teacher iteration or search. [default: (3; teacher iteration: 16)]" in shown
     assert shown.index("╭─ Teacher exact") < shown.index("--play-share") < shown.index("╭─ Training")
-    assert "[default: (0.001; teacher iteration: 0.002; teacher exact: 0.003)]" in shown
+    assert "[default: (0.001; teacher iteration: 0.003; teacher exact: 0.004)]" in shown
     assert not re.search(r"--(reuse|pieces)\b", shown)
 
 
