@@ -152,12 +152,9 @@ class UrEnv(gymnasium.Env[Any, Any]):
 
     def render(self) -> Any:
         """The board in the render mode; None, with a warning, without one. Raises ResetNeeded before `reset`."""
-        if self.render_mode is None:
-            gymnasium.logger.warn("render() was called without a render mode")
-            return None
         if self.turns is None:
             raise error.ResetNeeded("there is no game to draw: call reset()")
-        return render(self.render_mode, self.turns.position, self.turns.roll, self.turns.viewer)
+        return render(self.render_mode, self.turns)
 
     def close(self) -> None:
         """End the environment."""

@@ -18,7 +18,6 @@ from environments.pictures import RENDER_MODES, check_render_mode, render
 from environments.turns import Turns
 
 with explained_imports():
-    import gymnasium
     from gymnasium import spaces
     from gymnasium.utils import seeding
     from pettingzoo import AECEnv
@@ -116,10 +115,7 @@ class RawEnv(AECEnv):
 
     def render(self) -> Any:
         """The board in the render mode; None, with a warning, without one."""
-        if self.render_mode is None:
-            gymnasium.logger.warn("render() was called without a render mode")
-            return None
-        return render(self.render_mode, self.turns.position, self.turns.roll, self.turns.viewer)
+        return render(self.render_mode, self.turns)
 
     def close(self) -> None:
         """Nothing is left open."""

@@ -9,6 +9,10 @@ from numpy.typing import NDArray
 from engine.core.position import Position
 from engine.drawing import Board
 from engine.machine.installation import explained_imports
+from environments.turns import Turns
+
+with explained_imports():
+    import gymnasium
 
 #: The ways to render, as PettingZoo and Gymnasium spell them.
 RENDER_MODES = ("human", "ansi", "rgb_array")
@@ -40,12 +44,18 @@ def check_render_mode(mode: str | None) -> str | None:
     return mode
 
 
-def render(mode: str | None, position: Position, roll: int | None, seat: int) -> Any:
-    """What an environment's `render` returns: text, pixels, or None after "human" has printed the board."""
-    if mode == "rgb_array":
-        return pixels(position, roll, seat)
-    if mode == "ansi":
-        return text(position, roll, seat)
-    if mode == "human":
-        print(text(position, roll, seat))
+def render(mode: str | None, turns: Turns) -> Any:
+    """What an environment's `render` returns: text, pixels, None after "human" has printed the board.
+
+    Without a mode: None, with a warning.
+    """
+    shown = turns.position, turns.roll, turns.viewer
+    if mode is None:
+        gymnasium.logger.warn("render() was called without a render mode")
+    elif mode == "rgb_array":
+        return pixels(*shown)
+    elif mode == "ansi":
+        return text(*shown)
+    else:
+        print(text(*shown))
     return None

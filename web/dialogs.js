@@ -1,5 +1,6 @@
 // The dialogs: new game, open, save and share, settings, how to play.
-import { $, draw, percent } from "./dom.js";
+import { $, percent } from "./dom.js";
+import { guide } from "./guide.js";
 import { toNotation } from "./notation.js";
 import { writeOwn } from "./records.js";
 import { writeRgn, writeRoyalUr } from "./royalur.js";
@@ -151,59 +152,7 @@ export function judgeWords(players, name) {
 /** Listens to the help, which describes the rules of `rules()`. */
 export function listenHelp(rules) {
   $("help-open").addEventListener("click", () => {
-    describe(rules());
+    $("help-rules").replaceChildren(...guide(rules()));
     ask($("help"));
   });
-}
-
-function describe(rules) {
-  const { pieces, last, off, dice, safe, captureRolls } = rules;
-  const shared = [...Array(last).keys()]
-    .map((index) => index + 1)
-    .filter((square) => rules.isShared(rules.tile(0, square)));
-  const own = [...Array(last).keys()].map((index) => index + 1).filter((square) => !shared.includes(square));
-  const none = dice.none ? ` no marked tip counts ${dice.none}.` : " no marked tip is a roll of 0.";
-  $("help-pieces").textContent =
-    `Move your ${pieces} pieces from your hand along your path, squares 1 to ${last}, and off the board (to ${off}) before your opponent ` +
-    `does. The roll is the number of marked tips of ${dice.count} dice;${none}`;
-  $("help-shared").textContent =
-    `Squares ${ranges(own)} are private, squares ${ranges(shared)} are shared: a piece that lands on an opponent’s piece there sends it ` +
-    `back to the hand${captureRolls ? ", and rolls again" : ""}.`;
-  $("help-rosette").textContent =
-    `A rosette gives another roll.${safe ? " On a shared rosette a piece is safe." : " A piece on a rosette is not safe."}`;
-  drawPath(rules);
-}
-
-/** 1 2 3 4 13 14 -> "1 to 4, 13 and 14". */
-function ranges(numbers) {
-  const runs = [];
-  for (const number of numbers)
-    if (runs.at(-1)?.at(-1) === number - 1) runs.at(-1).push(number);
-    else runs.push([number]);
-  const words = runs.flatMap((run) => (run.length > 2 ? [`${run[0]} to ${run.at(-1)}`] : run.map(String)));
-  return words.length > 1 ? `${words.slice(0, -1).join(", ")} and ${words.at(-1)}` : words[0];
-}
-
-/** The path of Blue over the tiles. */
-function drawPath(rules) {
-  const column = (tile) => Number(tile.slice(1)) - 1;
-  const row = (tile) => "CBA".indexOf(tile[0]);
-  const middle = (tile) => `${column(tile) * 10 + 5} ${row(tile) * 10 + 5}`;
-  $("path-picture").setAttribute("viewBox", `-1 -1 ${rules.rows * 10 + 2} 32`);
-  $("path-picture").replaceChildren(
-    ...rules.tiles.map((tile) =>
-      draw("rect", {
-        class: rules.rosettes.has(tile) ? "rosette" : "",
-        x: column(tile) * 10 + 0.5,
-        y: row(tile) * 10 + 0.5,
-        width: 9,
-        height: 9,
-        rx: 1,
-      }),
-    ),
-    draw("path", { d: `M${rules.paths[0].map(middle).join("L")}` }),
-    ...rules.paths[0].map((tile, index) =>
-      draw("text", { x: column(tile) * 10 + 2, y: row(tile) * 10 + 3.8 }, String(index + 1)),
-    ),
-  );
 }

@@ -3,6 +3,7 @@ import { Board } from "./board.js";
 import { Chart } from "./chart.js";
 import { showDice } from "./dice.js";
 import { $, make, percent, setText } from "./dom.js";
+import { guide } from "./guide.js";
 import { Log, moveWords } from "./log.js";
 import { showMoves } from "./moves.js";
 import { firstShare, isBest, mistakes, regretText } from "./review.js";
@@ -61,6 +62,7 @@ export class Page {
     this.#showOdds(scene);
     this.#showTurn(scene);
     this.#showMoves(scene);
+    this.#showGuide(scene);
     this.#showReview(scene);
     if (follows && !scene.past && !scene.play.watching) this.#focusNext(scene);
     this.#seen = { game, turns: game.turns.length, roll: game.roll };
@@ -221,6 +223,12 @@ export class Page {
     else if (play.waitsForMove) this.board.focus();
   }
 
+  /** The rules, until the first turn is played. */
+  #showGuide({ game }) {
+    $("rules-card").hidden = game.turns.length > 0;
+    if (game.turns.length === 0 && this.#seen.game !== game) $("rules-words").replaceChildren(...guide(game.rules));
+  }
+
   // --- looking back ----------------------------------------------------------------------------------------------------
 
   #showReview(scene) {
@@ -239,6 +247,7 @@ export class Page {
     setText($("judge-words"), judgeWords);
     const complete = (game.over || game.opened) && judged && turns.some(({ verdict }) => verdict);
     $("summary-card").hidden = !complete;
+    $("summary-card").setAttribute("aria-busy", String(turns.some(({ verdict }) => !verdict)));
     if (complete) showSummary($("summary"), game, names, this.actions.go);
   }
 }

@@ -16,7 +16,7 @@ const ask = (address) =>
   });
 
 const engine = ask(new URL("ur.wasm", import.meta.url)).then((response) => {
-  if (!response.ok) throw new Error(`ur.wasm: the server answers ${response.status}; \`make wasm\` builds it`);
+  if (!response.ok) throw new Error(`ur.wasm, the engine: the server answers ${response.status}`);
   return Ur.load(response);
 });
 const networks = new Map(); // name -> the engine's network

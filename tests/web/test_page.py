@@ -1,6 +1,7 @@
 """The page in Chromium, Firefox and WebKitGTK. What it shows is compared with the engine here."""
 
 import gzip
+import io
 import json
 import re
 from pathlib import Path
@@ -8,6 +9,7 @@ from urllib.parse import urlencode
 
 import pytest
 from browsers import DESKTOP, PHONE, launched, reason
+from PIL import Image
 
 from engine import Network, Position
 from engine.core.rules import RULE_SETS, rules
@@ -25,7 +27,8 @@ HUMANS = ["human", "human"]
 #: A game of two pieces a side, as the part of a link behind its #.
 NEAR_THE_END = "position=..............%3A5%7C..............%3A5"
 READY = "!document.getElementById('action').disabled || document.querySelector('.movable')"
-JUDGED = "document.getElementById('chart-words').textContent && !document.getElementById('summary-card').hidden"
+JUDGED = """document.getElementById('chart-words').textContent
+    && document.querySelector('#summary-card:not([hidden])[aria-busy=false]')"""
 
 if not (ROOT / "web" / "ur.wasm").exists():
     pytest.skip("web/ur.wasm is not built: make wasm", allow_module_level=True)
@@ -269,6 +272,23 @@ def test_undo_gives_the_same_roll_again(chromium, address):
     assert record_of(page).turns[: len(after)] == after  # the dice of the later turns are the same too
 
 
+def test_the_dice_show_their_tips(chromium, address):
+    page = opened(chromium, address, seats=HUMANS)
+    page.play(until="document.querySelector('.die.marked') && document.querySelector('.die:not(.marked)')")
+    assert page.text(".total") == str(page.count(".die.marked"))
+    for kind, white in ((".marked", True), (":not(.marked)", False)):
+        picture = Image.open(io.BytesIO(page.page.locator(f".die{kind}").first.screenshot()))
+        assert ((255, 255, 255) in {colour for _, colour in picture.convert("RGB").getcolors(9999)}) == white
+
+
+def test_the_rules_are_said_until_the_first_turn(chromium, address):
+    page = opened(chromium, address, rules="masters")
+    assert page.shown("#rules-card")
+    assert "no marked tip counts 4" in page.text("#rules-words")
+    page.play(until="document.querySelectorAll('#log li').length > 0")
+    assert not page.shown("#rules-card")
+
+
 def test_two_people_and_a_game_by_keys(chromium, address):
     page = opened(chromium, address, size=PHONE, seats=["human", "human"], help="none")
     for _ in range(30):
@@ -448,7 +468,7 @@ def test_what_is_missing_is_said(chromium, address):
     page = chromium(DESKTOP, without("**/ur.wasm"))
     page.goto(address)
     page.wait("!document.getElementById('notice').hidden")
-    assert "404; `make wasm` builds it" in page.text("#notice-text")
+    assert "ur.wasm, the engine: the server answers 404" in page.text("#notice-text")
     assert status(page) == "The game cannot start."
 
 
