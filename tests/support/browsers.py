@@ -98,7 +98,7 @@ class Page:
                 step();
             }}).then((over) => (window.over = over)), window.over = null, true)"""
         )
-        self.wait("window.over !== null")
+        self.wait("window.over !== null", seconds=300)  # WebKitGTK draws a turn in a second on a busy machine
         return self.evaluate("window.over")
 
     def kept(self):
