@@ -40,7 +40,7 @@ STARTED = time.perf_counter()
 #: The commands that a newcomer starts with, without the program's name, and what each is good for.
 FIRST = (
     ("doctor", "what works on this machine, and why not"),
-    ("run --preset quick --teacher exact", "a first pair of networks: a minute"),
+    ("run --preset quick --teacher exact", "a first network: a minute"),
     ("models", "the shipped models, and how well they play"),
     ("play --hints", "a game with the classic search, and advice"),
     ("solve --verify", "the exact solution, proved: 2.5 minutes"),
