@@ -27,7 +27,8 @@ def default_path(pieces: int | None = None, rules: str = "finkel") -> Path:
     elif sys.platform == "darwin":
         folder = Path.home() / "Library/Caches/mlx-ur"
     else:
-        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mlx-ur"
+        base = Path(os.environ.get("XDG_CACHE_HOME", ""))  # ignored if it is relative, as its specification says
+        folder = (base if base.is_absolute() else Path.home() / ".cache") / "mlx-ur"
     return folder / f"{rules}-{pieces}.table"
 
 

@@ -42,6 +42,11 @@ KEPT = 2
 # Of the numbers in an array's name: networks have some layers, a source some rounds.
 _MOST_DIGITS = 4
 
+# The numpy types of safetensors' names, of what MLX's arrays can have. numpy has none for BF16.
+_DTYPES = {"BOOL": "?", "F16": "f2", "F32": "f4"} | {
+    f"{kind}{8 * size}": f"{kind.lower()}{size}" for kind in "IU" for size in (1, 2, 4, 8)
+}
+
 _SUFFIX = ".safetensors"
 _NAME = re.compile(r"[0-9]{1,15}-([0-9a-f]{8})" + re.escape(_SUFFIX))
 
@@ -166,8 +171,7 @@ def resume_from(folder: str | Path) -> tuple[Path, bytes] | None:
 def parse(data: bytes, name: object) -> Checkpoint:
     """The contents of a checkpoint's bytes. Raises ValueError for another version and for bytes of another format."""
     try:
-        _check_layout(data)
-        flat, metadata = cast(Any, mx.load(io.BytesIO(data), format="safetensors", return_metadata=True))
+        flat, metadata = _read_safetensors(data)
         version = metadata["version"]
         if version == str(CHECKPOINT_VERSION):
             kind = _KINDS[metadata.get("kind", Config.__name__)]
@@ -176,30 +180,37 @@ def parse(data: bytes, name: object) -> Checkpoint:
             if not all(isinstance(values, dict) for values in texts.values()):
                 raise ValueError("its metadata are no JSON objects")
             config = kind.from_dict(texts.pop("config"))
-            return Checkpoint(cast(Any, tree_unflatten(list(flat.items()))), config, **texts)
-    except (RuntimeError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            return Checkpoint(cast(Any, tree_unflatten(flat)), config, **texts)
+    except (RuntimeError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise ValueError(f"{name}: not a checkpoint: {error}") from None
     raise ValueError(f"{name}: checkpoint of version {version}, this is version {CHECKPOINT_VERSION}")
 
 
-def _check_layout(data: bytes) -> None:
-    """Check the header of a safetensors file, before MLX reads it. Raises ValueError.
+def _read_safetensors(data: bytes) -> tuple[list[tuple[str, mx.array]], dict[str, str]]:
+    """-> (arrays by their names, metadata) of a safetensors file. Raises ValueError, KeyError or TypeError for another.
 
-    An array's name lists its places in a tree; a large number in it would make a list of so many entries.
+    MLX's own reader lets go of a Python object in a thread of its own. If the interpreter ends meanwhile, the process
+    aborts. Beside that, an array's name lists its places in a tree: a large number in it would make a list of so many
+    entries.
     """
     length = int.from_bytes(data[:8], "little")
     header = json.loads(data[8 : 8 + length].decode())
-    space = len(data) - 8 - length
+    content = memoryview(data)[8 + length :]
+    metadata, arrays, left = header.pop("__metadata__"), [], len(content)
     for name, entry in header.items():
-        if name == "__metadata__":
-            continue
         start, end = entry["data_offsets"]
-        if not 0 <= start <= end <= space or not all(type(size) is int and size >= 0 for size in entry["shape"]):
+        if not 0 <= start <= end <= len(content) or not all(type(size) is int and size >= 0 for size in entry["shape"]):
             raise ValueError(f"the array {name[:80]} is not in the file")
-        if math.prod(entry["shape"]) > end - start:
-            raise ValueError(f"the array {name[:80]} is larger than its bytes")
+        dtype = np.dtype(_DTYPES[entry["dtype"]])
+        if math.prod(entry["shape"]) * dtype.itemsize != end - start:
+            raise ValueError(f"the array {name[:80]} has another size than its bytes")
         if any(part.isdecimal() and len(part) > _MOST_DIGITS for part in name.split(".")):
             raise ValueError(f"the array {name[:80]} has no place")
+        left -= end - start
+        if left < 0:
+            raise ValueError("its arrays are larger than the file")
+        arrays.append((name, mx.array(np.frombuffer(content[start:end], dtype).reshape(entry["shape"]))))
+    return arrays, metadata
 
 
 def load_model(source: str | Path) -> tuple[Networks, Config | SelfplayConfig, dict[str, Any]]:
@@ -273,4 +284,4 @@ def _load(model: Networks, arrays: dict[str, Any], name: object) -> None:
         model.load_weights(tree_flatten(arrays), strict=True)  # type: ignore[arg-type]
         mx.eval(model.parameters())
     except (RuntimeError, ValueError, TypeError, AttributeError) as error:
-        raise ValueError(f"{name}: a checkpoint of another architecture: {error}") from None
+        raise ValueError(f"{name}: a checkpoint of another architecture: {' '.join(str(error).split())}") from None

@@ -11,6 +11,10 @@ def test_default_path(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr("sys.platform", "linux")
     assert default_path(3) == tmp_path / "mlx-ur/finkel-3.table"
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for other in ("relative", ""):
+        monkeypatch.setenv("XDG_CACHE_HOME", other)
+        assert default_path(3) == tmp_path / ".cache/mlx-ur/finkel-3.table"
     monkeypatch.setattr("sys.platform", "darwin")
     assert default_path(3).parts[-4:] == ("Library", "Caches", "mlx-ur", "finkel-3.table")
 

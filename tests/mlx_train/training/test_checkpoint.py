@@ -221,6 +221,7 @@ def _with_text(key, **values):
         (_with_text("position", epoch="1"), "a training's"),
         (_with_text("position", history=3), "not a checkpoint of this training"),
         (_without("model"), "model"),
+        (_without("model.value.layers.0"), r"Missing 2 parameters: value\.layers\.0\.bias, value"),
         (_without("optimizer"), "optimizer"),
         (_without("optimizer.value.step"), "optimizer.value has other arrays"),
         (lambda arrays, _: arrays.update({"best.value.layers.0.weight": mx.zeros(3)}), "best.value has other arrays"),
@@ -235,7 +236,19 @@ def test_crafted_checkpoints_are_refused_in_one_line(source, folder, change, rea
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("change", [{"shape": [1 << 40]}, {"data_offsets": [0, 1 << 40]}, {"shape": [-1]}])
+@pytest.mark.parametrize("dtype", ["bool_", "int8", "uint16", "uint32", "int64", "uint64", "float16", "float32"])
+@pytest.mark.parametrize("shape", [(), (3,), (2, 3), (0, 4)])
+def test_arrays_of_every_type_come_back(folder, dtype, shape):
+    wanted = mx.ones(shape, getattr(mx, dtype))
+    data = crafted(newest(folder)[1], lambda arrays, _: arrays.update({"source.x": wanted}))
+    array = parse(data, "file").arrays["source"]["x"]
+    assert (array.dtype, array.shape) == (wanted.dtype, shape)
+    assert bool(mx.all(array == wanted))
+
+
+@pytest.mark.parametrize(
+    "change", [{"shape": [1 << 40]}, {"data_offsets": [0, 1 << 40]}, {"shape": [-1]}, {"dtype": "F16"}]
+)
 def test_an_array_larger_than_its_file_is_refused(folder, change):
     data = newest(folder)[1]
     length = int.from_bytes(data[:8], "little")
