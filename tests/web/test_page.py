@@ -438,12 +438,18 @@ def test_a_refused_network_says_why_and_the_game_goes_on(chromium, address, mode
 
 def test_every_network_is_loaded_small(chromium, address):
     asked = []
-    page = opened(chromium, address, prepare=lambda page: page.on("request", lambda request: asked.append(request.url)))
-    names = [model["name"] for model in json.loads((ROOT / "weights" / "manifest.json").read_text())["models"]]
-    for name in names:
-        page.choose("#judge", name)
-        page.wait(f"document.getElementById('about-judge').textContent.includes('{name}')")
-    assert not page.shown("#notice")
+    models = json.loads((ROOT / "weights" / "manifest.json").read_text())["models"]
+    for rule_set in RULE_SETS:
+        page = opened(
+            chromium,
+            address,
+            rules=rule_set,
+            prepare=lambda page: page.on("request", lambda each: asked.append(each.url)),
+        )
+        for name in [model["name"] for model in models if model.get("rules", "finkel") == rule_set]:
+            page.choose("#judge", name)
+            page.wait(f"document.getElementById('about-judge').textContent.includes('{name}')")
+        assert not page.shown("#notice")
     networks = [url for url in asked if "/weights/" in url and "manifest" not in url]
     assert networks
     assert all(re.search(r"/weights/quantized/[\w-]+\.json\.gz$", url) for url in networks)
