@@ -9,7 +9,16 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 #: Where a name may stand at its point, the best place first: points of type to the right and upwards, its alignment.
-_PLACES = ((-8, -3, "right"), (8, -3, "left"), (0, 7, "center"), (0, -13, "center"))
+_PLACES = (
+    (-8, -3, "right"),
+    (8, -3, "left"),
+    (0, 7, "center"),
+    (0, -13, "center"),
+    (-8, -11, "right"),
+    (8, -11, "left"),
+    (-8, 5, "right"),
+    (8, 5, "left"),
+)
 
 
 def label_points(axes: "Axes", points: Sequence[tuple[str, float, float]]) -> None:

@@ -138,28 +138,27 @@ def size_table(ours: Sequence[SizePoint], rules: str = "finkel") -> str:
     return markdown_table(("network", "whose", "parameters", "regret, points", "win % against perfect"), rows)
 
 
-def regret_by_bytes(model: str, files: Mapping[str, Sequence[BytesPoint]], table: Sequence[BytesPoint]) -> "Figure":
-    """Regret against bytes: the gzipped files of a model's networks, by their names, and the table in fewer bits."""
+def regret_by_bytes(what: str, files: Mapping[str, Sequence[BytesPoint]], table: Sequence[BytesPoint]) -> "Figure":
+    """Regret against bytes: series of gzipped files, by their names, and the table in fewer bits.
+
+    what: the files, for the title.
+    """
     figure = new_figure(8, 5)
     axes = figure.subplots()
     series: list[tuple[str, Sequence[BytesPoint], dict[str, Any]]] = [
-        (f"{model}'s {name} network", points, {"marker": "s", "color": colour, "linestyle": "none"})
+        (name, points, {"marker": "s", "color": colour, "linestyle": "none"})
         for (name, points), colour in zip(files.items(), (BLUE, GREEN), strict=False)
     ]
     series.append(("exact table, rounded", table, {"marker": "o", "color": GREY}))
     for label, points, style in series:
         axes.plot([point.bytes for point in points], [point.regret for point in points], label=label, **style)
-        for point in points:
-            axes.annotate(
-                point.name, (point.bytes, point.regret), xytext=(7, 3), textcoords="offset points",
-                color=style["color"], fontsize=8,
-            )  # fmt: skip
     axes.set(xscale="log", yscale="log", xlabel="bytes", ylabel="mean regret (points)",
-             title=f"{model} in fewer bits a weight, and the exact table in fewer bits a position")  # fmt: skip
+             title=f"{what}, and the exact table in fewer bits a position")  # fmt: skip
     axes.margins(x=0.12)
     plain_ticks(axes.yaxis)
     style_axes(axes)
     axes.legend(frameon=False)
+    label_points(axes, [(point.name, point.bytes, point.regret) for _, points, _ in series for point in points])
     return figure
 
 

@@ -110,9 +110,8 @@ def write_results(folder: Path, results: Sequence[CompressedNetwork], reference:
     )
     heads = list(dict.fromkeys(result.network for result in results))
     model = short_name(f"net:{results[0].file}")
-    save_figure(
-        regret_by_bytes(model, {head: points(results, head) for head in heads}, reference), folder / "compress.png"
-    )
+    files = {f"{model}'s {head} network": points(results, head) for head in heads}
+    save_figure(regret_by_bytes(f"{model} in fewer bits a weight", files, reference), folder / "compress.png")
     text = f"{results_table(results)}\n\n{bytes_table(reference)}\n"
     write_text(folder / "compress.md", f"{text}\n![Regret by bytes](compress.png)\n")
     return text

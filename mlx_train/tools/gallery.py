@@ -33,9 +33,17 @@ from mlx_train.pictures.games import (
     skill_chart,
     squares_chart,
 )
-from mlx_train.pictures.models import calibration_plot, matrix_picture, rate_distortion, regret_map
+from mlx_train.pictures.models import (
+    BytesPoint,
+    calibration_plot,
+    matrix_picture,
+    rate_distortion,
+    regret_by_bytes,
+    regret_map,
+)
 from mlx_train.pictures.rule_sets import rule_set_squares_chart, rule_sets_chart
 from mlx_train.pictures.style import save_figure
+from mlx_train.runs.compression_results import reference_curve
 from mlx_train.runs.run_record import read_record
 from mlx_train.runs.run_views import run_losses
 from mlx_train.runs.shipped import size_point
@@ -158,6 +166,17 @@ def _regret(name: str) -> "Callable[[Sources], Figure]":
     )
 
 
+def _bytes(sources: Sources) -> "Figure":
+    files = [
+        BytesPoint(name=model.name, bytes=model.quantized["gzip_bytes"], regret=model.quantized["regret"])
+        for model in sources.models
+        if model.quantized
+    ]
+    return regret_by_bytes(
+        "Value networks in 8 bits a weight", {"networks": files}, reference_curve(sources.table, sources.decisions)
+    )
+
+
 def _features(sources: Sources) -> "Figure":
     return feature_ranges(extract_features_batch(*sources.table.play_sample(sources.decisions, sources.seed)))
 
@@ -197,6 +216,7 @@ PICTURES: "dict[str, Callable[[Sources], Figure | str]]" = {
     "matrix.png": _matrix,
     f"{STANDARD}-calibration.png": _calibration(STANDARD),
     "search-calibration.png": _calibration("search"),
+    "bytes.png": _bytes,
     f"{STANDARD}-regret.png": _regret(STANDARD),
     "search-regret.png": _regret("search"),
     "features.png": _features,

@@ -51,7 +51,7 @@ def test_a_ring_is_seen_upon_a_square():
 
 def test_the_sizes_in_bytes_say_whose_they_are():
     points = [BytesPoint(name="int8", bytes=60_000, regret=0.006)]
-    axes = regret_by_bytes("card", {"value": points, "policy": points}, points).axes[0]
+    axes = regret_by_bytes("Two networks", {"one": points, "the other": points}, points).axes[0]
     labels = [text.get_text() for text in axes.get_legend().get_texts()]
-    assert labels[:3] == ["card's value network", "card's policy network", "exact table, rounded"]
-    assert axes.get_title().startswith("card in fewer bits a weight")
+    assert labels[:3] == ["one", "the other", "exact table, rounded"]
+    assert axes.get_title().startswith("Two networks, and the exact table")
