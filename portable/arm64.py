@@ -210,7 +210,7 @@ def checks(machine: Machine, work: Path) -> Iterable[Check]:
         f"`{SOLVING}`", [*program, *shlex.split(SOLVING), "--output", work / "two.table"], r"table(?= .*two\.table)"
     )
     pytest: list[str | Path] = [machine.python, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-    yield Check("fast tests", [*pytest, *TESTS], r"\d+ passed[^=]*")
+    yield Check("fast tests", [*pytest, *TESTS], r"\d+ passed[^=\n]*")
 
 
 def same_as_here(machine: Machine, work: Path) -> bool:
