@@ -238,7 +238,7 @@ class Trainer:
         slopes = [tree_unflatten([(name, next(shaped)) for name, _ in tree]) for tree in trees]
         # A copy: a part of the sum would keep all gradients of the step in memory, and under CUDA bring them all to
         # the host when it is read. Under CUDA arrays of up to eight bytes lie in pages that move between the host and
-        # the device, with the optimizers' numbers; this array is larger, because it is read at every step.
+        # the device, with the optimizers' numbers; this array is larger, because the host reads it between steps.
         return [mx.contiguous(last)], slopes
 
     # An epoch
@@ -285,7 +285,7 @@ class Trainer:
                 on_batch()
                 if former is not None:
                     mx.eval(former)  # so that at most two steps wait for the device
-                    stopped = not alone and state.step % looks == 0 and bool(np.array(former[-1])[-1])
+                    stopped = not alone and state.updates % looks == 0 and bool(np.array(former[-1])[-1])
                 stopped = stopped or (alone and stopping())
         self.settle()
         if stopped:

@@ -104,8 +104,9 @@ def _made(
 
 def _training() -> list[Row]:
     """The standard value network, with one batch at hand and with fresh data."""
-    settings: dict[str, Any] = {"networks": "value", "batch_size": _BATCH, "play_share": 0.5, "steps": 5 * _STEPS}
-    config = Config(teacher="exact", device="gpu", epochs=1, **settings)
+    config = Config(
+        teacher="exact", networks="value", batch_size=_BATCH, play_share=0.5, device="gpu", epochs=1, steps=5 * _STEPS
+    )
     trainer = Trainer(config, config.steps)
     source = ExactSource(config)
     arrays = to_mlx(source.batch(0, _BATCH, 0), "value", source.device_table)
