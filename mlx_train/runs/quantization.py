@@ -14,6 +14,7 @@ from mlx_train.data.transfer import to_mlx
 from mlx_train.device.backend import mx, nn, optim
 from mlx_train.networks.mlp import MLP
 from mlx_train.runs.rounding import input_step, round_layer
+from mlx_train.training.adam import Adam
 from mlx_train.training.losses import policy_loss, value_loss
 
 #: The first layer's inputs are multiples of this: features are at most 1.
@@ -107,7 +108,7 @@ def finetune(network: MLP, layers: Sequence[Layer], source: ExactSource, head: s
     loss = partial(value_loss, model, kind="absolute") if head == "value" else partial(policy_loss, model)
     # Each further bit halves the distance between two levels, so the learning rate is halved as well.
     rate = LEARNING_RATE / 2 ** max(layer.bits for layer in layers)
-    optimizer = optim.Adam(learning_rate=optim.cosine_decay(rate, source.steps_per_epoch), bias_correction=True)
+    optimizer = Adam(optim.cosine_decay(rate, source.steps_per_epoch))
     optimizer.init(model.trainable_parameters())
     state = [model.state, optimizer.state]
     loss_and_gradient = nn.value_and_grad(model, loss)

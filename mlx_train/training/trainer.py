@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections import deque
 from collections.abc import Callable
 from contextlib import closing
 from functools import partial
@@ -20,6 +21,7 @@ from mlx_train.networks.mlp import Networks, centre_outputs
 from mlx_train.networks.weights import load_into, to_document
 from mlx_train.system.kill_points import moment
 from mlx_train.system.peak_memory import process_peak_memory
+from mlx_train.training.adam import Adam
 from mlx_train.training.losses import policy_hits, policy_loss, value_loss
 from mlx_train.training.ranks import ALONE, Ranks
 from mlx_train.training.schedule import learning_rate_schedule
@@ -32,6 +34,10 @@ CPU_CHUNKS = 2
 #: Steps on a GPU from one look at whether a process said stop to the next: a look takes a fifteenth of a step.
 GPU_LOOKS = 16
 
+#: Steps that wait for the device while the host makes the next one. Another thread's hold on Python's lock stops the
+#: host for longer than a GPU takes for a step; other processes would wait for this one.
+CPU_AHEAD, GPU_AHEAD = 1, 4
+
 #: The networks that each choice of `Config.networks` trains.
 TRAINED = {"both": ("value", "policy"), "value": ("value",), "policy": ("policy",)}
 
@@ -40,7 +46,7 @@ def make_optimizer(config: Config | SelfplayConfig, schedule: Callable[[mx.array
     """The optimizer of one network. A checkpoint holds all that is in its `state`."""
     if config.optimizer == "soap":
         return Soap(schedule)
-    return optim.Adam(learning_rate=schedule, bias_correction=True)
+    return Adam(schedule)
 
 
 def network_streams() -> tuple[mx.Stream, mx.Stream]:
@@ -110,6 +116,9 @@ class Trainer:
         self.state = TrainingState(loss_sums=[0.0] * len(self.names))
         mx.eval(self.arrays)
         self._compiled: Callable[..., list[mx.array]] | None = None
+        # Made once: an array that the host makes at a step has MLX's small arrays move to the host and back under CUDA.
+        self._flags = {stop: mx.full(2, float(stop)) for stop in (False, True)}
+        mx.eval(list(self._flags.values()))
         self._losses: list[list[mx.array]] = []  # losses that `settle` has not added to the sums yet
 
     @property
@@ -135,7 +144,7 @@ class Trainer:
         key = None
         if self.config.dropout:
             key = mx.random.key((self.config.seed * 1_000_003 + self.state.updates) % 2**63)
-        flag = mx.array([float(stop)] * 2) if self.ranks.share.size > 1 else None
+        flag = self._flags[stop] if self.ranks.share.size > 1 else None
         gathering = self.config.optimizer == "soap" and gathers(self.state.updates + 1)
         results = self._compiled(arrays, rows or len(arrays[0][0]), key, flag, gathering)
         self._after_step(results)
@@ -259,10 +268,9 @@ class Trainer:
         waited = 0.0
         state = self.state
         alone = self.ranks.share.size == 1
-        looks = GPU_LOOKS if mx.default_device() == mx.Device(mx.gpu) else 1
+        looks, ahead = (GPU_LOOKS, GPU_AHEAD) if mx.default_device() == mx.Device(mx.gpu) else (1, CPU_AHEAD)
         stopped = False
-        former: list[mx.array] | None = None
-        latest: list[mx.array] | None = None
+        under_way: deque[list[mx.array]] = deque()
         first = state.step
         if self.average and not first:
             self.player = tree_map(mx.array, self.average)
@@ -279,13 +287,14 @@ class Trainer:
                 if arrays is None:
                     stopped = alone and stopping()
                     break
-                former, latest = latest, self.step_on(arrays, source.batch_size, stopping())
-                self._losses.append(latest)
+                under_way.append(self.step_on(arrays, source.batch_size, stopping()))
+                self._losses.append(under_way[-1])
                 state.step += 1
                 on_batch()
-                if former is not None:
-                    mx.eval(former)  # so that at most two steps wait for the device
-                    stopped = not alone and state.updates % looks == 0 and bool(np.array(former[-1])[-1])
+                if len(under_way) > ahead:
+                    oldest = under_way.popleft()
+                    mx.eval(oldest)
+                    stopped = not alone and state.updates % looks == 0 and bool(np.array(oldest[-1])[-1])
                 stopped = stopped or (alone and stopping())
         self.settle()
         if stopped:
