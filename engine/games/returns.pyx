@@ -19,7 +19,7 @@ from libc.stdint cimport uint8_t, uint64_t
 from engine.core.dice cimport CHOICES, ROLLS, Dice, new_dice, next_below, next_unit
 from engine.core.game cimport STOP, Game, new_game, play
 from engine.network.layers cimport Net
-from engine.network.lookahead cimport MAX_LOOKAHEAD, chance_value, network_moves
+from engine.network.lookahead cimport MAX_LOOKAHEAD, Leaves, chance_value, find_leaves, network_moves, value_leaves
 from engine.network.network cimport Network
 from engine.core.position cimport *
 import numpy as np
@@ -112,6 +112,34 @@ cdef double back_up(const Net* net, const Board* board, int depth, int known, Va
     return total / OUTCOMES
 
 
+cdef double back_up_once(const Net* net, const Board* board, int known, ValuedMoves* moves,
+                         double* passed) noexcept nogil:
+    """`back_up` of one turn: the successors of all rolls go through the network together."""
+    cdef Leaves leaves
+    cdef double best, total = 0
+    cdef int roll, i
+    find_leaves(board, &leaves)
+    value_leaves(net, &leaves)
+    moves.count = moves.best = 0
+    for roll in range(MAX_ROLL + 1):
+        if leaves.start[roll] == leaves.start[roll + 1]:
+            continue
+        best = leaves.values[leaves.start[roll]]
+        for i in range(leaves.start[roll] + 1, leaves.start[roll + 1]):
+            best = max(best, leaves.values[i])
+        total += ways(rules_of(board), roll) * best
+    for i in range(leaves.start[known], leaves.start[known + 1]):
+        if leaves.squares[i] == NO_MOVE:
+            passed[0] = leaves.values[i]
+            break
+        moves.squares[moves.count] = leaves.squares[i]
+        moves.values[moves.count] = leaves.values[i]
+        if leaves.values[i] > moves.values[moves.best]:
+            moves.best = moves.count
+        moves.count += 1
+    return total / OUTCOMES
+
+
 cdef double back_up_roll(const Net* net, const Board* board, int roll, ValuedMoves* moves,
                          double* passed) noexcept nogil:
     """The backup of the known roll alone; sets `moves` and, if there is none, `passed` as `back_up` does."""
@@ -152,7 +180,9 @@ cdef int learning_turn(void* context, const Game* game) noexcept nogil:
     learner.turn_count += 1
     turn.position = pack(&game.board)
     turn.explored = False
-    if settings.depth:
+    if settings.depth == 1:
+        turn.backup = back_up_once(learner.net, &game.board, game.roll, &moves, &passed)
+    elif settings.depth:
         turn.backup = back_up(learner.net, &game.board, settings.depth, game.roll, &moves, &passed)
     else:
         turn.backup = back_up_roll(learner.net, &game.board, game.roll, &moves, &passed)

@@ -2,7 +2,7 @@
 
 from libc.stdint cimport uint64_t
 
-from engine.core.position cimport Board
+from engine.core.position cimport MAX_ROLL, Board
 from engine.network.layers cimport Net
 
 
@@ -19,6 +19,17 @@ ctypedef struct Memo:
     double value
 
 
+# The successors of a position, roll by roll from 0 to MAX_ROLL; a roll without a move leads to one, by the pass.
+ctypedef struct Leaves:
+    int start[MAX_ROLL + 2]     # of each roll's successors; none of a roll that the dice can't show
+    int squares[MAX_LEAVES]     # the moves, ascending; NO_MOVE for a pass
+    Board next[MAX_LEAVES]
+    bint same[MAX_LEAVES]       # whether the mover is to roll again
+    double values[MAX_LEAVES]   # the network's, for the side that moved
+
+
+cdef void find_leaves(const Board* board, Leaves* leaves) noexcept nogil
+cdef void value_leaves(const Net* net, Leaves* leaves) noexcept nogil
 cdef double chance_value(const Net* net, const Board* board, int depth) noexcept nogil
 cdef int network_moves(
     const Net* net, const Board* board, int roll, int depth, int* squares, double* values

@@ -43,6 +43,28 @@ cdef inline int successors_of(const Board* board, int roll, int* squares, Board*
     return count
 
 
+cdef void find_leaves(const Board* board, Leaves* leaves) noexcept nogil:
+    """Sets all of `leaves` but the values."""
+    cdef int roll, i = 0, count
+    for roll in range(MAX_ROLL + 1):
+        leaves.start[roll] = i
+        if ways(rules_of(board), roll) == 0:
+            continue
+        count = successors_of(board, roll, &leaves.squares[i], &leaves.next[i], &leaves.same[i])
+        if count == 0:
+            leaves.squares[i] = NO_MOVE
+            leaves.next[i] = swap_sides(board[0])
+            leaves.same[i] = False
+            count = 1
+        i += count
+    leaves.start[MAX_ROLL + 1] = i
+
+
+cdef void value_leaves(const Net* net, Leaves* leaves) noexcept nogil:
+    """Sets the values; all go through the network together."""
+    leaf_values(net, NULL, leaves.next, leaves.same, leaves.start[MAX_ROLL + 1], leaves.values)
+
+
 cdef void leaf_values(const Net* net, Memo* memo, const Board* boards, const bint* same, int count,
                       double* values) noexcept nogil:
     """The network's values of successors for the side that moved; MAX_LEAVES of them at most, `memo` may be NULL."""
@@ -117,43 +139,35 @@ cdef double look_deeper(const Net* net, Memo* memo, const Board* next, const bin
 
 cdef double chance(const Net* net, Memo* memo, const Board* board, int depth) noexcept nogil:
     """The win probability of the side to move before its roll, looking `depth` turns ahead, 1 or more."""
-    cdef int[MAX_LEAVES] squares
-    cdef Board[MAX_LEAVES] next
-    cdef bint[MAX_LEAVES] same
-    cdef double[MAX_LEAVES] values
-    cdef int[MAX_ROLL + 2] start
+    cdef Leaves leaves
     cdef uint64_t key
     cdef Memo* slot
     cdef double best, total = 0
-    cdef int roll, i, count
+    cdef int roll, i, first, count
     if is_over(board):
         return has_won(board)
     key = memo_key(board, depth)
     slot = memo_slot(memo, key)
     if slot.key == key:
         return slot.value
-    start[0] = 0
+    find_leaves(board, &leaves)
+    if depth == 1 or leaves.start[MAX_ROLL + 1] > MAX_ROLL + 1:     # else there is nothing to choose
+        leaf_values(net, memo, leaves.next, leaves.same, leaves.start[MAX_ROLL + 1], leaves.values)
     for roll in range(MAX_ROLL + 1):
-        i = start[roll]
-        count = successors_of(board, roll, &squares[i], &next[i], &same[i])
+        first = leaves.start[roll]
+        count = leaves.start[roll + 1] - first
         if count == 0:
-            next[i] = swap_sides(board[0])
-            same[i] = False
-            count = 1
-        start[roll + 1] = i + count
-    if depth == 1 or start[MAX_ROLL + 1] > MAX_ROLL + 1:        # else there is nothing to choose
-        leaf_values(net, memo, next, same, start[MAX_ROLL + 1], values)
-    for roll in range(MAX_ROLL + 1):
-        i = start[roll]
-        count = start[roll + 1] - i
+            continue
         if depth == 1:
-            best = values[i]
-            for i in range(i + 1, i + count):
-                best = max(best, values[i])
+            best = leaves.values[first]
+            for i in range(first + 1, first + count):
+                best = max(best, leaves.values[i])
         elif count == 1:
-            best = after_value(net, memo, &next[i], same[i], depth - 1)
+            best = after_value(net, memo, &leaves.next[first], leaves.same[first], depth - 1)
         else:
-            best = look_deeper(net, memo, &next[i], &same[i], count, depth - 1, &values[i])
+            best = look_deeper(
+                net, memo, &leaves.next[first], &leaves.same[first], count, depth - 1, &leaves.values[first]
+            )
         total += ways(rules_of(board), roll) * best
     slot.key = key
     slot.value = total / OUTCOMES
