@@ -105,6 +105,10 @@ _optimizer = partial(
     setting, Group.TRAINING, allowed=("adam", "soap"),
     text="How gradients become steps; soap is Adam in an eigenbasis of the gradients.",
 )  # fmt: skip
+_value_loss = partial(
+    setting, Group.TRAINING, allowed=("squared", "absolute"),
+    text="What the value network minimises, of the error of 2p - 1.",
+)  # fmt: skip
 _averaging = partial(setting, Group.TRAINING, allowed=(0, 1 - 1e-9))
 _AVERAGE = "Decay a step of the average of the weights, which "
 _WARMUP = "Share of the steps over which the learning rate rises from zero."
@@ -271,10 +275,7 @@ class Config(Settings):
     )
     warmup: float = setting(Group.TRAINING, 0.02, _SHARE, _WARMUP)
     averaging: float = _averaging(0.0, text=_AVERAGE + "is validated and written; 0: no average.")
-    value_loss: str = setting(
-        Group.TRAINING, "squared", ("squared", "absolute"),
-        "What the value network minimises, of the error of 2p - 1.",
-    )  # fmt: skip
+    value_loss: str = _value_loss("squared")
     validation_split: float = setting(
         Group.TRAINING, 0.2, (0.001, 0.9), "Share of the games that is kept for validation.", teachers=_OF_GAMES
     )
@@ -332,7 +333,6 @@ class SelfplayConfig(Settings):
     teacher: ClassVar[str] = SELF_PLAY
     plays: ClassVar[bool] = True
     networks: ClassVar[str] = "value"
-    value_loss: ClassVar[str] = "squared"
     dropout: ClassVar[float] = 0.0
     init: ClassVar[str] = ""
     patience: ClassVar[int] = 0
@@ -366,6 +366,7 @@ class SelfplayConfig(Settings):
     )
     warmup: float = setting(Group.TRAINING, 0.01, _SHARE, _WARMUP)
     averaging: float = _averaging(0.998, text=_AVERAGE + "plays and is written.")
+    value_loss: str = _value_loss("absolute")
     checkpoint_seconds: float = setting(Group.MACHINE, 60.0, (0, 86_400), _CHECKPOINTS)
 
     @property
