@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.games.agents import Agent, open_table
+from engine.games.chunks import check_games
 from engine.solved.tablebase import Tablebase
 from mlx_train.measuring.exactness import Exactness, exactness, exactness_table
 from mlx_train.measuring.matches import WinRate, play_pairs, win_rate_table
@@ -38,8 +39,7 @@ def check_request(
 ) -> tuple[Agent, list[Agent]]:
     """The agent and its opponents, by their spellings. Raises ValueError for a request that makes no sense."""
     player, opponents = Agent.parse(agent, rules), [Agent.parse(name, rules) for name in against]
-    if games < 1:
-        raise ValueError(f"games must be at least 1, got {games}")
+    check_games(games)
     if not (opponents or exact):
         raise ValueError("give an opponent with --against, or --exact")
     if table_file is not None and not exact and _perfect(opponents) is None:

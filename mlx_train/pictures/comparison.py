@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from engine.games.agents import Agent, open_table
+from engine.games.chunks import check_games
 from mlx_train.data.solving import find_table
 from mlx_train.measuring.round_robin import Comparison, compare, markdown, pairs_csv, standings_csv
 from mlx_train.pictures.models import matrix_picture
@@ -15,8 +16,7 @@ from mlx_train.system.progress import say
 def check_request(agents: Sequence[str], games: int, rules: str) -> list[Agent]:
     """The agents by their spellings. Raises ValueError for fewer than two, the same one twice, or no games."""
     players = [Agent.parse(name, rules) for name in agents]
-    if games < 1:
-        raise ValueError(f"games must be at least 1, got {games}")
+    check_games(games)
     if len(players) < 2 or len(set(agents)) < len(agents):
         raise ValueError("a comparison needs two or more agents, each named once")
     return players

@@ -24,9 +24,12 @@ def prepared(config: Config, tensorboard: bool) -> Config:
 
 
 def check_data(data: Path | None, resume: Path | None) -> None:
-    """Raise ValueError where `train` has neither a dataset nor a run to go on with."""
+    """Raise ValueError where `train` has neither a dataset nor a run to go on with, or a folder for a dataset."""
     if data is None and resume is None:
         raise ValueError("name the dataset to train on, a games.npz, or a run to go on with --resume")
+    if data is not None and data.is_dir():
+        games = data / "games.npz"
+        raise ValueError(f"{data} is a folder; name the file of games{f', {games}' if games.exists() else ''}")
 
 
 def run_all(

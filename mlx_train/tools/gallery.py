@@ -10,6 +10,7 @@ from engine.core.features import extract_features_batch
 from engine.core.position import Position
 from engine.core.rules import RULE_SETS
 from engine.games.agents import Agent, open_table
+from engine.games.chunks import check_games
 from engine.games.turns import PIECES, opening, play_turns
 from engine.network.shipped import shipped_folder
 from engine.solved.tablebase import Tablebase
@@ -242,8 +243,7 @@ def check_request(
     names: Sequence[str], games: int, run: Path | None, folder: Path | None, table_file: Path | None
 ) -> list[str]:
     """The names of the pictures to draw. Raises ValueError for what would spoil the documents' pictures."""
-    if games < 1:
-        raise ValueError(f"games must be at least 1, got {games}")
+    check_games(games)
     chosen = check_names(names)
     if run is not None and folder is None:
         raise ValueError(f"{FIGURES} shows the production run: give --output for the losses of a run")
