@@ -323,11 +323,19 @@ class Config(Settings):
         return max(2, round(self.search_share * self.games)) if self.plays else self.games
 
 
+#: A short self-play has no time for small steps, and its returns are too noisy for the absolute error.
+_SHORT_SELF_PLAY = {"learning_rate": 0.004, "final_trace_decay": 0.9, "value_loss": "squared"}
+
+
 @dataclass(frozen=True, kw_only=True)
 class SelfplayConfig(Settings):
     """The settings of learning by self-play."""
 
-    PRESETS: ClassVar[Changes] = {"quick": {"rounds": 40}, "standard": {"rounds": 150}, "production": {}}
+    PRESETS: ClassVar[Changes] = {
+        "quick": _SHORT_SELF_PLAY | {"rounds": 40},
+        "standard": _SHORT_SELF_PLAY | {"rounds": 150},
+        "production": {},
+    }
 
     # What the trainer reads of every configuration, and self-play does not choose.
     teacher: ClassVar[str] = SELF_PLAY
@@ -337,7 +345,7 @@ class SelfplayConfig(Settings):
     init: ClassVar[str] = ""
     patience: ClassVar[int] = 0
 
-    rounds: int = setting(Group.GENERAL, 1000, (1, 10_000_000), "Rounds of games and training steps.")
+    rounds: int = setting(Group.GENERAL, 2800, (1, 10_000_000), "Rounds of games and training steps.")
 
     games: int = setting(Group.GAMES, 128, (1, 1_000_000), "Games a round.")
     depth: int = setting(
@@ -351,7 +359,7 @@ class SelfplayConfig(Settings):
         "Lambda of the first round's returns: 0 learns from backups alone, 1 from whole games.",
     )
     final_trace_decay: float = setting(
-        Group.GAMES, 0.9, _SHARE, "Lambda of the last round's returns; it changes in equal steps."
+        Group.GAMES, 0.5, _SHARE, "Lambda of the last round's returns; it changes in equal steps."
     )
     siblings: float = setting(
         Group.GAMES, 0.5, _SHARE, "Share of decisions of which a successor that was not played is learnt too."
@@ -362,7 +370,7 @@ class SelfplayConfig(Settings):
     batch_size: int = _batch_size("Positions a step; auto: what suits the device.")
     optimizer: str = _optimizer("adam")
     learning_rate: float = setting(
-        Group.TRAINING, 0.004, _ANY, "The optimizer's rate after the warm-up; a cosine takes it to zero."
+        Group.TRAINING, 0.001, _ANY, "The optimizer's rate after the warm-up; a cosine takes it to zero."
     )
     warmup: float = setting(Group.TRAINING, 0.01, _SHARE, _WARMUP)
     averaging: float = _averaging(0.998, text=_AVERAGE + "plays and is written.")
