@@ -22,7 +22,6 @@ from mlx.utils import tree_flatten, tree_map, tree_unflatten
 from mlx_train.device.backend import mx, optim
 from mlx_train.device.blas import numpy_on_one_thread
 from mlx_train.device.product_kernel import products
-from mlx_train.training.adam import LEAST, without_subnormals
 
 #: Steps between the step that starts the computation of new eigenvectors and their first use.
 DELAY = 25
@@ -36,6 +35,10 @@ GATHERING = 10
 
 #: (preconditioner, former eigenvectors) of both sides of a matrix, when the computation of new ones was started.
 _Sides = list[tuple[np.ndarray, np.ndarray]]
+
+#: Smaller numbers become zero. The running averages of a unit without gradient would end in denormal numbers, with
+#: which a processor multiplies many times more slowly, and rounding would keep them there for ever.
+LEAST = 1e-30
 
 _SIDES = ("left", "right")
 
@@ -149,8 +152,9 @@ def _is_of_matrix(state: Any) -> bool:
 
 
 def _average(former: mx.array, new: mx.array, decay: float) -> mx.array:
-    """A running average."""
-    return without_subnormals(decay * former + (1 - decay) * new)
+    """A running average, without numbers below `LEAST`."""
+    average = decay * former + (1 - decay) * new
+    return mx.where(mx.abs(average) < LEAST, 0.0, average)
 
 
 @cache

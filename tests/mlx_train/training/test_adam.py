@@ -1,4 +1,4 @@
-"""Adam: MLX's steps, and moments that end at zero."""
+"""Adam: MLX's steps, and moments that do not become subnormal."""
 
 import mlx.core as mx
 import mlx.optimizers as optim
@@ -29,13 +29,13 @@ def test_the_steps_are_those_of_mlx():
     np.testing.assert_array_equal(after(Adam(0.01), 300), after(reference, 300))
 
 
-def test_a_moment_without_gradient_ends_at_zero():
-    """MLX's own becomes subnormal after 800 steps and stays there."""
-    optimizer = Adam(0.01)
-    after(optimizer, 1200)
-    means = np.abs(np.array(optimizer.state["weight"]["m"]))
-    assert (means[2:] == 0).all() and (means[:2] > LEAST).all()
-    reference = optim.Adam(learning_rate=0.01, bias_correction=True)
-    after(reference, 1200)
-    subnormal = np.abs(np.array(reference.state["weight"]["m"]))[2:]
-    assert (0 < subnormal).all() and (subnormal < np.finfo(np.float32).tiny).all()
+def test_no_moment_becomes_subnormal():
+    """MLX's own does after 800 steps without a gradient, and stays there."""
+    tiny = np.finfo(np.float32).tiny
+    optimizer, reference = Adam(0.01), optim.Adam(learning_rate=0.01, bias_correction=True)
+    means = []
+    for one in (optimizer, reference):
+        after(one, 1200)
+        means.append(np.abs(np.array(one.state["weight"]["m"])))
+    assert (means[0] > tiny).all() and (means[0][2:] < 100 * LEAST).all()
+    assert (0 < means[1][2:]).all() and (means[1][2:] < tiny).all()
