@@ -32,6 +32,10 @@ AGAIN = 4
 #: The win probability that a move of an earlier network may give away, by the valuing one, without cutting the trace.
 TOLERANCE = 0.01
 
+#: Lambda of the first and of the last round's returns. With so few games a smaller one, which leans more on the
+#: network's own values, leaves all of them askew: a mean error of 0.026 instead of 0.007 with 0.5 in the last round.
+TRACE_DECAY = 1.0, 0.9
+
 _PREFETCHED = 16  # batches made ahead of the step
 _VALIDATION_BATCH = 8192
 _NO_MOVE = 255  # of `policy_slots`
@@ -120,7 +124,7 @@ class IterationSource(Source):
         """-> (games of the next round, its lambda)."""
         rounds, games = self.config.epochs - self.changed + 1, self.config.games - self.config.search_games
         passed = self.own.rounds / max(1, rounds - 1)
-        first, last = SelfplayConfig.trace_decay, SelfplayConfig.final_trace_decay
+        first, last = TRACE_DECAY
         wanted = round(games * min(1.0, (self.own.rounds + 1) / rounds) ** PACE)
         return wanted - self.own.games, first + passed * (last - first)
 

@@ -4,9 +4,9 @@ from typing import Any
 
 from mlx_train.device.backend import mx, optim
 
-#: What is added to every moment at every step: too little to change a moment of an ordinary size by a bit. The moments of
-#: a unit without gradient would end in subnormal numbers, with which a processor multiplies ten times more slowly, and
-#: rounding would keep them there for ever.
+#: What is added to every moment at every step: too little to change a moment of an ordinary size by a bit. The moments
+#: of a unit without gradient would end in subnormal numbers, with which a processor multiplies ten times more slowly,
+#: and rounding would keep them there for ever.
 LEAST = 1e-30
 
 
