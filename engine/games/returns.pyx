@@ -19,7 +19,9 @@ from libc.stdint cimport uint8_t, uint64_t
 from engine.core.dice cimport CHOICES, ROLLS, Dice, new_dice, next_below, next_unit
 from engine.core.game cimport STOP, Game, new_game, play
 from engine.network.layers cimport Net
-from engine.network.lookahead cimport MAX_LOOKAHEAD, Leaves, chance_value, find_leaves, network_moves, value_leaves
+from engine.network.lookahead cimport (
+    MAX_LOOKAHEAD, Leaves, best_leaf, chance_value, find_leaves, network_moves, value_leaves,
+)
 from engine.network.network cimport Network
 from engine.core.position cimport *
 import numpy as np
@@ -116,18 +118,14 @@ cdef double back_up_once(const Net* net, const Board* board, int known, ValuedMo
                          double* passed) noexcept nogil:
     """`back_up` of one turn: the successors of all rolls go through the network together."""
     cdef Leaves leaves
-    cdef double best, total = 0
+    cdef double total = 0
     cdef int roll, i
     find_leaves(board, &leaves)
     value_leaves(net, &leaves)
     moves.count = moves.best = 0
     for roll in range(MAX_ROLL + 1):
-        if leaves.start[roll] == leaves.start[roll + 1]:
-            continue
-        best = leaves.values[leaves.start[roll]]
-        for i in range(leaves.start[roll] + 1, leaves.start[roll + 1]):
-            best = max(best, leaves.values[i])
-        total += ways(rules_of(board), roll) * best
+        if leaves.start[roll] < leaves.start[roll + 1]:
+            total += ways(rules_of(board), roll) * best_leaf(&leaves, roll)
     for i in range(leaves.start[known], leaves.start[known + 1]):
         if leaves.squares[i] == NO_MOVE:
             passed[0] = leaves.values[i]

@@ -22,6 +22,7 @@ ctypedef struct Memo:
 # The successors of a position, roll by roll from 0 to MAX_ROLL; a roll without a move leads to one, by the pass.
 ctypedef struct Leaves:
     int start[MAX_ROLL + 2]     # of each roll's successors; none of a roll that the dice can't show
+    bint choice                 # whether a roll has several moves
     int squares[MAX_LEAVES]     # the moves, ascending; NO_MOVE for a pass
     Board next[MAX_LEAVES]
     bint same[MAX_LEAVES]       # whether the mover is to roll again
@@ -30,6 +31,7 @@ ctypedef struct Leaves:
 
 cdef void find_leaves(const Board* board, Leaves* leaves) noexcept nogil
 cdef void value_leaves(const Net* net, Leaves* leaves) noexcept nogil
+cdef double best_leaf(const Leaves* leaves, int roll) noexcept nogil
 cdef double chance_value(const Net* net, const Board* board, int depth) noexcept nogil
 cdef int network_moves(
     const Net* net, const Board* board, int roll, int depth, int* squares, double* values

@@ -46,6 +46,7 @@ cdef inline int successors_of(const Board* board, int roll, int* squares, Board*
 cdef void find_leaves(const Board* board, Leaves* leaves) noexcept nogil:
     """Sets all of `leaves` but the values."""
     cdef int roll, i = 0, count
+    leaves.choice = False
     for roll in range(MAX_ROLL + 1):
         leaves.start[roll] = i
         if ways(rules_of(board), roll) == 0:
@@ -56,6 +57,7 @@ cdef void find_leaves(const Board* board, Leaves* leaves) noexcept nogil:
             leaves.next[i] = swap_sides(board[0])
             leaves.same[i] = False
             count = 1
+        leaves.choice = leaves.choice or count > 1
         i += count
     leaves.start[MAX_ROLL + 1] = i
 
@@ -108,6 +110,15 @@ cdef void leaf_values(const Net* net, Memo* memo, const Board* boards, const bin
             values[i] = 1 - values[i]
 
 
+cdef double best_leaf(const Leaves* leaves, int roll) noexcept nogil:
+    """The highest of the values of a roll that the dice can show."""
+    cdef double best = leaves.values[leaves.start[roll]]
+    cdef int i
+    for i in range(leaves.start[roll] + 1, leaves.start[roll + 1]):
+        best = max(best, leaves.values[i])
+    return best
+
+
 cdef double after_value(const Net* net, Memo* memo, const Board* board, bint same, int depth) noexcept nogil:
     """The value of a successor for the side that moved, `depth` turns ahead."""
     cdef double value = chance(net, memo, board, depth)
@@ -143,7 +154,7 @@ cdef double chance(const Net* net, Memo* memo, const Board* board, int depth) no
     cdef uint64_t key
     cdef Memo* slot
     cdef double best, total = 0
-    cdef int roll, i, first, count
+    cdef int roll, first, count
     if is_over(board):
         return has_won(board)
     key = memo_key(board, depth)
@@ -151,7 +162,7 @@ cdef double chance(const Net* net, Memo* memo, const Board* board, int depth) no
     if slot.key == key:
         return slot.value
     find_leaves(board, &leaves)
-    if depth == 1 or leaves.start[MAX_ROLL + 1] > MAX_ROLL + 1:     # else there is nothing to choose
+    if depth == 1 or leaves.choice:
         leaf_values(net, memo, leaves.next, leaves.same, leaves.start[MAX_ROLL + 1], leaves.values)
     for roll in range(MAX_ROLL + 1):
         first = leaves.start[roll]
@@ -159,9 +170,7 @@ cdef double chance(const Net* net, Memo* memo, const Board* board, int depth) no
         if count == 0:
             continue
         if depth == 1:
-            best = leaves.values[first]
-            for i in range(first + 1, first + count):
-                best = max(best, leaves.values[i])
+            best = best_leaf(&leaves, roll)
         elif count == 1:
             best = after_value(net, memo, &leaves.next[first], leaves.same[first], depth - 1)
         else:
