@@ -13,6 +13,7 @@ from engine.games.regret import choices
 from engine.games.returns import play_games
 from engine.games.turns import opening, play_turns
 from engine.network.document import read_document
+from engine.network.lookahead import MOVE_FILTER
 
 every_set = pytest.mark.parametrize("name", RULE_SETS)
 long_paths = pytest.mark.parametrize("name", ["blitz", "masters", "aseb"])
@@ -94,6 +95,21 @@ class TestSearch:
             assert dict(search.raw_values(position, roll)) == referee.search(name, state, roll, 3)
 
 
+def best_of_two_turns(network, board, roll):
+    """The value of the best move, by the values of one turn after the moves that the move filter lets through."""
+
+    def ahead(after):
+        return network.value(after) if after.is_over else network.values([after.packed], 1)[0]
+
+    looks = dict(network.moves(board, roll))
+    best = -1.0 if looks else 1 - ahead(board.swapped)
+    for square in sorted(looks, key=looks.get, reverse=True):
+        if looks[square] >= max(looks.values()) - MOVE_FILTER or looks[square] > best:
+            after, same_player = board.play(roll, square)
+            best = max(best, ahead(after) if same_player else 1 - ahead(after))
+    return best
+
+
 class TestNetworks:
     @every_set
     def test_the_look_ahead_is_the_mean_over_the_rolls(self, name, networks):
@@ -107,6 +123,22 @@ class TestNetworks:
                     moves = [value for _, value in network.moves(board, roll)]
                     expected += probability * max(moves, default=1 - network.value(board.swapped))
             assert value == pytest.approx(expected, abs=1e-7)
+
+    @every_set
+    def test_the_look_ahead_chooses_where_one_roll_alone_has_a_choice(self, name, networks):
+        """Masters has no roll of 0, so five moves and passes over its four rolls are one choice."""
+        network, checked = networks[name], 0
+        rolls = [roll for roll, probability in enumerate(rules(name).probabilities) if probability]
+        for packed in sample_decisions(20_000, 3, rules=name)[0].tolist():
+            board = Position.from_packed(packed, name)
+            if sum(max(1, len(board.legal_moves(roll))) for roll in rolls) != len(rolls) + 1:
+                continue
+            expected = sum(rules(name).probabilities[roll] * best_of_two_turns(network, board, roll) for roll in rolls)
+            assert network.values([packed], 2)[0] == pytest.approx(expected, abs=1e-6)
+            checked += 1
+            if checked == 20:
+                break
+        assert checked == 20
 
     def test_a_file_says_its_rule_set(self, tmp_path):
         path = write(tmp_path / "blitz.json", random_document(rules="blitz"))
