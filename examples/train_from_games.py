@@ -5,13 +5,11 @@ python examples/train_from_games.py [GAMES]
 
 import sys
 
-import mlx.core as mx
-import mlx.nn as nn
-import mlx.optimizers as optim
 import numpy as np
 
 from engine import Agent, Network, Position, extract_features_bytes, play_match
 from engine.core.dice import rolls
+from mlx_train.device.backend import mx, nn, optim
 from mlx_train.networks.mlp import Networks, values
 from mlx_train.networks.weights import save_document, to_document
 

@@ -79,7 +79,9 @@ def save_checkpoint(
     source_arrays, source_values = ({}, {}) if source is None else source.state()
     arrays = {
         "model": trainer.model.parameters(),
-        "optimizer": {name: optimizer.state for name, optimizer in trainer.optimizers.items()},
+        "optimizer": {
+            name: optimizer.saved(trainer.model[name].parameters()) for name, optimizer in trainer.optimizers.items()
+        },
         "best": trainer.best,
         "average": trainer.average,
         "player": trainer.player,
@@ -254,8 +256,9 @@ def restore(trainer: Trainer, data: bytes, name: object = "checkpoint", source: 
     try:
         _load(trainer.model, arrays["model"], name)
         for network, optimizer in trainer.optimizers.items():
-            _check_like(arrays["optimizer"][network], optimizer.state, f"optimizer.{network}")
-            optimizer.state.update(arrays["optimizer"][network])
+            saved, parameters = arrays["optimizer"][network], trainer.model[network].parameters()
+            _check_like(saved, optimizer.saved(parameters), f"optimizer.{network}")
+            optimizer.restore(saved, parameters)
         for group in ("average", "best", "player"):
             for network, weights in arrays.get(group, {}).items():
                 _check_like(weights, trainer.model[network].parameters(), f"{group}.{network}")

@@ -133,6 +133,17 @@ class Soap(optim.Optimizer):
                     state["square"] = (1 - self.betas[1]) * mx.square(state["mean"] / (1 - self.betas[0]))
             self._coming = None
 
+    def take(self, parameters: Any) -> None:
+        """Go on from these parameters. SOAP has no copy of them, so there is nothing to do."""
+
+    def saved(self, parameters: Any) -> dict[str, Any]:
+        """What a checkpoint keeps beside the parameters: the state."""
+        return self.state
+
+    def restore(self, saved: dict[str, Any], parameters: Any) -> None:
+        """Go on from a result of `saved`."""
+        self.state.update(saved)
+
     def _begun(self) -> list[_Sides]:
         """The input of `_eigenvectors`: both sides of each matrix."""
         return [

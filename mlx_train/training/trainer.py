@@ -9,19 +9,19 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from mlx.utils import tree_flatten, tree_map, tree_unflatten
+from mlx.utils import tree_map
 
 from engine.network.network import Network
 from mlx_train.config import Config, SelfplayConfig
 from mlx_train.data.batches import Batch, Share
 from mlx_train.data.source import Source
 from mlx_train.data.transfer import crossing, to_mlx
-from mlx_train.device.backend import mx, nn, optim, peak_memory
+from mlx_train.device.backend import mx, nn, peak_memory
 from mlx_train.networks.mlp import Networks, centre_outputs
 from mlx_train.networks.weights import load_into, to_document
 from mlx_train.system.kill_points import moment
 from mlx_train.system.peak_memory import process_peak_memory
-from mlx_train.training.adam import Adam
+from mlx_train.training.adam import Adam, as_tree, as_vector
 from mlx_train.training.losses import policy_hits, policy_loss, value_loss
 from mlx_train.training.ranks import ALONE, Ranks
 from mlx_train.training.schedule import learning_rate_schedule
@@ -31,8 +31,9 @@ from mlx_train.training.state import EpochMetrics, TrainingState, best_epochs
 #: Chunks of a batch whose gradients are summed on the CPU, so that two processes equal one. A GPU takes it whole.
 CPU_CHUNKS = 2
 
-#: Steps on a GPU from one look at whether a process said stop to the next: a look takes a fifteenth of a step.
-GPU_LOOKS = 16
+#: Steps on a GPU from one look at whether a process said stop to the next: a look takes longer than a step, because
+#: the page that the number is in moves to the host and back.
+GPU_LOOKS = 64
 
 #: Steps that wait for the device while the host makes the next one. Another thread's hold on Python's lock stops the
 #: host for longer than a GPU takes for a step; other processes would wait for this one.
@@ -42,8 +43,8 @@ CPU_AHEAD, GPU_AHEAD = 1, 4
 TRAINED = {"both": ("value", "policy"), "value": ("value",), "policy": ("policy",)}
 
 
-def make_optimizer(config: Config | SelfplayConfig, schedule: Callable[[mx.array], mx.array]) -> optim.Optimizer:
-    """The optimizer of one network. A checkpoint holds all that is in its `state`."""
+def make_optimizer(config: Config | SelfplayConfig, schedule: Callable[[mx.array], mx.array]) -> Adam | Soap:
+    """The optimizer of one network. A checkpoint holds what it has `saved`."""
     if config.optimizer == "soap":
         return Soap(schedule)
     return Adam(schedule)
@@ -187,6 +188,7 @@ class Trainer:
                     optimizer.update(self.model[name], slope)
                     if name == "policy":
                         centre_outputs(self.model.policy)
+                        optimizer.take(self.model.policy.parameters())
                     if self.average:
                         self._follow(name)
             return results
@@ -238,13 +240,12 @@ class Trainer:
         weight: this process's share of the rows. All values go through one all_sum: two could start in opposite order
         in another process, and deadlock.
         """
-        trees: list[list[tuple[str, mx.array]]] = [tree_flatten(slope) for slope in slopes]  # type: ignore[misc]
-        arrays = [array for tree in trees for _, array in tree]
-        flat = weight * mx.concatenate([array.reshape(-1) for array in (*arrays, *losses, stop)])
-        ends = np.cumsum([array.size for array in arrays]).tolist()
-        *summed, last = mx.split(self.ranks.sum(flat), ends)
-        shaped = iter([one.reshape(array.shape) for one, array in zip(summed, arrays, strict=True)])
-        slopes = [tree_unflatten([(name, next(shaped)) for name, _ in tree]) for tree in trees]
+        vectors = [as_vector(slope) for slope in slopes]
+        flat = weight * mx.concatenate([*vectors, *(loss[None] for loss in losses), stop])
+        *summed, last = mx.split(self.ranks.sum(flat), np.cumsum([vector.size for vector in vectors]).tolist())
+        for number, (name, vector) in enumerate(zip(self.names, summed, strict=True)):
+            adam = isinstance(self.optimizers[name], Adam)
+            slopes[number] = vector if adam else as_tree(vector, slopes[number])
         # A copy: a part of the sum would keep all gradients of the step in memory, and under CUDA bring them all to
         # the host when it is read. Under CUDA arrays of up to eight bytes lie in pages that move between the host and
         # the device, with the optimizers' numbers; this array is larger, because the host reads it between steps.
@@ -310,10 +311,13 @@ class Trainer:
     def settle(self) -> None:
         """Wait for the steps that are under way, and add their losses and their time to the state."""
         mx.eval(self._losses, self.arrays)
-        for losses in self._losses:
-            numbers = np.concatenate([np.array(part).reshape(-1) for part in losses])
-            for number, loss in enumerate(numbers[: len(self.names)]):
-                self.state.loss_sums[number] += float(loss)
+        if self._losses:
+            # One array for the host to read: under CUDA each array that it reads moves to memory of another kind.
+            together = mx.concatenate([part.reshape(-1) for losses in self._losses for part in losses])
+            rows = np.array(together, dtype=np.float64).reshape(len(self._losses), -1)
+            for row in rows[:, : len(self.names)]:
+                for number, loss in enumerate(row):
+                    self.state.loss_sums[number] += float(loss)
         self._losses.clear()
         self.state.count_time()
 
@@ -335,6 +339,7 @@ class Trainer:
         """Put the weights of the best epochs into the model."""
         for name, weights in self.best.items():
             self.model[name].update(weights)
+            self.optimizers[name].take(weights)
 
     def is_over(self) -> bool:
         """Whether the last epoch is done, or no network has become better for `patience` epochs."""
