@@ -35,9 +35,9 @@ CPU_CHUNKS = 2
 #: the page that the number is in moves to the host and back.
 GPU_LOOKS = 64
 
-#: Steps that wait for the device while the host makes the next one. Another thread's hold on Python's lock stops the
-#: host for longer than a GPU takes for a step; other processes would wait for this one.
-CPU_AHEAD, GPU_AHEAD = 1, 4
+#: Steps that wait for the device while the host makes the next one. Under CUDA more: another thread's hold on Python's
+#: lock stops the host for longer than a GPU takes for a step, and other processes would wait for this one.
+AHEAD, CUDA_AHEAD = 1, 4
 
 #: The networks that each choice of `Config.networks` trains.
 TRAINED = {"both": ("value", "policy"), "value": ("value",), "policy": ("policy",)}
@@ -269,7 +269,9 @@ class Trainer:
         waited = 0.0
         state = self.state
         alone = self.ranks.share.size == 1
-        looks, ahead = (GPU_LOOKS, GPU_AHEAD) if mx.default_device() == mx.Device(mx.gpu) else (1, CPU_AHEAD)
+        on_gpu = mx.default_device() == mx.Device(mx.gpu)
+        looks = GPU_LOOKS if on_gpu else 1
+        ahead = CUDA_AHEAD if on_gpu and mx.cuda.is_available() else AHEAD
         stopped = False
         under_way: deque[list[mx.array]] = deque()
         first = state.step
