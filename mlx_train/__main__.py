@@ -10,6 +10,11 @@ def main() -> None:
 
         cli.main()
     except ModuleNotFoundError as error:
+        if "--version" in sys.argv[1:2]:
+            from importlib.metadata import version
+
+            print(f"mlx-ur {version('mlx-ur')}")
+            return
         from engine.machine.installation import install_advice  # loads the engine, which `--help` does not need
 
         advice = install_advice(error.name)

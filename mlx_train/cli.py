@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -136,6 +136,26 @@ def _print_plainly() -> None:
         sys.stdout.reconfigure(errors="plain")
 
 
+class _Unfailing(io.FileIO):
+    """A file that takes what it can't write for written: a full disk below stderr must not end a training."""
+
+    def write(self, data: Any) -> int:
+        """Write bytes -> how many there are."""
+        try:
+            return super().write(data)
+        except OSError:
+            return len(data)
+
+
+def _keep_going_without_stderr() -> None:
+    """Have messages that can't be written lost, not end the command."""
+    stream: Any = sys.stderr
+    original: Any = sys.__stderr__
+    if stream is original and stream.fileno() == 2:  # not where a test reads them
+        raw = io.BufferedWriter(_Unfailing(2, "w", closefd=False))
+        sys.stderr = io.TextIOWrapper(raw, stream.encoding, "backslashreplace", line_buffering=True)
+
+
 def _open_closed_streams() -> None:
     """Replace a standard stream that was closed (`<&-`, `>&-`) by the null device.
 
@@ -163,6 +183,7 @@ def run() -> None:
 def main() -> None:
     """Run the command line; expected failures become one line on stderr."""
     _open_closed_streams()
+    _keep_going_without_stderr()
     _print_plainly()
     raise_on_termination()
     try:

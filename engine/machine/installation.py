@@ -5,7 +5,7 @@ import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from os import PathLike, fspath
+from os import PathLike, fsencode, fspath
 from pathlib import Path
 
 #: The installed program. `python -m mlx_train` is the same.
@@ -34,7 +34,23 @@ EXTRAS = {
 def command(*words: str | PathLike[str]) -> str:
     """A command line of this program, spelled as its user started it: `mlx-ur solve` or `python -m mlx_train solve`."""
     started_as = PROGRAM if Path(sys.argv[0]).stem == PROGRAM else "python -m mlx_train"
-    return shlex.join([*started_as.split(), *(fspath(word) for word in words)])
+    return " ".join([started_as, *map(_quoted, words)])
+
+
+def _quoted(word: str | PathLike[str]) -> str:
+    """A word of a command line as it is typed. Bytes that are no UTF-8, and control signs, need the shell's $'...'."""
+    text = fspath(word)
+    if text.isprintable():
+        return shlex.quote(text)
+    return "$'" + "".join(map(_escaped, fsencode(text))) + "'"
+
+
+def _escaped(byte: int) -> str:
+    """A byte of a word within $'...'."""
+    sign = chr(byte)
+    if sign in "\\'":
+        return f"\\{sign}"
+    return sign if 32 <= byte < 127 else f"\\x{byte:02x}"
 
 
 def has_command_line() -> bool:

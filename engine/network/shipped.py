@@ -13,7 +13,7 @@ _ROOT = Path(__file__).resolve().parents[2]  # the folder that has the package `
 
 def is_weights_path(text: str) -> bool:
     """Whether a text is written as the path of a weights file: with a folder, or with a weights file's ending."""
-    return "/" in text or text.endswith(_ENDINGS)
+    return "/" in text or text.lower().endswith(_ENDINGS)
 
 
 def weights_files(folder: Path) -> dict[str, Path]:

@@ -8,6 +8,9 @@ import typer
 from mlx_train.commands.options import Files, JsonFlag, RulesFlag, SeedFlag, TableFile, Workers, one_of, usage
 from mlx_train.config import RULES
 
+#: The most games or decisions that `strategy` looks at.
+MOST = 10_000_000
+
 
 def solve(
     rules: RulesFlag = RULES[0],
@@ -44,8 +47,10 @@ def strategy(
         str,
         one_of((*RULES, "all"), "The rule set whose solved game teaches, or all for a comparison of the rule sets."),
     ] = RULES[0],
-    games: Annotated[int, typer.Option(min=1, help="Games of optimal play that are looked at.")] = 1000,
-    decisions: Annotated[int, typer.Option(min=1, help="Decisions over which the rules of thumb are means.")] = 60_000,
+    games: Annotated[int, typer.Option(min=1, max=MOST, help="Games of optimal play that are looked at.")] = 1000,
+    decisions: Annotated[
+        int, typer.Option(min=1, max=MOST, help="Decisions over which the rules of thumb are means.")
+    ] = 60_000,
     table: TableFile = None,
     seed: SeedFlag = 0,
     as_json: JsonFlag = False,

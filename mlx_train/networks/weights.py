@@ -142,7 +142,7 @@ def save_document(path: str | Path, document: dict[str, Any]) -> None:
     """
     content = document_content(document)
     with atomic_file(path) as file:
-        file.write(compressed(content) if str(path).endswith(".gz") else content)
+        file.write(compressed(content) if str(path).lower().endswith(".gz") else content)
 
 
 def load_networks(path: str | Path) -> tuple[Networks, dict[str, Any]]:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.machine.files import atomic_file
+from mlx_train.system.text import printable_lines, shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,21 +30,36 @@ SEQUENTIAL, DIVERGING = "cividis", "PuOr_r"
 
 _DOTS_PER_INCH = 144
 
+#: The most signs of a line of a title or an axis's name, and of any other line: longer ones, with names from outside,
+#: leave no room for the axes.
+_LONGEST_TITLE, _LONGEST = 120, 50
+
 
 def new_figure(width: float, height: float) -> "Figure":
-    """An empty figure; width and height in inches. A dollar sign in a text, which may be a name, begins no formula."""
+    """An empty figure; width and height in inches.
+
+    A text may have a name from outside: a dollar sign begins no formula, broken signs are escapes, long lines are cut.
+    """
     from matplotlib.figure import Figure
     from matplotlib.text import Text
 
     class PlainFigure(Figure):
         def draw(self, renderer: Any) -> None:
             powers = _power_labels(self)
+            titles = {text for axes in self.axes for text in (axes.title, axes.xaxis.label, axes.yaxis.label)}
             for text in self.findobj(Text):
                 if text not in powers:
                     text.set_parse_math(False)
+                    wide = text in titles or text.get_text() == self.get_suptitle()
+                    text.set_text(drawable(text.get_text(), _LONGEST_TITLE if wide else _LONGEST))
             super().draw(renderer)
 
     return PlainFigure(figsize=(width, height), layout="constrained")
+
+
+def drawable(text: str, longest: int = _LONGEST) -> str:
+    """A text as it can be drawn, with so many signs a line at most. Texts of ticks need it before they are set."""
+    return "\n".join(shortened(line, longest) for line in printable_lines(text).split("\n"))
 
 
 def _power_labels(figure: "Figure") -> set[Any]:
@@ -123,5 +139,5 @@ def heat_map(
 
 def name_ticks(axes: "Axes", columns: Sequence[str], rows: Sequence[str], **column_style: Any) -> None:
     """Name the columns and the rows of a heat map."""
-    axes.set_xticks(range(len(columns)), columns, **column_style)
-    axes.set_yticks(range(len(rows)), rows)
+    axes.set_xticks(range(len(columns)), list(map(drawable, columns)), **column_style)
+    axes.set_yticks(range(len(rows)), list(map(drawable, rows)))

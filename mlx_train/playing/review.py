@@ -26,7 +26,7 @@ from mlx_train.playing.analysis import check_picture, route
 from mlx_train.playing.records.formats import read_record
 from mlx_train.playing.records.game_record import GameRecord
 from mlx_train.system.progress import say
-from mlx_train.system.text import markdown_table, printable, short_names
+from mlx_train.system.text import markdown_table, printable, short_names, shortened
 
 _NAME = 17  # characters of a name in a text, so that the tables fit 80 columns
 
@@ -181,8 +181,12 @@ class Review:
 
     def _names(self) -> list[str]:
         """The players with their colours; long names are cut."""
-        names = [name if len(name) <= _NAME else f"{name[: _NAME - 1]}…" for name in short_names(self.record.players)]
-        return [f"{name} ({colour})" for name, colour in zip(names, SEATS, strict=True)]
+        return [f"{name} ({colour})" for name, colour in zip(self.short_names(), SEATS, strict=True)]
+
+    def short_names(self) -> tuple[str, str]:
+        """The players' names; long ones are cut."""
+        first, second = (shortened(name, _NAME) for name in short_names(self.record.players))
+        return first, second
 
     def _players_table(self) -> str:
         columns = []
@@ -239,7 +243,7 @@ def review_file(path: Path, judge: Judge, name: str, picture: Path, as_json: boo
     """
     result = review(read_record(path), judge, name)
     print(json.dumps(result.to_dict(), indent=2) if as_json else result.text())
-    save_figure(game_chart(result.account, result.record.players), picture)
+    save_figure(game_chart(result.account, result.short_names()), picture)
     if result.mistakes() and not as_json:
         say(f"\nto see a turn: {command('replay', path, '--turn', str(result.mistakes()[0].step.number))}")
     return {"picture": picture}

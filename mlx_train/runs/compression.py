@@ -28,6 +28,7 @@ from mlx_train.measuring.value_error import POSITIONS
 from mlx_train.networks.weights import document_content, from_document, save_document
 from mlx_train.runs.compression_results import CompressedNetwork, measure_networks, reference_curve, write_results
 from mlx_train.runs.quantization import BATCH_SIZE, finetune, quantize
+from mlx_train.system.files import make_folder
 from mlx_train.system.progress import say
 
 #: Share of the positions of the rounding and the training that are met in optimal play; the others are uniform.
@@ -75,11 +76,12 @@ def compress_into(
     table = open_table(table_file, read_document(model)["rules"])
     try:
         results = compress(model, folder, table, **settings)
+        text = write_results(folder, results, reference_curve(table))
     except KeyboardInterrupt:
         again = command(*sys.argv[1:])
-        say(f"interrupted: the finished files are in {folder}, not measured together; begin again with `{again}`")
+        finished = f"the finished files are in {folder}, not measured together; " if any(folder.glob("*")) else ""
+        say(f"interrupted: {finished}begin again with `{again}`")
         raise
-    text = write_results(folder, results, reference_curve(table))
     print(json.dumps([asdict(result) for result in results], indent=2) if as_json else text)
     say(peak_line())
     return {"files": folder, "picture": folder / "compress.png"}
@@ -108,7 +110,7 @@ def compress(
     """
     document = read_document(model)
     heads = _heads(model, document, networks)
-    output.mkdir(parents=True, exist_ok=True)
+    make_folder(output)
     device, _ = set_limits("auto")
     name = model.name.removesuffix(".gz").removesuffix(".json")
     source = from_document(document)

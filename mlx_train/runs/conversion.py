@@ -23,7 +23,7 @@ def convert(source: Path, target: Path, policy: Path | None = None) -> str:
     (.mlpackage), with the networks that the source has. policy: a JSON file whose policy network replaces the source's;
     it has the same hidden layers, activation and features. Raises ValueError, OSError, ModuleNotFoundError.
     """
-    if source.is_dir() or source.suffix == ".safetensors":
+    if source.is_dir() or source.suffix.lower() == ".safetensors":
         model, config, metadata = load_model(source)
         document = to_document(model, metadata, config.networks)
     else:
@@ -37,15 +37,15 @@ def convert(source: Path, target: Path, policy: Path | None = None) -> str:
             )
         model.policy = other.policy
         document["policy_weights"] = other_document["policy_weights"]
-    if target.name.endswith((".json", ".json.gz")):
+    if target.name.lower().endswith((".json", ".json.gz")):
         save_document(target, document)
-    elif target.suffix == ".safetensors":
+    elif target.suffix.lower() == ".safetensors":
         heads = [head for head in ("value", "policy") if document[f"{head}_weights"] is not None]
         arrays = dict(tree_flatten({head: model[head].parameters() for head in heads}))
         with atomic_file(target) as file:
             mx.save_safetensors(file, arrays)
-    elif target.suffix in RUNTIMES:
-        RUNTIMES[target.suffix](target, document)
+    elif target.suffix.lower() in RUNTIMES:
+        RUNTIMES[target.suffix.lower()](target, document)
     else:
         raise ValueError(f"{target}: the name must end in .json, .json.gz, .safetensors, {' or '.join(RUNTIMES)}")
     return f"{source} -> {target}"

@@ -39,6 +39,7 @@ from mlx_train.networks.manifest import (
 from mlx_train.networks.mlp import log_policies, values
 from mlx_train.networks.weights import document_content, from_document
 from mlx_train.runs.shipped import TOLERANCES, measure, model_table
+from mlx_train.system.files import make_folder
 
 #: The settings with which a new model is measured.
 SETTINGS = MeasureSettings(positions=POSITIONS, decisions=DECISIONS, games=GAMES, seed=0, pieces=PIECES)
@@ -128,7 +129,7 @@ def promote(
     )
     if old is not None:
         check_better(entry, old, by)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     with atomic_file(folder / entry.file) as target:
         target.write(content)
     others = [entry if other.name == name else other for other in entries]

@@ -16,7 +16,7 @@ from mlx_train.pictures.style import save_figure
 from mlx_train.runs.run_record import RunRecord, find_run, read_record
 from mlx_train.runs.run_views import run_losses
 from mlx_train.runs.shipped import size_point
-from mlx_train.system.files import write_text
+from mlx_train.system.files import make_folder, write_text
 from mlx_train.system.progress import say
 from mlx_train.system.text import file_name, short_names
 
@@ -51,7 +51,7 @@ def report(
     if not agents:
         raise ValueError(f"no models in {models}: name the agents to look into")
     table = open_table(table_file, rules)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     regrets, calibrations = [], []
     for agent in agents:
         say(f"measuring {agent.name}")
@@ -77,7 +77,7 @@ def write_report(
     losses: the loss curves of runs, by the runs' names. note: a sentence on all regrets and calibrations. rules: the
     rule set of the points, whose published networks are shown beside them.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     agents = [regret.agent for regret in regrets]
     names = dict(zip(agents, short_names(agents), strict=True))
     pictures = {"rate-distortion": ("Regret and win rate by size", rate_distortion(points, rules))}

@@ -24,7 +24,7 @@ from typing import Any, TypeVar
 from engine.machine.files import lock_folder, remove_abandoned, remove_unfinished
 from engine.machine.installation import command
 from mlx_train.config import CHANGEABLE, RUNS, Config, Settings
-from mlx_train.system.files import create_dated, write_json, write_text
+from mlx_train.system.files import create_dated, make_folder, write_json, write_text
 from mlx_train.system.provenance import provenance
 
 S = TypeVar("S", bound=Settings)
@@ -61,7 +61,7 @@ class Run:
         if output is None:
             output = create_dated(RUNS, f"-{name}", "", Path.mkdir)
         elif not output.exists() or output.is_dir():
-            output.mkdir(parents=True, exist_ok=True)
+            make_folder(output)
         else:
             raise ValueError(f"{output} exists already and is not an empty folder")
         run = cls(output)

@@ -131,7 +131,7 @@ def read_record(folder: Path) -> RunRecord:
         origin=origin,
         epochs=_read(run.metrics, [{str: float}], lines=True) if run.metrics.exists() else [],
         matches=evaluation.get("matches", []),
-        learning=_read(run.learning, [{str: (float, None)}]) if run.learning.exists() else [],
+        learning=_read(run.learning, [{str: (float, None, [float])}]) if run.learning.exists() else [],
         exact=evaluation.get("exact") or {},
         microseconds=evaluation.get("microseconds_per_move"),
     )

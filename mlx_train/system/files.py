@@ -1,13 +1,33 @@
 """Text and JSON files, written whole or not at all, and the gzip of a weights file."""
 
 import datetime
+import errno
 import json
+import tempfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from engine.machine.files import atomic_file
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder, with those above it, unless it exists. Raises ValueError for a link to nothing, OSError."""
+    if folder.is_symlink() and not folder.exists():
+        raise ValueError(f"{folder} is a link to {folder.readlink()}, which does not exist")
+    folder.mkdir(parents=True, exist_ok=True)
+
+
+def check_writable(path: Path) -> None:
+    """Raises OSError if `atomic_file` can't write a file of this name: to be known before long work."""
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EISDIR if path.is_dir() else errno.EINVAL, "not a regular file", str(path))
+    try:
+        with tempfile.TemporaryFile(dir=path.resolve().parent):
+            pass
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from mlx_train.system.text import printable_lines
+from mlx_train.system.text import printable_lines, shortened
 
 _LOG_SECONDS = 10.0  # between the lines of a log
 _CELL_SECONDS = 0.5  # between the changes of a line in a notebook
@@ -49,13 +49,6 @@ def count(number: int) -> str:
 def speed(rate: float, unit: str) -> str:
     """A rate as a person reads it: 1,234 games/s, or 6.5 s each where there are few."""
     return f"{count(round(rate))} {unit}/s" if rate >= 5 or rate == 0 else f"{1 / rate:.1f} s each"
-
-
-def shortened(text: str, room: int) -> str:
-    """The text, its end cut off where it is longer than `room` characters; nothing where no word would be left."""
-    if len(text) <= room:
-        return text
-    return f"{text[: room - 1]}…" if room > 8 else ""
 
 
 class _Work:

@@ -14,8 +14,18 @@ def printable(text: str) -> str:
 
 
 def printable_lines(text: str) -> str:
-    """`printable` of each line of a text."""
+    """`printable` of each line of a text. A line break in a word of the command line, a file's name, ends no line."""
+    for word in sys.argv[1:]:
+        if "\n" in word:
+            text = text.replace(word, printable(word))
     return "\n".join(map(printable, text.split("\n")))
+
+
+def shortened(text: str, room: int) -> str:
+    """The text, its end cut off where it is longer than `room` characters; nothing where no word would be left."""
+    if len(text) <= room:
+        return text
+    return f"{text[: room - 1]}…" if room > 8 else ""
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

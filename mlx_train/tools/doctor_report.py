@@ -22,7 +22,7 @@ from engine.solved.tablebase import Tablebase
 from mlx_train.device import feature_kernel, kernels, solver_kernel
 from mlx_train.device.backend import available_devices, mx
 from mlx_train.device.table_kernel import DeviceTable
-from mlx_train.system.files import write_json
+from mlx_train.system.files import check_writable, write_json
 from mlx_train.system.progress import say
 from mlx_train.system.provenance import processor
 from mlx_train.tools.bench import page
@@ -36,7 +36,8 @@ _DECISIONS, _ROWS = 20_000, 5_000
 
 
 def write_report(path: Path) -> dict[str, Any]:
-    """Examine the machine and write the report as JSON -> the report. Raises OSError."""
+    """Examine the machine and write the report as JSON -> the report. Raises OSError, before the work."""
+    check_writable(path)
     parts: dict[str, Callable[[], Any]] = {
         "doctor": examine,
         "processor": processor,

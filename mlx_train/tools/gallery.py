@@ -48,7 +48,7 @@ from mlx_train.runs.compression_results import reference_curve
 from mlx_train.runs.run_record import read_record
 from mlx_train.runs.run_views import run_losses
 from mlx_train.runs.shipped import size_point
-from mlx_train.system.files import write_text
+from mlx_train.system.files import make_folder, write_text
 from mlx_train.system.progress import progress, say
 
 if TYPE_CHECKING:
@@ -254,7 +254,7 @@ def check_request(
 
 def write_losses(run: Path, folder: Path = FIGURES) -> Path:
     """Draw the losses of a run folder into a folder -> the picture's path. Raises ValueError, OSError."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     save_figure(run_losses(read_record(run)), folder / LOSSES)
     return folder / LOSSES
 
@@ -275,7 +275,7 @@ def write_pictures(sources: Sources, folder: Path = FIGURES, names: Sequence[str
     Raises ValueError for a name that is none of `PICTURES` and for a table of too few pieces, OSError.
     """
     names = check_names(names)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     written = []
     for name in names or PICTURES:
         say(f"drawing {name}")

@@ -153,6 +153,9 @@ def test_analyze():
         (["analyze", "..............:7|..............:0"], 2, "over"),
         (["watch", "random", "random", "--delay", "1e10"], 2, "3600"),
         (["export", "nowhere", "there.json"], 1, "nowhere"),
+        (["doctor", "--report", "nowhere/report.txt"], 1, "error: nowhere/report.txt: No such file"),
+        (["doctor", "--report", "."], 1, "error: .: not a regular file"),
+        (["strategy", "--decisions", str(10**30)], 2, "less than or equal to"),
     ],
 )
 def test_bad_input_gets_one_line_and_an_exit_code(arguments, code, message, tmp_path):
@@ -197,6 +200,19 @@ def test_closed_streams_do_no_harm(command, code, tmp_path):
         assert (tmp_path / "games/games.npz").exists()
 
 
+@pytest.mark.parametrize("mode", ["r", "w"])
+def test_messages_that_nobody_can_read_do_not_end_the_work(mode, finished, tmp_path):
+    """A disk that is full, and a stream that is open for reading only."""
+    with Path("/dev/full" if mode == "w" else os.devnull).open(mode) as nobody:
+        result = subprocess.run(
+            [sys.executable, "-m", "mlx_train", "train", finished[0] / "games.npz", "--preset", "quick", "--epochs=1",
+             "--teacher=search", "--hidden-sizes=4", "--device=cpu", "--output", tmp_path / "run"],
+            stdout=subprocess.DEVNULL, stderr=nobody, timeout=120,
+        )  # fmt: skip
+    assert result.returncode == 0
+    assert read_document(tmp_path / "run/weights.json")["metadata"]["epochs"] == 1
+
+
 def test_a_home_that_cannot_be_used_costs_only_the_measures(tmp_path):
     """The word comes before the work, and the run ends well."""
     environment = {name: text for name, text in os.environ.items() if name not in ("UR_CACHE", "XDG_CACHE_HOME")}
@@ -223,6 +239,14 @@ def test_names_that_are_no_text(tmp_path):
     assert "a\\|b\\x1b[31m" in result.stdout
     assert (tmp_path / "runs/compare/comparison.png").read_bytes().startswith(b"\x89PNG")
     assert "bad\\udcff" in (tmp_path / "runs/compare/comparison.md").read_text()
+
+
+def test_a_link_to_nothing_is_no_folder(tmp_path):
+    (tmp_path / "link").symlink_to("nothing")
+    for command in (["generate", "--games", 2, "--depth", 1], ["compare", "random", "greedy", "--games", 2]):
+        result = call(*command, "--output", "link", cwd=tmp_path)
+        assert result.returncode == 1
+        assert result.stderr == "error: link is a link to nothing, which does not exist\n"
 
 
 def test_an_output_in_use_is_refused(finished):

@@ -138,6 +138,7 @@ def _value(value: str) -> str:
     """A header's value: bare where it is one word, else quoted."""
     if _BARE.fullmatch(value):
         return value
+    value = value.encode(errors="backslashreplace").decode()  # a broken sign as an escape, as `printable` shows it
     escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\r", "\\r").replace("\n", "\\n")
     return f'"{escaped}"'
 

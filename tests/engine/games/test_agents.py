@@ -175,6 +175,11 @@ class TestShippedModels:
         assert agent.name == f"net:model-3k{suffix}"
         assert agent.player.path == str(shipped / "model-3k.json")
 
+    @pytest.mark.parametrize("name", ["Mine.JSON", "mine.Json.Gz"])
+    def test_an_ending_in_capitals_is_one(self, name, shipped):
+        with pytest.raises(FileNotFoundError, match=f"no weights file {name}"):
+            Agent.parse(f"net:{name}")
+
     def test_a_file_of_the_current_folder_is_written_as_a_path(self, shipped):
         for name in ("model-3k", "model-3k.json"):
             write(Path(name), random_document(seed=6))

@@ -1,5 +1,7 @@
 """What messages say about commands and packages."""
 
+import os
+import subprocess
 import sys
 
 import pytest
@@ -18,6 +20,16 @@ from engine.machine.installation import command, explained_imports, install_advi
 def test_a_command_is_spelled_as_the_program_was_started(started_as, expected, monkeypatch):
     monkeypatch.setattr("sys.argv", [started_as])
     assert command("replay", "my game.jsonl") == expected
+
+
+@pytest.mark.parametrize("name", ["a b", "it's", "$HOME", "bad\udcff\\'", "two\nlines", "é王"])
+def test_a_command_can_be_typed(name, monkeypatch):
+    """Also with names that are no text: the shell reads the same bytes."""
+    monkeypatch.setattr("sys.argv", ["mlx-ur"])
+    words = command("replay", name).removeprefix("mlx-ur replay ")
+    assert words.isprintable()
+    read = subprocess.run(["bash", "-c", f"printf %s {words}"], capture_output=True, check=True)
+    assert os.fsdecode(read.stdout) == name
 
 
 def test_advice():

@@ -15,7 +15,7 @@ from engine.solved.tablebase import Tablebase, default_path
 from engine.solved.verification import Verification
 from mlx_train.cli import main
 from mlx_train.data import solving
-from mlx_train.data.solving import parse_tolerance, solve_game
+from mlx_train.data.solving import find_table, parse_tolerance, solve_game
 from mlx_train.device.backend import available_devices
 from mlx_train.tools import solution
 from mlx_train.tools.solution import facts_text
@@ -96,6 +96,15 @@ def test_a_place_that_is_no_file_is_refused(tmp_path):
     assert refused.returncode == 2
     assert "not a regular file" in " ".join(refused.stderr.replace("│", " ").split())
     assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+
+
+def test_a_named_pipe_in_place_of_the_table_is_told(tmp_path, monkeypatch):
+    """To open it would wait for ever."""
+    monkeypatch.setenv("UR_CACHE", str(tmp_path))
+    os.mkfifo(tmp_path / "finkel-7.table")
+    table, reason = find_table()
+    assert table is None
+    assert reason.startswith(f"{tmp_path / 'finkel-7.table'} is not a regular file")
 
 
 def test_a_coarser_table_does_not_replace_the_one_that_all_read(tmp_path):

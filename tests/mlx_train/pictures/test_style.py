@@ -34,6 +34,26 @@ def test_a_dollar_sign_begins_no_formula(log, tmp_path):
     assert not np.array_equal(drawn("$a$", log=log)[0], drawn("a", log=log)[0])
 
 
+def titled(name):
+    """The PNG of a picture with a name as its title and as a row's."""
+    figure = new_figure(8, 3)
+    axes = figure.subplots()
+    name_ticks(axes, ["a"], [name])
+    axes.set_title(name, fontsize=6)
+    FigureCanvasAgg(figure).draw()
+    return np.asarray(figure.canvas.buffer_rgba())
+
+
+def test_names_that_no_font_has_are_drawn():
+    assert np.array_equal(titled("bad\udcff"), titled("bad\\udcff"))
+
+
+def test_of_a_long_name_the_beginning_is_drawn():
+    long = titled("x" * 100_000)
+    assert np.array_equal(long, titled("x" * 130))
+    assert not np.array_equal(long, titled("x" * 119))
+
+
 def test_powers_on_a_logarithmic_axis_stay_formulas():
     _, figure = drawn("a", log=True)
     labels = [label for label in figure.axes[0].get_xticklabels() if label.get_text()]

@@ -263,6 +263,22 @@ class TestCommand:
         assert [row["bits"] for row in kept["files"]] == [32, 8]
         assert [row["name"] for row in kept["table"]][:2] == ["4 bits", "5 bits"]
 
+    @pytest.mark.parametrize(("cut", "finished"), [("compress", False), ("write_results", True)])
+    def test_an_interrupted_one_says_what_there_is(self, table, model, tmp_path, monkeypatch, cut, finished):
+        def interrupted(*_, **__):
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(f"mlx_train.runs.compression.{cut}", interrupted)
+        table.save(tmp_path / "two.table")
+        output = tmp_path / "out"
+        result = self.call(
+            model, "--networks=value", "--bits=8", "--calibration=1000", "--table", tmp_path / "two.table", "--output",
+            output,
+        )  # fmt: skip
+        assert result.exit_code == 130
+        assert ("begin again with" in result.output, "the finished files are in" in result.output) == (True, finished)
+        assert output.exists() == finished
+
     @pytest.mark.parametrize(
         ("flags", "reason"),
         [

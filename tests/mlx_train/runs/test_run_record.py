@@ -79,7 +79,7 @@ def test_losses_of_own_games_do_not_compare(tmp_path):
 def test_a_run_of_self_play_says_what_it_learnt(tmp_path):
     run = Run.create(SelfplayConfig(rounds=7), "selfplay", tmp_path / "run", made_by="selfplay")
     run.append_metrics({"round": 7, "games": 896, "loss": 0.25})
-    write_json(run.learning, [{"regret": 0.5, "win_rate": 40.0, "value_error": 0.1}])
+    write_json(run.learning, [{"regret": 0.5, "win_rate": 40.0, "value_error": 0.1, "interval": [39.1, 40.9]}])
     record = read_record(run.folder)
     assert record.state == "measured"
     assert changed_settings(record) == {"rounds": 7}

@@ -1,7 +1,15 @@
 """Markdown tables, short names of agents, and names from outside."""
 
 from mlx_train.pictures.models import PUBLISHED, SizePoint, size_table
-from mlx_train.system.text import file_name, fitted_table, markdown_table, printable, short_name, short_names
+from mlx_train.system.text import (
+    file_name,
+    fitted_table,
+    markdown_table,
+    printable,
+    printable_lines,
+    short_name,
+    short_names,
+)
 
 
 def test_names():
@@ -33,6 +41,11 @@ def test_a_terminal_obeys_no_name():
     assert printable("Ada \x1b[31m\n\udcff\x9b\u2028é✿ 王") == r"Ada \x1b[31m\n\udcff\x9b\u2028é✿ 王"
     assert short_name("net:a/b\x1b]0;x\x07.json") == r"b\x1b]0;x\x07"
     assert short_names(["net:a\n/b.json", "net:c/b.json"]) == [r"a\n/b", "c/b"]
+
+
+def test_a_line_break_in_a_name_that_was_typed_ends_no_line(monkeypatch):
+    monkeypatch.setattr("sys.argv", ["mlx-ur", "a\nb"])
+    assert printable_lines("a\nb/c.json: two\nlines") == "a\\nb/c.json: two\nlines"
 
 
 def test_a_bar_stays_in_its_cell():

@@ -22,6 +22,11 @@ def test_a_record_of_ours_is_the_example():
     assert header.splitlines()[:3] == ["[Light Ann]", '[Dark "Ben B."]', "[Rules finkel]"]
 
 
+def test_a_name_that_is_no_text_comes_back_as_it_is_shown():
+    record = GameRecord(("bad\udcff", "b\\ack"), None, Position.initial())
+    assert rgn.parse(rgn.text(record)).players == (r"bad\udcff", "b\\ack")
+
+
 def test_the_example_alone_is_a_game_that_stops():
     """Without a header nothing says that the sides had one piece each."""
     record = rgn.parse(EXAMPLE)
