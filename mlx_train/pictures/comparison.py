@@ -9,7 +9,7 @@ from mlx_train.data.solving import find_table
 from mlx_train.measuring.round_robin import Comparison, compare, markdown, pairs_csv, standings_csv
 from mlx_train.pictures.models import matrix_picture
 from mlx_train.pictures.style import save_figure
-from mlx_train.system.files import make_folder, write_json, write_text
+from mlx_train.system.files import make_folder, own_folder, write_json, write_text
 from mlx_train.system.progress import say
 
 
@@ -32,9 +32,9 @@ def compare_into(
     table, reason = find_table(agents[0].rules) if table_file is None else (open_table(table_file, agents[0].rules), "")
     if table is None:
         say(f"no regret is measured: {reason}")
-    make_folder(folder)
-    result = compare(agents, games, seed=seed, table=table, workers=workers)
-    write_comparison(result, folder)
+    with own_folder(folder):
+        result = compare(agents, games, seed=seed, table=table, workers=workers)
+        write_comparison(result, folder)
     return result
 
 

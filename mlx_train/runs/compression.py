@@ -28,7 +28,7 @@ from mlx_train.measuring.value_error import POSITIONS
 from mlx_train.networks.weights import document_content, from_document, save_document
 from mlx_train.runs.compression_results import CompressedNetwork, measure_networks, reference_curve, write_results
 from mlx_train.runs.quantization import BATCH_SIZE, finetune, quantize
-from mlx_train.system.files import make_folder
+from mlx_train.system.files import make_folder, own_folder
 from mlx_train.system.progress import say
 
 #: Share of the positions of the rounding and the training that are met in optimal play; the others are uniform.
@@ -75,8 +75,9 @@ def compress_into(
     """`compress` into a folder, with its tables and its picture; print the measures -> the files by what they are."""
     table = open_table(table_file, read_document(model)["rules"])
     try:
-        results = compress(model, folder, table, **settings)
-        text = write_results(folder, results, reference_curve(table))
+        with own_folder(folder):
+            results = compress(model, folder, table, **settings)
+            text = write_results(folder, results, reference_curve(table))
     except KeyboardInterrupt:
         again = command(*sys.argv[1:])
         finished = f"the finished files are in {folder}, not measured together; " if any(folder.glob("*")) else ""

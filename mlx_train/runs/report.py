@@ -16,7 +16,7 @@ from mlx_train.pictures.style import save_figure
 from mlx_train.runs.run_record import RunRecord, find_run, read_record
 from mlx_train.runs.run_views import run_losses
 from mlx_train.runs.shipped import size_point
-from mlx_train.system.files import make_folder, write_text
+from mlx_train.system.files import make_folder, own_folder, write_text
 from mlx_train.system.progress import say
 from mlx_train.system.text import file_name, short_names
 
@@ -51,16 +51,16 @@ def report(
     if not agents:
         raise ValueError(f"no models in {models}: name the agents to look into")
     table = open_table(table_file, rules)
-    make_folder(folder)
-    regrets, calibrations = [], []
-    for agent in agents:
-        say(f"measuring {agent.name}")
-        regrets.append(regret_shares(agent, table, seed=seed, workers=workers))
-        if gives_win_probabilities(agent):
-            calibrations.append(calibration(agent, table, seed=seed))
-    losses = {run.name: run_losses(run) for run in runs}
-    points = [size_point(model) for model in shipped]
-    return write_report(folder, points, regrets, calibrations, losses, SolvedGame.of(table).note, rules)
+    with own_folder(folder):
+        regrets, calibrations = [], []
+        for agent in agents:
+            say(f"measuring {agent.name}")
+            regrets.append(regret_shares(agent, table, seed=seed, workers=workers))
+            if gives_win_probabilities(agent):
+                calibrations.append(calibration(agent, table, seed=seed))
+        losses = {run.name: run_losses(run) for run in runs}
+        points = [size_point(model) for model in shipped]
+        return write_report(folder, points, regrets, calibrations, losses, SolvedGame.of(table).note, rules)
 
 
 def write_report(

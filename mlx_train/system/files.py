@@ -3,13 +3,15 @@
 import datetime
 import errno
 import json
+import os
 import tempfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from engine.machine.files import atomic_file
+from engine.machine.files import atomic_file, lock_folder
 
 
 def make_folder(folder: Path) -> None:
@@ -17,6 +19,17 @@ def make_folder(folder: Path) -> None:
     if folder.is_symlink() and not folder.exists():
         raise ValueError(f"{folder} is a link to {folder.readlink()}, which does not exist")
     folder.mkdir(parents=True, exist_ok=True)
+
+
+@contextmanager
+def own_folder(folder: Path) -> Iterator[None]:
+    """`make_folder`, and keep other processes that call this out of it. Raises OSError too where one is in it."""
+    make_folder(folder)
+    lock = lock_folder(folder)
+    try:
+        yield
+    finally:
+        os.close(lock)
 
 
 def check_writable(path: Path) -> None:

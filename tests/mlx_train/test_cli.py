@@ -12,6 +12,7 @@ import pytest
 from commandline import call
 from random_networks import random_document
 
+from engine.machine.files import lock_folder
 from engine.network.document import read_document
 
 
@@ -247,6 +248,17 @@ def test_a_link_to_nothing_is_no_folder(tmp_path):
         result = call(*command, "--output", "link", cwd=tmp_path)
         assert result.returncode == 1
         assert result.stderr == "error: link is a link to nothing, which does not exist\n"
+
+
+@pytest.mark.parametrize("command", ["compare random greedy --games 2", "compress {} --bits 8", "report random"])
+def test_a_folder_that_another_command_writes_is_refused(command, finished, table_file, tmp_path):
+    words = [*command.format(finished[0] / "weights.json").split(), "--table", table_file, "--output", tmp_path]
+    lock = lock_folder(tmp_path)
+    result = call(*words)
+    os.close(lock)
+    assert result.returncode == 1
+    assert result.stderr == f"error: {tmp_path}: in use by another process\n"
+    assert not any(tmp_path.iterdir())
 
 
 def test_an_output_in_use_is_refused(finished):
