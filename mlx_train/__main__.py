@@ -11,9 +11,9 @@ def main() -> None:
         cli.main()
     except ModuleNotFoundError as error:
         if "--version" in sys.argv[1:2]:
-            from importlib.metadata import version
+            from mlx_train.system.text import version_line
 
-            print(f"mlx-ur {version('mlx-ur')}")
+            print(version_line())
             return
         from engine.machine.installation import install_advice  # loads the engine, which `--help` does not need
 

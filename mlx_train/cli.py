@@ -34,6 +34,7 @@ from mlx_train.commands.options import AGENTS_HELP
 from mlx_train.system.errors import EXPECTED, tell
 from mlx_train.system.progress import duration, say
 from mlx_train.system.signals import exit_code, raise_on_termination
+from mlx_train.system.text import version_line
 
 STARTED = time.perf_counter()
 
@@ -50,9 +51,7 @@ FIRST = (
 def _show_version(requested: bool) -> None:
     """Print the version and end, if `--version` was typed."""
     if requested:
-        from importlib.metadata import version
-
-        print(f"mlx-ur {version('mlx-ur')}")
+        print(version_line())
         raise typer.Exit
 
 

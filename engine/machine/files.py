@@ -21,8 +21,7 @@ def atomic_file(path: str | Path) -> Iterator[BinaryIO]:
     given, path = path, Path(path).resolve()
     name = None
     try:
-        if path.exists() and not path.is_file():
-            raise OSError(errno.EISDIR if path.is_dir() else errno.EINVAL, "not a regular file")
+        _check_kind(path)
         remove_abandoned(path)
         descriptor, name = _beside(path)
         with os.fdopen(descriptor, "wb") as file:
@@ -40,6 +39,28 @@ def atomic_file(path: str | Path) -> Iterator[BinaryIO]:
             raise OSError(error.errno, error.strerror, str(given)) from None  # a person knows no other name
         raise
     _sync_folder(path.parent)
+
+
+def check_writable(path: Path) -> None:
+    """Raises OSError if `atomic_file` can't write a file of this name: to be known before long work."""
+    try:
+        _check_kind(path)
+        with tempfile.TemporaryFile(dir=path.resolve().parent):
+            pass
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
+
+
+def _check_kind(path: Path) -> None:
+    """Raises OSError for what is no regular file."""
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EISDIR if path.is_dir() else errno.EINVAL, "not a regular file")
+
+
+def check_regular(path: Path) -> None:
+    """Raises ValueError for a folder, a pipe or a device: to open a named pipe would wait for ever."""
+    if path.exists() and not path.is_file():
+        raise ValueError(f"{path} is {'a folder' if path.is_dir() else 'not a regular file'}")
 
 
 def _beside(path: Path) -> tuple[int, Path]:

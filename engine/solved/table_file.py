@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.core.rules import RULE_SETS, rules
-from engine.machine.files import atomic_file
+from engine.machine.files import atomic_file, check_regular
 from engine.solved.order import layer_end
 from engine.solved.table import CHUNK, DTYPES
 
@@ -113,8 +113,7 @@ def read(path: Path, check: bool) -> tuple[Header, NDArray[Any]]:
         ValueError: not a table, or one that is damaged, truncated, or of another version or rule set.
         OSError: the file can't be read.
     """
-    if path.exists() and not path.is_file():  # to open a named pipe would wait for ever
-        raise ValueError(f"{path} is {'a folder' if path.is_dir() else 'not a regular file'}")
+    check_regular(path)
     with path.open("rb") as file:
         header = parse_header(path, file.read(HEADER.size + 4), TABLE_MAGIC)
     dtype = np.dtype(header.dtype).newbyteorder("<")

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from engine.games.agents import open_table
+from engine.machine.files import check_regular
 from engine.machine.installation import command
 from engine.machine.memory import check_memory
 from engine.solved.solving import Progress, check_pieces, check_tolerance, memory_needed
@@ -41,8 +42,7 @@ def check_outputs(
     usual = default_path(pieces, rules)  # refuses a wrong number of pieces
     places = [usual if output is None else output] + ([] if rgu is None else [rgu])
     for place in places:
-        if place.exists() and not place.is_file():
-            raise ValueError(f"{place} is {'a folder' if place.is_dir() else 'not a regular file'}")
+        check_regular(place)
     if len({place.resolve() for place in places}) < len(places):
         raise ValueError(f"--output and --rgu are both {places[0]}")
     if output is None and tolerance != "floor":

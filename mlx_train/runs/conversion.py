@@ -6,6 +6,7 @@ from typing import Any
 from mlx.utils import tree_flatten
 
 from engine.machine.files import atomic_file
+from engine.network.shipped import is_weights_path
 from mlx_train.device.backend import mx
 from mlx_train.networks.runtimes import save_core_ml, save_onnx
 from mlx_train.networks.weights import flattened, load_networks, save_document, to_document
@@ -37,15 +38,16 @@ def convert(source: Path, target: Path, policy: Path | None = None) -> str:
             )
         model.policy = other.policy
         document["policy_weights"] = other_document["policy_weights"]
-    if target.name.lower().endswith((".json", ".json.gz")):
+    kind = target.suffix.lower()
+    if is_weights_path(target.name):
         save_document(target, document)
-    elif target.suffix.lower() == ".safetensors":
+    elif kind == ".safetensors":
         heads = [head for head in ("value", "policy") if document[f"{head}_weights"] is not None]
         arrays = dict(tree_flatten({head: model[head].parameters() for head in heads}))
         with atomic_file(target) as file:
             mx.save_safetensors(file, arrays)
-    elif target.suffix.lower() in RUNTIMES:
-        RUNTIMES[target.suffix.lower()](target, document)
+    elif kind in RUNTIMES:
+        RUNTIMES[kind](target, document)
     else:
         raise ValueError(f"{target}: the name must end in .json, .json.gz, .safetensors, {' or '.join(RUNTIMES)}")
     return f"{source} -> {target}"

@@ -3,9 +3,9 @@
 import dataclasses
 import hashlib
 import json
-import os
 import re
 import shlex
+from contextlib import nullcontext
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from engine.core.rules import rules as rule_set
 from engine.games.agents import Agent, open_table
 from engine.games.sampling import sample_decisions
 from engine.games.turns import PIECES
-from engine.machine.files import atomic_file, lock_folder
+from engine.machine.files import atomic_file
 from engine.network.document import read_document
 from engine.network.network import Network
 from engine.solved.tablebase import Tablebase
@@ -39,7 +39,7 @@ from mlx_train.networks.manifest import (
 from mlx_train.networks.mlp import log_policies, values
 from mlx_train.networks.weights import document_content, from_document
 from mlx_train.runs.shipped import TOLERANCES, measure, model_table
-from mlx_train.system.files import make_folder
+from mlx_train.system.files import make_folder, own_folder
 
 #: The settings with which a new model is measured.
 SETTINGS = MeasureSettings(positions=POSITIONS, decisions=DECISIONS, games=GAMES, seed=0, pieces=PIECES)
@@ -143,12 +143,8 @@ def promote_file(
     """`promote` with the table of a file, and print the new entry -> the files written."""
     table = open_table(table_file, read_document(file)["rules"])
     # The manifest is read now, and written after the measuring; a new folder has none that could be lost.
-    lock = lock_folder(folder) if folder.is_dir() else None
-    try:
+    with own_folder(folder) if folder.is_dir() else nullcontext():
         entry = promote(file, name, table, folder=folder, **more)
-    finally:
-        if lock is not None:
-            os.close(lock)
     print(model_table([entry], ["ok"]))
     return {"model": folder / entry.file, "manifest": folder / "manifest.json"}
 

@@ -1,10 +1,8 @@
 """Text and JSON files, written whole or not at all, and the gzip of a weights file."""
 
 import datetime
-import errno
 import json
 import os
-import tempfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -30,17 +28,6 @@ def own_folder(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(lock)
-
-
-def check_writable(path: Path) -> None:
-    """Raises OSError if `atomic_file` can't write a file of this name: to be known before long work."""
-    if path.exists() and not path.is_file():
-        raise OSError(errno.EISDIR if path.is_dir() else errno.EINVAL, "not a regular file", str(path))
-    try:
-        with tempfile.TemporaryFile(dir=path.resolve().parent):
-            pass
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from None
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -17,12 +17,13 @@ from engine.core.features import extract_features_bytes
 from engine.games.exact_rows import entry_batch, value_batch
 from engine.games.sampling import sample_decisions
 from engine.machine.detection import detect
+from engine.machine.files import check_writable
 from engine.solved.solving import Progress
 from engine.solved.tablebase import Tablebase
 from mlx_train.device import feature_kernel, kernels, solver_kernel
 from mlx_train.device.backend import available_devices, mx
 from mlx_train.device.table_kernel import DeviceTable
-from mlx_train.system.files import check_writable, write_json
+from mlx_train.system.files import write_json
 from mlx_train.system.progress import say
 from mlx_train.system.provenance import processor
 from mlx_train.tools.bench import page

@@ -243,9 +243,10 @@ class Trainer:
         vectors = [as_vector(slope) for slope in slopes]
         flat = weight * mx.concatenate([*vectors, *(loss[None] for loss in losses), stop])
         *summed, last = mx.split(self.ranks.sum(flat), np.cumsum([vector.size for vector in vectors]).tolist())
-        for number, (name, vector) in enumerate(zip(self.names, summed, strict=True)):
-            adam = isinstance(self.optimizers[name], Adam)
-            slopes[number] = vector if adam else as_tree(vector, slopes[number])
+        slopes = [
+            vector if isinstance(self.optimizers[name], Adam) else as_tree(vector, slope)
+            for name, vector, slope in zip(self.names, summed, slopes, strict=True)
+        ]
         # A copy: a part of the sum would keep all gradients of the step in memory, and under CUDA bring them all to
         # the host when it is read. Under CUDA arrays of up to eight bytes lie in pages that move between the host and
         # the device, with the optimizers' numbers; this array is larger, because the host reads it between steps.
