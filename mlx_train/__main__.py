@@ -11,7 +11,7 @@ def main() -> None:
         cli.main()
     except ModuleNotFoundError as error:
         if "--version" in sys.argv[1:2]:
-            from mlx_train.system.text import version_line
+            from mlx_train.system.version import version_line
 
             print(version_line())
             return

@@ -34,7 +34,6 @@ from mlx_train.commands.options import AGENTS_HELP
 from mlx_train.system.errors import EXPECTED, tell
 from mlx_train.system.progress import duration, say
 from mlx_train.system.signals import exit_code, raise_on_termination
-from mlx_train.system.text import version_line
 
 STARTED = time.perf_counter()
 
@@ -51,6 +50,8 @@ FIRST = (
 def _show_version(requested: bool) -> None:
     """Print the version and end, if `--version` was typed."""
     if requested:
+        from mlx_train.system.version import version_line
+
         print(version_line())
         raise typer.Exit
 

@@ -7,13 +7,6 @@ from collections.abc import Sequence
 from typing import Any
 
 
-def version_line() -> str:
-    """The program and its version."""
-    from importlib.metadata import version  # `--help` does not need it
-
-    return f"mlx-ur {version('mlx-ur')}"
-
-
 def printable(text: str) -> str:
     """A text from outside, such as a name in a file, on one line: control signs and broken signs become escapes."""
     signs = (sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
